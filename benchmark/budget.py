@@ -1,0 +1,92 @@
+"""Solves the widths of a sampled shape so that it meets a FLOP budget before anything is trained."""
+
+from collections.abc import Callable, Iterable
+
+from models.base import Budget, Config, Shape
+from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
+
+TOLERANCE = 0.02  # |FLOPs / budget - 1| that still counts as on budget
+CLOSE = 0.002  # nearer than this, single widths are not trimmed any further
+WIDEST = 1 << 20
+
+
+class Infeasible(ValueError):
+    """No width of the shape, nor of its smaller forms, meets the budget."""
+
+
+def training_flops(config: Config, budget: Budget) -> int:
+    """Training FLOPs per example, 3 x forward."""
+    return TRAINING_FLOPS_PER_FORWARD_FLOP * config.flops(budget.n_dense, budget.n_sparse)
+
+
+def error(config: Config, budget: Budget) -> float:
+    """Relative distance from the budget; positive above it."""
+    return training_flops(config, budget) / budget.training_flops - 1
+
+
+def fit(shapes: Iterable[Shape], budget: Budget) -> Config:
+    """Return the first shape's config within TOLERANCE of the budget. Raises Infeasible."""
+    nearest = float("inf")
+    for shape in shapes:
+        config = _trimmed(_solved(shape, budget), shape.trim, budget)
+        off = error(config, budget)
+        if abs(off) <= TOLERANCE:
+            return config
+        nearest = min(nearest, off, key=abs)
+    raise Infeasible(
+        f"no width meets {budget.training_flops / 1e6:g} training MFLOP per example; the nearest is {nearest:+.1%} off"
+    )
+
+
+def _solved(shape: Shape, budget: Budget) -> Config:
+    """Solve the widths in turn: each but the last may spend its share of what the narrowest config leaves."""
+
+    def flops(*widths: int) -> int:
+        return training_flops(shape.build(*widths), budget)
+
+    widths = [1] * (len(shape.shares) + 1)
+    room = budget.training_flops - flops(*widths)
+    for i, share in enumerate((*shape.shares, 1.0)):
+        before, after = widths[:i], widths[i + 1 :]
+        spent = flops(*widths)
+        allowed = budget.training_flops if share == 1.0 else spent + share * room
+        widths[i] = _widest(lambda w, b=before, a=after: flops(*b, w, *a), allowed)  # type: ignore[misc]
+    narrow, wide = (shape.build(*widths[:-1], widths[-1] + step) for step in (0, 1))
+    return min(narrow, wide, key=lambda config: abs(error(config, budget)))
+
+
+def _widest(flops: Callable[[int], int], allowed: float) -> int:
+    """The largest width whose FLOPs are allowed, at least 1. FLOPs must not fall as the width grows."""
+    low, high = 1, 2
+    while high < WIDEST and flops(high) <= allowed:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if flops(middle) <= allowed else (low, middle)
+    return low
+
+
+def _trimmed(config: Config, names: tuple[str, ...], budget: Budget) -> Config:
+    """Move single hidden widths, one after another, as long as that brings the config closer to the budget."""
+    for name in names:
+        for i in range(len(getattr(config, name))):
+            if abs(error(config, budget)) <= CLOSE:
+                return config
+            config = min([config, *_moved(config, name, i, budget)], key=lambda c: abs(error(c, budget)))
+    return config
+
+
+def _moved(config: Config, name: str, i: int, budget: Budget) -> list[Config]:
+    """The config with entry i of a tuple of widths at the two values around the budget, where the model allows them."""
+    widths: tuple[int, ...] = getattr(config, name)
+
+    def at(width: int) -> Config:
+        return config.with_field(name, (*widths[:i], width, *widths[i + 1 :]))
+
+    moved = []
+    try:
+        best = _widest(lambda width: training_flops(at(width), budget), budget.training_flops)
+        moved = [at(best), at(best + 1)]
+    except ValueError:  # this entry must be a multiple of something, FinalMLP's last widths for one
+        pass
+    return moved

@@ -1,0 +1,53 @@
+"""CTR ranking models, one paper a file: every module of this folder is a model, known by its file's name."""
+
+import ast
+import difflib
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models.base import CTRModel
+
+
+class UnknownModel(ValueError):
+    """No model of that name; the message suggests the nearest and lists all."""
+
+
+def names() -> list[str]:
+    """Names of all models, sorted. Imports none of them."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+
+
+def title(name: str) -> str:
+    """The model's name in its paper, the first words of its file. Imports nothing."""
+    return summary(name).partition(":")[0]
+
+
+def summary(name: str) -> str:
+    """First line of the model's docstring: title, idea and source. Imports nothing."""
+    source = (Path(__file__).parent / f"{_known(name)}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or name).partition("\n")[0]
+
+
+def load(name: str) -> "type[CTRModel]":
+    """The model class of that name; raises UnknownModel."""
+    module = import_module(f"models.{_known(name)}")
+    from models.base import CTRModel
+
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, CTRModel) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise TypeError(f"models/{name}.py must define one CTRModel; it defines {len(found)}")
+    return found[0]
+
+
+def _known(name: str) -> str:
+    if name in names():
+        return name
+    near = difflib.get_close_matches(name, names(), n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise UnknownModel(f"no model {name!r}; {hint}({', '.join(names())})")

@@ -1,0 +1,119 @@
+"""AutoInt+: multi-head self-attention over the fields beside a deep network (Song et al. 2019, arXiv 1810.11921).
+
+    a_mk^h  = softmax_k <W_Q^h e_m, W_K^h e_k>               eq. 5, no scaling
+    e~_m^h  = sum_k a_mk^h W_V^h e_k                         eq. 6
+    e_m'    = ReLU(concat_h e~_m^h + W_Res e_m)              eq. 7 and 8; W_Res only where the widths differ
+    logit   = w^T flatten(E') + b + MLP(flatten(E))          eq. 9, and section 5.3 for the "+"
+
+Departures: none. Without hidden layers this is AutoInt.
+
+B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, H heads, A attention width (all heads).
+"""
+
+from collections.abc import Iterator, Sequence
+
+from optuna import Trial
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from models import base
+
+
+class AutoIntConfig(base.Config):
+    """Interacting layers and the parallel deep network."""
+
+    layers: PositiveInt = 3  # official script: 3 blocks, 2 heads, block shape 64
+    attention_dim: PositiveInt = 64  # of all heads together
+    heads: PositiveInt = 2
+    hidden: tuple[PositiveInt, ...] = (400, 400)  # official Criteo script of the "+"
+
+    default = {"layers": 2, "heads": 2, "attention_share": 0.6, "depth": 2}
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "AutoIntConfig":
+        if self.attention_dim % self.heads:
+            raise ValueError(f"attention_dim {self.attention_dim} is no multiple of heads {self.heads}")
+        return self
+
+    @classmethod
+    def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
+        """Layers 1 to 4 and heads around the paper's 2 (section 5.1.4); width of a head, then deep width are solved."""
+        layers = trial.suggest_int("layers", 1, 4)
+        heads = trial.suggest_categorical("heads", [1, 2, 4])
+        attention_share = trial.suggest_float("attention_share", 0.3, 0.9)
+        depth = trial.suggest_int("depth", 1, 3)
+
+        def shape(n_layers: int, n_heads: int) -> base.Shape:
+            def build(head_dim: int, width: int) -> base.Config:
+                return cls(
+                    embedding_dim=budget.embedding_dim,
+                    layers=n_layers,
+                    attention_dim=n_heads * head_dim,
+                    heads=n_heads,
+                    hidden=(width,) * depth,
+                )
+
+            return base.Shape(build, shares=(attention_share,), trim=("hidden",))
+
+        yield from (shape(n_layers, heads) for n_layers in range(layers, 0, -1))
+        yield from (shape(1, n_heads) for n_heads in (2, 1) if n_heads < heads)
+
+    def flops(self, n_dense: int, n_sparse: int) -> int:
+        """For each layer Q, K, V, W_Res, scores and weighted sums; then the output and the deep network."""
+        n_tokens, d, a = self.n_tokens(n_dense, n_sparse), self.embedding_dim, self.attention_dim
+        attention = 0
+        for n_in in (d, *(a,) * (self.layers - 1)):
+            projections = (3 + (n_in != a)) * n_tokens * n_in * a
+            attention += 2 * (projections + 2 * n_tokens * n_tokens * a)
+        deep = base.mlp_flops(n_tokens * d, self.hidden, 1) if self.hidden else 0
+        return self.embedding_flops(n_dense) + attention + 2 * n_tokens * a + deep
+
+
+class InteractingLayer(nn.Module):
+    """Multi-head self-attention over tokens with a residual and ReLU."""
+
+    def __init__(self, n_in: int, attention_dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = (nn.Linear(n_in, attention_dim, bias=False) for _ in range(3))
+        self.residual = nn.Identity() if n_in == attention_dim else nn.Linear(n_in, attention_dim, bias=False)
+        for layer in self.children():
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_normal_(layer.weight)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Return x_BTA."""
+        q_BHTA, k_BHTA, v_BHTA = (
+            linear(x_BTD).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in (self.query, self.key, self.value)
+        )
+        a_BHTT = (q_BHTA @ k_BHTA.transpose(-1, -2)).softmax(-1)
+        heads_BTA = (a_BHTT @ v_BHTA).transpose(1, 2).flatten(2)
+        return relu(heads_BTA + self.residual(x_BTD))
+
+
+class AutoInt(base.CTRModel):
+    """Stacked interacting layers; the deep network's logit is added."""
+
+    Config = AutoIntConfig
+
+    def __init__(self, config: AutoIntConfig, n_dense: int, cardinalities: Sequence[int]):
+        super().__init__(config, n_dense, cardinalities)
+        d, a = config.embedding_dim, config.attention_dim
+        self.attention = nn.Sequential(
+            *(InteractingLayer(n_in, a, config.heads) for n_in in (d, *(a,) * (config.layers - 1)))
+        )
+        self.output = base.mlp(self.n_tokens * a, (), 1)
+        self.deep = None
+        if config.hidden:
+            self.deep = base.mlp(
+                self.n_tokens * d, config.hidden, 1, dropout=config.dropout, batch_norm=config.batch_norm
+            )
+
+    def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
+        """Return logit_B."""
+        x_BTD = self.embed(dense_BN, sparse_BF)
+        logit_B1 = self.output(self.attention(x_BTD).flatten(1))
+        if self.deep is not None:
+            logit_B1 = logit_B1 + self.deep(x_BTD.flatten(1))
+        return logit_B1.squeeze(1)

@@ -1,0 +1,60 @@
+"""Predictions of a split and the metrics on them, exact and in float64."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torchmetrics import Metric
+from torchmetrics.functional.classification import binary_auroc
+
+
+class Diverged(ArithmeticError):
+    """Training or prediction left the finite numbers; the trial is failed, not scored."""
+
+
+class Predictions(Metric):
+    """Gathers logits and labels over batches (and processes); `compute` returns every metric of the suite.
+
+    auc: area under the ROC curve, ties counted half. logloss: mean binary cross-entropy in nats.
+    normalised_entropy: logloss over the entropy of the split's own positive rate (He et al. 2014).
+    calibration: mean predicted probability over the positive rate; 1 is calibrated on average.
+    """
+
+    full_state_update = False
+    logit_B: list[Tensor] | Tensor
+    label_B: list[Tensor] | Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("logit_B", [], dist_reduce_fx="cat")
+        self.add_state("label_B", [], dist_reduce_fx="cat")
+
+    def update(self, logit_B: Tensor, label_B: Tensor) -> None:
+        """Add a batch: logit_B (float) and label_B (0 or 1)."""
+        assert isinstance(self.logit_B, list) and isinstance(self.label_B, list)  # noqa: S101 (tells mypy)
+        self.logit_B.append(logit_B.float())
+        self.label_B.append(label_B.float())
+
+    def compute(self) -> dict[str, float]:
+        """Metrics over all batches. Raises Diverged if a logit is not finite, ValueError if only one class is present."""
+        logit_B, label_B = self._concatenated()
+        n_bad = int((~logit_B.isfinite()).sum())
+        if n_bad:
+            raise Diverged(f"{n_bad} of {len(logit_B)} predictions are not finite")
+        rate = label_B.mean().item()
+        if not 0 < rate < 1:
+            raise ValueError(f"AUC needs both classes; all {len(label_B)} labels are {rate:.0f}")
+        logloss = binary_cross_entropy_with_logits(logit_B, label_B).item()
+        entropy = -rate * math.log(rate) - (1 - rate) * math.log1p(-rate)
+        return {
+            "auc": binary_auroc(logit_B.sigmoid(), label_B.long(), validate_args=False).item(),
+            "logloss": logloss,
+            "normalised_entropy": logloss / entropy,
+            "calibration": logit_B.sigmoid().mean().item() / rate,
+        }
+
+    def _concatenated(self) -> tuple[Tensor, Tensor]:
+        """The logits and labels of all batches in float64: lists before a gather over processes, tensors after it."""
+        logit, label = (torch.cat(x) if isinstance(x, list) else x for x in (self.logit_B, self.label_B))
+        return logit.double(), label.double()

@@ -1,0 +1,138 @@
+"""FinalMLP: two MLP streams with feature gates, fused bilinearly (Mao et al. 2023, arXiv 2304.00902).
+
+    h_s   = 2 sigmoid(Gate_s(c_s)) * flatten(X)              eq. 4 and 5, stream s = 1, 2; c_s a learnt context
+    o_s   = MLP_s(h_s)                                       eq. 1
+    logit = b + w_1^T o_1 + w_2^T o_2 + sum_j o_1j^T W_j o_2j   eq. 8 and 9, o_s cut into H chunks o_sj
+
+Departures: the context c_s is a learnt constant (the official code's choice when no context field is named), so the gates
+are computed once a batch, not once a row. Both w_s have a bias, as in the official code.
+
+B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, C = T D, H heads, I and J chunk widths.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from optuna import Trial
+from pydantic import NonNegativeInt, PositiveInt, model_validator
+from torch import Tensor, nn
+
+from models import base
+
+
+class FinalMLPConfig(base.Config):
+    """The streams, their gates and the heads of the fusion."""
+
+    mlp1: tuple[PositiveInt, ...] = (400,)  # BARS Frappe_x1 and MovieLens_x1
+    mlp2: tuple[PositiveInt, ...] = (800,)
+    gate: tuple[NonNegativeInt, ...] = (800,)  # hidden widths of each gate's MLP; empty: no gates
+    heads: PositiveInt = 10
+
+    default = {"depth1": 2, "depth2": 1, "ratio": 1.0, "heads": 4, "gate": 64}
+
+    @model_validator(mode="after")
+    def _heads_divide_widths(self) -> "FinalMLPConfig":
+        for name, widths in (("mlp1", self.mlp1), ("mlp2", self.mlp2)):
+            if not widths or widths[-1] % self.heads:
+                raise ValueError(f"last width of {name} {widths} is no multiple of heads {self.heads}")
+        return self
+
+    @classmethod
+    def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
+        """Depths, ratio of the streams' widths, heads and gates in the range of BARS's grids; the width is solved.
+
+        Where even one unit per head is too wide, the heads are halved.
+        """
+        depth1 = trial.suggest_int("depth1", 1, 3)
+        depth2 = trial.suggest_int("depth2", 1, 3)
+        ratio = trial.suggest_categorical("ratio", [0.25, 0.5, 1.0, 2.0])
+        heads = trial.suggest_categorical("heads", [1, 2, 4, 8, 16])
+        gate = trial.suggest_categorical("gate", [0, 64, 256])
+
+        def shape(n_heads: int) -> base.Shape:
+            def stream(width: float, depth: int) -> tuple[int, ...]:
+                last = n_heads * max(1, round(width / n_heads))
+                return (*base.tapered(round(width), depth - 1, 1.0), last)
+
+            def build(width: int) -> base.Config:
+                return cls(
+                    embedding_dim=budget.embedding_dim,
+                    mlp1=stream(width, depth1),
+                    mlp2=stream(width * ratio, depth2),
+                    gate=(gate,) if gate else (),
+                    heads=n_heads,
+                )
+
+            return base.Shape(build, trim=("mlp1", "mlp2"))
+
+        while heads:
+            yield shape(heads)
+            heads //= 2
+
+    def flops(self, n_dense: int, n_sparse: int) -> int:
+        """Both streams and their fusion; the gates cost nothing per example, see `flops_per_batch`."""
+        n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
+        n1, n2 = self.mlp1[-1], self.mlp2[-1]
+        streams = base.mlp_flops(n_in, self.mlp1) + base.mlp_flops(n_in, self.mlp2)
+        bilinear = 2 * (n1 * n2 // self.heads + n2)
+        return self.embedding_flops(n_dense) + streams + bilinear + 2 * (n1 + n2)
+
+    def flops_per_batch(self, n_dense: int, n_sparse: int) -> int:
+        """Both gates on their constant contexts."""
+        n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
+        return 2 * base.mlp_flops(self.embedding_dim, self.gate, n_in) if self.gate else 0
+
+
+class FeatureGate(nn.Module):
+    """2 sigmoid(MLP(c)), one factor for each of the C inputs, from a learnt context c."""
+
+    def __init__(self, embedding_dim: int, hidden: Sequence[int], n_out: int):
+        super().__init__()
+        self.context_1D = nn.Parameter(torch.zeros(1, embedding_dim))
+        self.mlp = base.mlp(embedding_dim, hidden, n_out)
+
+    def forward(self, x_BC: Tensor) -> Tensor:
+        """Return the gated x_BC."""
+        return 2 * self.mlp(self.context_1D).sigmoid() * x_BC
+
+
+class BilinearFusion(nn.Module):
+    """b + w_1^T o_1 + w_2^T o_2 + sum_j o_1j^T W_j o_2j over H chunks j."""
+
+    def __init__(self, n1: int, n2: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.linear1, self.linear2 = base.mlp(n1, (), 1), base.mlp(n2, (), 1)
+        self.weight_HIJ = nn.Parameter(nn.init.xavier_normal_(torch.empty(heads, n1 // heads, n2 // heads)))
+
+    def forward(self, o1_BI: Tensor, o2_BJ: Tensor) -> Tensor:
+        """Return logit_B1."""
+        o1_HBI = o1_BI.unflatten(1, (self.heads, -1)).transpose(0, 1)
+        o2_BJ1 = o2_BJ.unsqueeze(2)
+        o1W_BJ = (o1_HBI @ self.weight_HIJ).transpose(0, 1).flatten(1)
+        bilinear_B1 = (o1W_BJ.unsqueeze(1) @ o2_BJ1).squeeze(2)
+        return self.linear1(o1_BI) + self.linear2(o2_BJ) + bilinear_B1
+
+
+class FinalMLP(base.CTRModel):
+    """Two gated streams and their fusion."""
+
+    Config = FinalMLPConfig
+
+    def __init__(self, config: FinalMLPConfig, n_dense: int, cardinalities: Sequence[int]):
+        super().__init__(config, n_dense, cardinalities)
+        n_in = self.n_tokens * config.embedding_dim
+        self.gate1, self.gate2 = (
+            FeatureGate(config.embedding_dim, config.gate, n_in) if config.gate else nn.Identity() for _ in range(2)
+        )
+        self.mlp1, self.mlp2 = (
+            base.mlp(n_in, hidden, dropout=config.dropout, batch_norm=config.batch_norm)
+            for hidden in (config.mlp1, config.mlp2)
+        )
+        self.fusion = BilinearFusion(config.mlp1[-1], config.mlp2[-1], config.heads)
+
+    def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
+        """Return logit_B."""
+        x_BC = self.embed(dense_BN, sparse_BF).flatten(1)
+        o1_BI, o2_BJ = self.mlp1(self.gate1(x_BC)), self.mlp2(self.gate2(x_BC))
+        return self.fusion(o1_BI, o2_BJ).squeeze(1)
