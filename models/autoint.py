@@ -85,7 +85,8 @@ class InteractingLayer(nn.Module):
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BTA."""
         q_BHTA, k_BHTA, v_BHTA = (
-            linear(x_BTD).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in (self.query, self.key, self.value)
+            linear(x_BTD).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for linear in (self.query, self.key, self.value)
         )
         a_BHTT = (q_BHTA @ k_BHTA.transpose(-1, -2)).softmax(-1)
         heads_BTA = (a_BHTT @ v_BHTA).transpose(1, 2).flatten(2)
