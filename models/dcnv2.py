@@ -51,7 +51,7 @@ class DCNv2Config(base.Config):
                     cross_layers=n_layers,
                     rank=rank if rank < full_rank else None,
                     hidden=(width,) * depth,
-                    structure=structure,
+                    structure=structure,  # type: ignore[arg-type]
                 )
 
             return base.Shape(build, shares=(cross_share,), trim=("hidden",))

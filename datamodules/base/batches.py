@@ -1,5 +1,6 @@
 """Batches as slices of encoded arrays: one gather a batch, no Python for each row."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class Batches:
         self.rows = len(self.arrays[-1])
 
     def __len__(self) -> int:
-        return -(-self.rows // self.batch_size)
+        return math.ceil(self.rows / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         if self.seed is None:

@@ -70,6 +70,10 @@ class CTRDataModule(pl.LightningDataModule):
         """The title under which results may be reported."""
         return self.title
 
+    def facts(self) -> dict[str, Any]:
+        """Further facts for `meta`; `bounds`, by name a dict of metrics on the test part, is drawn in tables and figures."""
+        return {}
+
     @cached_property
     def folder(self) -> Path:
         """The encoded cache of exactly these raw bytes under these rules, made now if need be."""
@@ -130,6 +134,7 @@ class CTRDataModule(pl.LightningDataModule):
             "rows": {},
             "positives": {},
             "oov_cells": {},
+            **self.facts(),
         }
         for name in SPLITS:
             arrays = encoder.transform(parts[name])

@@ -7,6 +7,7 @@ products, attention), 0 for biases, activations, norms, element-wise products an
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from optuna import Trial
@@ -68,7 +69,7 @@ class Config(BaseModel):
         if not (n_dense and self.bottom_mlp):
             return 0
         widths = (n_dense, *self.bottom_mlp, self.embedding_dim)
-        return 2 * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        return 2 * sum(a * b for a, b in pairwise(widths))
 
     def with_field(self, name: str, value: object) -> Self:
         """This config with one field changed; raises ValueError where the model cannot have that value."""

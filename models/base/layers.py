@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ def mlp(
 def mlp_flops(n_in: int, hidden: Sequence[int], n_out: int | None = None) -> int:
     """Forward FLOPs of `mlp` for one example."""
     widths = [n_in, *hidden, *([] if n_out is None else [n_out])]
-    return 2 * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    return 2 * sum(a * b for a, b in pairwise(widths))
 
 
 def tapered(width: int, depth: int, taper: float) -> tuple[int, ...]:

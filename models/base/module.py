@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from models.base.config import Config
+from models.base import config as base
 from models.base.layers import FieldEmbedding
 from models.base.metrics import Diverged, Predictions
 
@@ -36,10 +36,10 @@ class CTRModel(pl.LightningModule):
     `forward(dense_BN, sparse_BF) -> logit_B`. It knows no data set, device or budget.
     """
 
-    Config: ClassVar[type[Config]]
+    Config: ClassVar[type[base.Config]]
     bottom_relu: ClassVar[bool] = False  # does the bottom MLP end in an activation?
 
-    def __init__(self, config: Config, n_dense: int, cardinalities: Sequence[int]):
+    def __init__(self, config: base.Config, n_dense: int, cardinalities: Sequence[int]):
         super().__init__()
         self.config = config
         self.optimiser = Optimiser()  # assign another before training
@@ -54,7 +54,7 @@ class CTRModel(pl.LightningModule):
     def embedding_parameters(self) -> list[nn.Parameter]:
         """The embedding table and, where each dense field has an embedding v_i, those too."""
         dense = self.embed.dense
-        return [self.embed.table.weight, *([dense] if isinstance(dense, nn.Parameter) else [])]
+        return [*self.embed.table.parameters(), *([dense] if isinstance(dense, nn.Parameter) else [])]
 
     def dense_parameters(self) -> list[nn.Parameter]:
         """All parameters but the embeddings."""
