@@ -26,7 +26,7 @@ class Optimiser(BaseModel):
     learning_rate: PositiveFloat = 1e-3
     embedding_l2: NonNegativeFloat = 0.0  # lambda of lambda/2 * ||E||^2, every row of every table at every step (BARS)
     weight_decay: NonNegativeFloat = 0.0  # the same lambda for all other parameters
-    clip_norm: PositiveFloat | None = 10.0  # of the gradient of all parameters together
+    clip_norm: NonNegativeFloat = 10.0  # of the gradient of all parameters together; 0: not clipped
 
 
 class CTRModel(pl.LightningModule):
@@ -47,7 +47,6 @@ class CTRModel(pl.LightningModule):
         self.embed = FieldEmbedding(n_dense, cardinalities, config, bottom_relu=self.bottom_relu)
         self.automatic_optimization = False  # one step is ours to order: loss, L2, clip, Adam
         self.predictions = Predictions()
-        self.train_loss = float("nan")  # mean over the last epoch
         self.metrics: dict[str, float] = {}  # of the last validation or test epoch, in float64
         self._losses: list[Tensor] = []
 
@@ -82,7 +81,7 @@ class CTRModel(pl.LightningModule):
             for p in self.embedding_parameters():
                 if p.grad is not None:
                     p.grad.add_(p.detach(), alpha=self.optimiser.embedding_l2)
-        if self.optimiser.clip_norm is not None:
+        if self.optimiser.clip_norm:
             nn.utils.clip_grad_norm_(self.parameters(), self.optimiser.clip_norm)
         adam.step()
         self._losses.append(loss.detach())
@@ -95,9 +94,17 @@ class CTRModel(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's mean training loss."""
+        self.log("train_loss", self.train_loss())
+
+    def train_loss(self) -> float:
+        """Mean loss of the epoch's steps so far; raises Diverged if one was not finite."""
         self._check_finite()
-        self.train_loss = torch.stack(self._losses).double().mean().item()
-        self.log("train_loss", self.train_loss)
+        return torch.stack(self._losses).double().mean().item()
+
+    def on_validation_epoch_start(self) -> None:
+        """Say that training diverged rather than that its predictions did."""
+        if self._losses:
+            self._check_finite()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Gather the batch's predictions."""

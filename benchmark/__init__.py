@@ -1,0 +1,1 @@
+"""The comparison: protocols, budgets, tuning, records, statistics, tables and figures."""

@@ -1,0 +1,91 @@
+"""What a run would do and cost, measured on a few steps of each study's default configuration; trains nothing to keep."""
+
+import time
+from pathlib import Path
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+import datamodules
+import models
+from benchmark import run
+from benchmark.progress import duration
+from benchmark.protocol import Protocol
+from benchmark.study import Study
+from benchmark.tables import count
+from benchmark.tune import default_config
+from models.base import CTRModel
+
+WARM_UP_STEPS, TIMED_STEPS = 2, 8
+BYTES_PER_PARAMETER = 16  # float32 weight, gradient and Adam's two moments
+
+
+def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, jobs: int, console: Console) -> None:
+    """Print one line for each study and their sum."""
+    torch.set_num_threads(1)
+    facts = run.facts(protocol, data_dir)
+    studies = run.studies(protocol, results, facts, data_dir, device)
+    table = Table(title=f"{protocol.name}: {protocol.title}", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("study", "runs left", "training FLOP", "parameters", "ms/step", "steps/run", "estimated", "memory"):
+        table.add_column(name, justify="left" if name == "study" else "right", no_wrap=True)
+    total = 0.0
+    for study in track(studies, "measuring a few steps of each study", console=console, transient=True):
+        n_runs, rows = study.runs_left(), facts[study.dataset]["rows"]
+        model, flops = _default_model(study)
+        seconds = _seconds_per_step(study, model)
+        steps = -(-rows["train"] // protocol.training.batch_size) * protocol.training.epochs
+        estimate = n_runs * seconds * steps * (1 + (rows["valid"] / 3) / rows["train"])  # validation is forward only
+        total += estimate
+        n_parameters = sum(p.numel() for p in model.parameters())
+        table.add_row(
+            study.name,
+            str(n_runs),
+            count(flops),
+            count(n_parameters),
+            f"{seconds * 1e3:.1f}",
+            f"{steps:,}",
+            duration(estimate),
+            f"{count(n_parameters * BYTES_PER_PARAMETER)}B",
+        )
+    console.print(table)
+    console.print(
+        f"{len(studies)} studies of {protocol.search.trials} trials and {len(protocol.final.seeds)} final runs, "
+        f"at most {protocol.training.epochs} epochs each: about {duration(total / jobs)} with {jobs} at a time on {device}. "
+        "Memory is that of parameters, gradients and Adam's moments; other shapes of the search take longer or less.",
+        highlight=False,
+    )
+
+
+def _default_model(study: Study) -> tuple[CTRModel, int]:
+    data = _data(study)
+    config = default_config(study, data.n_dense, len(data.cardinalities))
+    model = models.load(study.model)(config, data.n_dense, data.cardinalities).to(study.device)
+    return model, 3 * config.flops(data.n_dense, len(data.cardinalities))
+
+
+def _data(study: Study) -> "datamodules.base.CTRDataModule":
+    training = study.protocol.training
+    return datamodules.load(study.dataset)(
+        study.data_dir, batch_size=training.batch_size, train_rows=training.train_rows, device=study.device
+    )
+
+
+def _seconds_per_step(study: Study, model: CTRModel) -> float:
+    """Mean time of a forward, backward and optimiser step on real batches."""
+    adam = model.configure_optimizers()
+    batches = iter(_data(study).train_dataloader())
+    started, steps = 0.0, 0
+    for i, (dense_BN, sparse_BF, label_B) in zip(range(WARM_UP_STEPS + TIMED_STEPS), batches, strict=False):
+        if i == WARM_UP_STEPS:
+            started, steps = time.monotonic(), 0
+        adam.zero_grad()
+        binary_cross_entropy_with_logits(model(dense_BN, sparse_BF), label_B).backward()
+        adam.step()
+        steps += 1
+    if study.device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return (time.monotonic() - started) / max(steps, 1)

@@ -1,0 +1,205 @@
+"""Protocol: everything that is equal for all models. One TOML file, validated; nothing in it names code."""
+
+import difflib
+import hashlib
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import tomli_w
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+import datamodules
+import models
+
+SHIPPED = Path(__file__).parent / "protocols"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class ProtocolError(ValueError):
+    """The protocol cannot be found, read or understood; the message says which key and what is allowed."""
+
+
+class Section(BaseModel):
+    """A part of a protocol; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Training(Section):
+    """How one model is trained; the same for trials and final runs."""
+
+    batch_size: PositiveInt = 1024
+    epochs: PositiveInt = 1  # at most
+    patience: PositiveInt = 1  # stop after so many epochs in a row without improvement
+    monitor: Literal["auc", "logloss"] = "logloss"  # validation metric that selects epochs, trials and configs
+    schedule: Literal["constant", "plateau"] = (
+        "constant"  # plateau: a tenth of the rate after an epoch without improvement
+    )
+    clip_norm: NonNegativeFloat = 10.0  # of the gradient of all parameters together; 0: not clipped
+    train_rows: PositiveInt | None = None  # only the first rows of the train part; None: all
+
+
+class Search(Section):
+    """How each (data set, model, budget) is tuned; lists of two are the ends of a log-uniform range."""
+
+    trials: PositiveInt = 10  # completed and feasible; infeasible and repeated draws come on top
+    sampler: Literal["tpe", "random"] = "tpe"
+    seed: NonNegativeInt = 0
+    learning_rate: tuple[PositiveFloat, PositiveFloat] = (1e-4, 3e-2)
+    embedding_l2: tuple[float, ...] = (0.0,)  # choices
+    weight_decay: tuple[float, ...] = (0.0,)
+    dropout: tuple[float, ...] = (0.0,)
+
+    @field_validator("learning_rate")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError(f"the range {list(value)} runs backwards")
+        return value
+
+
+class Final(Section):
+    """How the winner of each search is measured on the test part."""
+
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(1, 2, 3, 4, 5), min_length=1)  # the same for all models
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"seeds {list(value)} repeat")
+        return value
+
+
+class Protocol(Section):
+    """A whole comparison."""
+
+    name: str
+    title: str = ""
+    datasets: tuple[str, ...] = Field(min_length=1)
+    models: tuple[str, ...] = Field(min_length=1)
+    budgets: tuple[PositiveFloat, ...] = Field(min_length=1)  # training MFLOP per example
+    embedding_dim: PositiveInt
+    training: Training = Training()
+    search: Search = Search()
+    final: Final = Final()
+    overrides: tuple[str, ...] = ()  # what the command line changed
+
+    @field_validator("name")
+    @classmethod
+    def _safe_name(cls, value: str) -> str:
+        if not NAME.fullmatch(value):
+            raise ValueError(
+                f"{value!r} is no name; allowed are 1 to 64 letters, digits, '.', '_' and '-', no leading '.'"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        for name in self.datasets:
+            datamodules.title(name)
+        for name in self.models:
+            models.title(name)
+        for key in ("datasets", "models", "budgets"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key} {list(values)} repeat")
+        return self
+
+    def toml(self) -> str:
+        """The resolved protocol as a file that `load` reads back."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    def identity(self) -> str:
+        """Hash of what must be equal for results to share a table: all but the name and what is merely listed."""
+        fixed = self.model_dump(mode="json", exclude={"name", "title", "datasets", "models", "budgets", "overrides"})
+        return digest(fixed)
+
+    def smoke(self) -> Self:
+        """The smallest form that still exercises every step: results say nothing about the models."""
+        return self.model_copy(
+            update={
+                "name": f"{self.name}-smoke",
+                "budgets": tuple(sorted(self.budgets)[:3]),
+                "training": self.training.model_copy(update={"epochs": 1, "train_rows": 4096}),
+                "search": self.search.model_copy(update={"trials": 1}),
+                "final": Final(seeds=self.final.seeds[:2]),
+            }
+        )
+
+
+def digest(value: object) -> str:
+    """Hash of a value's canonical JSON, 12 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def names() -> list[str]:
+    """Names of the protocols shipped with the suite."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def load(name_or_path: str, changes: dict[str, Any] | None = None) -> Protocol:
+    """The protocol of that name, or in that file, with dotted keys changed. Raises ProtocolError."""
+    path = Path(name_or_path) if name_or_path.endswith(".toml") else SHIPPED / f"{name_or_path}.toml"
+    if not name_or_path.endswith(".toml") and name_or_path not in names():
+        raise ProtocolError(
+            f"no protocol {name_or_path!r}; {nearest(name_or_path, names())}, or a path ending in .toml"
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProtocolError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProtocolError(f"{path}: {error}") from None
+    values.setdefault("name", path.stem)
+    for key, value in (changes or {}).items():
+        _assign(values, key, value)
+    if changes:
+        values["overrides"] = [f"{key}={json.dumps(value)}" for key, value in sorted(changes.items())]
+    return validated(values, str(path))
+
+
+def validated(values: dict[str, Any], where: str) -> Protocol:
+    """The protocol with these values. Raises ProtocolError naming the first wrong key."""
+    try:
+        return Protocol.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            section = Protocol.model_fields
+            for part in first["loc"][:-1]:
+                section = section[str(part)].annotation.model_fields  # type: ignore[union-attr]
+            raise ProtocolError(f"{where}: no key {key!r}; {nearest(str(first['loc'][-1]), list(section))}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ProtocolError(f"{where}: {key}: {message}" if key else f"{where}: {message}") from None
+
+
+def _assign(values: dict[str, Any], dotted: str, value: object) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ProtocolError(f"no section {section!r} in a protocol")
+    values[key] = value
+
+
+def nearest(name: str, allowed: list[str]) -> str:
+    """The allowed names, the one most like `name` first."""
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}({', '.join(allowed)})"

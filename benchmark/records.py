@@ -1,0 +1,161 @@
+"""Records: one JSON object a line for each finished trial and final run. The only reader and writer of results folders.
+
+A results folder is whole in itself: `protocol.toml` (resolved), `datasets/<dataset>.json` (facts about the data),
+`records/<dataset>/<model>.jsonl` (appended, never edited) and what `report` generates from them.
+"""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from filelock import FileLock
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Kind = Literal["trial", "final"]
+Metrics = dict[str, float]
+
+
+class RecordError(ValueError):
+    """A results folder or a record in it is not as it must be; the message names file and line."""
+
+
+class Record(BaseModel):
+    """Everything about one trial or one final run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    schema_version: Literal[1] = 1
+    kind: Kind
+    status: Literal["complete", "failed", "infeasible", "duplicate"]
+    error: str | None = None  # why it is not complete
+
+    protocol: str
+    protocol_id: str  # of what must be equal for records to share a table
+    overrides: tuple[str, ...] = ()
+    dataset: str
+    data_fingerprint: str
+    model: str
+    budget: float  # training MFLOP per example
+    trial: int  # position in the study; of a final run, the trial whose configuration it has
+    seed: int  # of initialisation, dropout and data order
+
+    params: dict[str, Any] = {}  # as sampled
+    config: dict[str, Any] = {}  # the architecture they lead to
+    optimiser: dict[str, Any] = {}
+    forward_flops: int | None = None  # per example
+    training_flops: int | None = None  # per example, 3 x forward
+    dense_parameters: int | None = None
+    embedding_parameters: int | None = None
+
+    epochs: int | None = None  # trained
+    best_epoch: int | None = None  # whose weights were scored, from 1
+    steps: int | None = None
+    examples: int | None = None  # trained on, repeats counted
+    train_seconds: float | None = None  # without validation
+    seconds: float | None = None  # with it
+    history: tuple[dict[str, float], ...] = ()  # train_loss and validation metrics after each epoch
+    valid: Metrics | None = None
+    test: Metrics | None = None
+
+    device: str | None = None
+    threads: int | None = None
+    commit: str | None = None  # of the suite
+    dirty: bool | None = None  # uncommitted changes
+    versions: dict[str, str] = {}
+    finished: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.test is not None and self.kind != "final":
+            raise ValueError("a trial must not know the test part")
+        if self.status == "complete":
+            if self.valid is None or (self.test is None) == (self.kind == "final"):
+                raise ValueError("a complete record needs its metrics")
+        elif not self.error:
+            raise ValueError(f"a record with status {self.status} must say why")
+        return self
+
+    def timeless(self) -> dict[str, Any]:
+        """The record without what the clock decided: equal for equal runs on the same kind of machine."""
+        return self.model_dump(exclude={"train_seconds", "seconds", "finished"})
+
+    @property
+    def examples_per_second(self) -> float | None:
+        """Training throughput, validation left out."""
+        return self.examples / self.train_seconds if self.examples and self.train_seconds else None
+
+
+def record_file(results: Path, dataset: str, model: str) -> Path:
+    """Where the records of a data set and model stand."""
+    return results / "records" / dataset / f"{model}.jsonl"
+
+
+def append(results: Path, record: Record) -> None:
+    """Add a record with one write; a last line torn by a kill is moved to a `.torn` file first."""
+    path = record_file(results, record.dataset, record.model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = (record.model_dump_json() + "\n").encode()
+    with FileLock(results / ".lock.records"), path.open("ab+") as file:
+        _cut_torn_line(path)
+        os.write(file.fileno(), line)
+        os.fsync(file.fileno())
+
+
+def read(results: Path) -> list[Record]:
+    """All records of a results folder, ordered by data set, model, budget, kind, trial and seed.
+
+    A torn last line is passed over, since its trial will run again; any other line that is not a record raises
+    RecordError.
+    """
+    records = [record for path in sorted((results / "records").glob("*/*.jsonl")) for record in _read_file(path)]
+    return sorted(records, key=lambda r: (r.dataset, r.model, r.budget, r.kind == "final", r.trial, r.seed))
+
+
+def of_study(results: Path, dataset: str, model: str, budget: float) -> list[Record]:
+    """The records of one study and its final runs, in the order they were written."""
+    path = record_file(results, dataset, model)
+    return [record for record in _read_file(path) if record.budget == budget] if path.exists() else []
+
+
+def _read_file(path: Path) -> list[Record]:
+    records = []
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):  # the last piece is empty or torn
+        try:
+            records.append(Record.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise RecordError(f"{path}, line {number}: {key + ': ' if key else ''}{first['msg']}") from None
+    return records
+
+
+def _cut_torn_line(path: Path) -> None:
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        path.with_suffix(".torn").write_bytes(content[whole:])
+        os.truncate(path, whole)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace a file of a results folder in one step."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file in one step: readers see the old or the new content, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of a results folder. Raises RecordError if it is not one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: {error}") from None

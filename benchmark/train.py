@@ -1,0 +1,150 @@
+"""One run: a model of one configuration trained on one data set with one seed."""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from benchmark.protocol import Training
+from datamodules.base import CTRDataModule
+from models.base import Config, CTRModel, Optimiser
+
+LEAST_IMPROVEMENT = 1e-6  # of the monitored metric; BARS's
+
+OnProgress = Callable[
+    [float, dict[str, float] | None], None
+]  # share of the run's steps done; metrics at an epoch's end
+SECONDS_PER_PROGRESS = 0.5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run leaves; the names are those of a record's fields."""
+
+    dense_parameters: int
+    embedding_parameters: int
+    epochs: int
+    best_epoch: int
+    steps: int
+    examples: int
+    train_seconds: float
+    seconds: float
+    history: tuple[dict[str, float], ...]
+    valid: dict[str, float]
+    test: dict[str, float] | None
+
+
+def train(
+    model_class: type[CTRModel],
+    config: Config,
+    optimiser: Optimiser,
+    data: CTRDataModule,
+    training: Training,
+    *,
+    seed: int,
+    test: bool,
+    on_progress: OnProgress = lambda share, metrics: None,
+) -> Outcome:
+    """Train, keep the weights of the best validation epoch and, only if `test`, score them on the test part.
+
+    Raises Diverged when a loss or a prediction is not finite.
+    """
+    started = time.monotonic()
+    torch.manual_seed(seed)
+    data.seed = seed
+    model = model_class(config, data.n_dense, data.cardinalities)
+    model.optimiser = optimiser
+    selection = Selection(training, on_progress)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\.")  # advice on loggers and loader processes
+        trainer = _trainer(data.device, training.epochs, selection)
+        trainer.fit(model, datamodule=data)
+        steps = trainer.global_step
+        model.load_state_dict(selection.best_state)
+        if test:
+            trainer.test(model, dataloaders=data.test_dataloader(), verbose=False)
+    return Outcome(
+        dense_parameters=sum(p.numel() for p in model.dense_parameters()),
+        embedding_parameters=sum(p.numel() for p in model.embedding_parameters()),
+        epochs=len(selection.history),
+        best_epoch=selection.best_epoch,
+        steps=steps,
+        examples=len(selection.history) * data.meta["rows"]["train"],
+        train_seconds=selection.train_seconds,
+        seconds=time.monotonic() - started,
+        history=tuple(selection.history),
+        valid={
+            name: value for name, value in selection.history[selection.best_epoch - 1].items() if name != "train_loss"
+        },
+        test=model.metrics if test else None,
+    )
+
+
+def _trainer(device: str | torch.device, epochs: int, callback: pl.Callback) -> pl.Trainer:
+    """A silent Trainer: no logger, checkpoint or bar, whose cost for each step would rival a small model's."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    device = torch.device(device)
+    return pl.Trainer(
+        accelerator=device.type,
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        max_epochs=epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        callbacks=[callback],
+    )
+
+
+class Selection(pl.Callback):
+    """Keeps the weights of the best epoch, lowers the learning rate, stops early, and reports progress."""
+
+    def __init__(self, training: Training, on_progress: OnProgress):
+        self.training, self.on_progress = training, on_progress
+        self.history: list[dict[str, float]] = []
+        self.best_epoch = 0
+        self.best_state: dict[str, Tensor] = {}
+        self.train_seconds = 0.0
+        self._epoch_started = self._reported = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._epoch_started = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Report now and then."""
+        if time.monotonic() - self._reported > SECONDS_PER_PROGRESS:
+            self._reported = time.monotonic()
+            self.on_progress(trainer.global_step / (trainer.num_training_batches * self.training.epochs), None)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the epoch's clock."""
+        self.train_seconds += time.monotonic() - self._epoch_started
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Judge the epoch by the monitored metric."""
+        assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
+        self.history.append({"train_loss": pl_module.train_loss(), **pl_module.metrics})
+        epoch = len(self.history)
+        if epoch == 1 or self._score(epoch) > self._score(self.best_epoch) + LEAST_IMPROVEMENT:
+            self.best_epoch = epoch
+            self.best_state = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+        else:
+            if self.training.schedule == "plateau":
+                for group in trainer.optimizers[0].param_groups:
+                    group["lr"] *= 0.1
+            trainer.should_stop = epoch - self.best_epoch >= self.training.patience
+        self.on_progress(epoch / self.training.epochs, pl_module.metrics)
+
+    def _score(self, epoch: int) -> float:
+        """The monitored metric of an epoch, the greater the better."""
+        value = self.history[epoch - 1][self.training.monitor]
+        return value if self.training.monitor == "auc" else -value
