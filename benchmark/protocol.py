@@ -46,9 +46,7 @@ class Training(Section):
     epochs: PositiveInt = 1  # at most
     patience: PositiveInt = 1  # stop after so many epochs in a row without improvement
     monitor: Literal["auc", "logloss"] = "logloss"  # validation metric that selects epochs, trials and configs
-    schedule: Literal["constant", "plateau"] = (
-        "constant"  # plateau: a tenth of the rate after an epoch without improvement
-    )
+    schedule: Literal["constant", "linear", "plateau"] = "constant"  # of the learning rate, see train.Selection
     clip_norm: NonNegativeFloat = 10.0  # of the gradient of all parameters together; 0: not clipped
     train_rows: PositiveInt | None = None  # only the first rows of the train part; None: all
 

@@ -132,7 +132,7 @@ SHOWN: dict[str, Callable[[Row], str]] = {
     "seeds": lambda row: str(row["seeds"]),
 }
 WIDE = 150  # terminal columns for the whole table
-NARROW = ("budget", "model", "LogLoss", "AUC", "off budget", "examples/s")
+NARROW = ("budget", "model", "LogLoss", "AUC", "examples/s")
 LEGEND = (
     "Test part; mean over the seeds ± half-width of the 95 % t interval. Budget and FLOP are for one example, the budget in "
     "training MFLOP; training = 3 x forward. Failed counts trials and final runs, infeasible counts draws that no width "

@@ -103,7 +103,11 @@ def _trainer(device: str | torch.device, epochs: int, callback: pl.Callback) -> 
 
 
 class Selection(pl.Callback):
-    """Keeps the weights of the best epoch, lowers the learning rate, stops early, and reports progress."""
+    """Keeps the weights of the best epoch, lowers the learning rate, stops early, and reports progress.
+
+    Schedules: constant; linear, from the full rate in the first step towards 0 after the last possible one; plateau, a tenth
+    of the rate after each epoch without improvement (BARS).
+    """
 
     def __init__(self, training: Training, on_progress: OnProgress):
         self.training, self.on_progress = training, on_progress
@@ -116,6 +120,16 @@ class Selection(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
         self._epoch_started = time.monotonic()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Set the step's learning rate."""
+        if self.training.schedule == "linear":
+            assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
+            left = 1 - trainer.global_step / (trainer.num_training_batches * self.training.epochs)
+            for group in trainer.optimizers[0].param_groups:
+                group["lr"] = pl_module.optimiser.learning_rate * left
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
