@@ -76,6 +76,10 @@ class FieldEmbedding(nn.Module):
         elif n_dense:
             self.dense = nn.Parameter(nn.init.normal_(torch.empty(n_dense, d), std=config.embedding_std))
 
+    def embeddings(self) -> list[nn.Parameter]:
+        """The table and, where each dense field has an embedding v_i, those too."""
+        return [p for p in (self.table.weight, self.dense) if isinstance(p, nn.Parameter)]
+
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
         """Return x_BTD."""
         tokens = []

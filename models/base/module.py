@@ -52,8 +52,7 @@ class CTRModel(pl.LightningModule):
 
     def embedding_parameters(self) -> list[nn.Parameter]:
         """The embedding table and, where each dense field has an embedding v_i, those too."""
-        dense = self.embed.dense
-        return [*self.embed.table.parameters(), *([dense] if isinstance(dense, nn.Parameter) else [])]
+        return self.embed.embeddings()
 
     def dense_parameters(self) -> list[nn.Parameter]:
         """All parameters but the embeddings."""
