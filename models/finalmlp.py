@@ -5,7 +5,8 @@
     logit = b + w_1^T o_1 + w_2^T o_2 + sum_j o_1j^T W_j o_2j   eq. 8 and 9, o_s cut into H chunks o_sj
 
 Departures: the context c_s is a learnt constant (the official code's choice when no context field is named), so the gates
-are computed once a batch, not once a row. Both w_s have a bias, as in the official code.
+are computed once a batch, not once a row; it starts from N(0, 1), since from 0 (official code) no ReLU of the gate would
+ever open and only the last bias could learn. Both w_s have a bias, as in the official code.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, C = T D, H heads, I and J chunk widths.
 """
@@ -88,7 +89,7 @@ class FeatureGate(nn.Module):
 
     def __init__(self, embedding_dim: int, hidden: Sequence[int], n_out: int):
         super().__init__()
-        self.context_1D = nn.Parameter(torch.zeros(1, embedding_dim))
+        self.context_1D = nn.Parameter(torch.randn(1, embedding_dim))
         self.mlp = base.mlp(embedding_dim, hidden, n_out)
 
     def forward(self, x_BC: Tensor) -> Tensor:

@@ -1,0 +1,55 @@
+"""Fixtures of the whole suite. One thread, and an encoded cache that all tests of a session share."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+import torch
+
+from benchmark.records import Record
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("WUKONG_BENCH_CACHE", os.environ.get("WUKONG_BENCH_CACHE") or str(tmp_path_factory.mktemp("cache")))
+    torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data that stands beside the repository on some machines."""
+    folder = Path(os.environ.get("WUKONG_BENCH_SHARED") or Path(__file__).parents[2] / "shared")
+    if not (folder / "data").is_dir():
+        pytest.skip(f"needs the shared data folder, which is not at {folder}")
+    return folder
+
+
+@pytest.fixture
+def record() -> Record:
+    """A complete trial with made-up numbers."""
+    return Record(
+        kind="trial",
+        status="complete",
+        protocol="p",
+        protocol_id="id",
+        dataset="d",
+        data_fingerprint="f",
+        model="mlp",
+        budget=1.0,
+        trial=0,
+        seed=1,
+        valid={"auc": 0.7, "logloss": 0.5},
+        training_flops=1_000_000,
+        forward_flops=333_333,
+        dense_parameters=10,
+        embedding_parameters=20,
+        examples=1000,
+        train_seconds=2.0,
+        seconds=2.5,
+    )
