@@ -1,4 +1,4 @@
-"""Predictions of a split and the metrics on them, exact and in float64."""
+"""Predictions of a split and the metrics on them: no sampling, no thresholds, LogLoss summed in float64."""
 
 import math
 
@@ -16,7 +16,7 @@ class Diverged(ArithmeticError):
 class Predictions(Metric):
     """Gathers logits and labels over batches (and processes); `compute` returns every metric of the suite.
 
-    auc: area under the ROC curve, ties counted half. logloss: mean binary cross-entropy in nats.
+    auc: area under the ROC curve, ties counted half, exact to 1e-7. logloss: mean binary cross-entropy in nats.
     normalised_entropy: logloss over the entropy of the split's own positive rate (He et al. 2014).
     calibration: mean predicted probability over the positive rate; 1 is calibrated on average.
     """

@@ -1,0 +1,226 @@
+"""Reading, checking, encoding and caching data; the shipped and the local data sets are what they claim to be."""
+
+import gzip
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import datamodules
+from datamodules.base import MISSING, OOV, SPLITS, Batches, CTRDataModule, DataError
+from datamodules.base.encode import Encoder
+
+PARTS = {
+    "train": "label,x,c\n1,0,a\n0,1,a\n1,,b\n0,3,\n",
+    "valid": "label,x,c\n1,1,a\n0,7,never seen\n",
+    "test": "label,x,c\n1,,b\n0,1,\n",
+}
+
+
+class Tiny(CTRDataModule):
+    title = "Tiny"
+    licence = "generated"
+    citation = "none"
+    dense_fields = ("x",)
+    sparse_fields = ("c",)
+
+    def sources(self) -> list[Path]:
+        assert self.data_dir is not None
+        return [self.data_dir / f"{split}.csv" for split in SPLITS]
+
+    def read(self) -> dict[str, pl.DataFrame]:
+        from datamodules.base import read_csv
+
+        return {split: read_csv(path) for split, path in zip(SPLITS, self.sources(), strict=True)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for split, text in PARTS.items():
+        (tmp_path / f"{split}.csv").write_text(text)
+    return tmp_path
+
+
+def test_ids_are_oov_missing_then_values_by_falling_count(folder: Path) -> None:
+    data = Tiny(folder)
+    assert data.cardinalities == (4,)
+    train, valid, test = (np.load(data.folder / split / "sparse.npy")[:, 0].tolist() for split in SPLITS)
+    a, b = 2, 3
+    assert train == [a, a, b, MISSING]
+    assert valid == [a, OOV]
+    assert test == [b, MISSING]
+    assert data.meta["oov_cells"] == {"train": 0, "valid": 1, "test": 0}
+
+
+def test_dense_values_are_log_standardised_on_the_train_part_and_missing_ones_flagged(folder: Path) -> None:
+    data = Tiny(folder)
+    assert data.meta["dense_columns"] == ["x", "x is missing"]
+    known = np.log1p([0, 1, 3])
+    scaled = (known - known.mean()) / known.std()
+    train = np.load(data.folder / "train" / "dense.npy")
+    np.testing.assert_allclose(train, [[scaled[0], 0], [scaled[1], 0], [0, 1], [scaled[2], 0]], rtol=1e-6)
+    valid = np.load(data.folder / "valid" / "dense.npy")
+    np.testing.assert_allclose(valid[1, 0], (np.log1p(7) - known.mean()) / known.std(), rtol=1e-6)
+
+
+def test_a_value_rarer_than_min_count_is_oov_and_ties_are_ordered_by_text() -> None:
+    train = pl.DataFrame({"label": [0, 1, 0, 1, 0], "c": ["z", "z", "b", "a", None]})
+    assert Encoder.fit(train, (), ("c",), 1).vocabulary == {"c": ["z", "a", "b"]}
+    assert Encoder.fit(train, (), ("c",), 2).vocabulary == {"c": ["z"]}
+    everything_rare = Encoder.fit(train, (), ("c",), 3)
+    assert everything_rare.transform(train).sparse[:, 0].tolist() == [OOV, OOV, OOV, OOV, MISSING]
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "message"),
+    [
+        ("valid", "label,x,c\n1,1,a\n2,1,a\n", r"valid\.csv: label of data row 2 is '2'; allowed are 0 and 1"),
+        ("train", "label,x,c\n1,1,a\nyes,1,a\n", r"train\.csv: label of data row 2 is 'yes'"),
+        ("train", "label,x,c\n1,1,a\n,1,a\n", r"train\.csv: label of data row 2 is None"),
+        ("test", "label,x,c\n1,1,a\n1,1,a\n", r"test part has one class only \(2 positives in 2 rows\)"),
+        ("train", "", r"train\.csv: the file is empty"),
+        ("train", "label,x,c\n", r"the train part has no rows"),
+        ("train", "label,c\n1,a\n0,a\n", r"train\.csv: no column 'x'; it has label, c"),
+        ("train", "label,x,c\n1,one,a\n0,1,a\n", r"x of data row 1 is 'one'; allowed are finite numbers"),
+        ("train", "label,x,c\n1,inf,a\n0,1,a\n", r"x of data row 1 is 'inf'"),
+    ],
+)
+def test_bad_input_is_refused_by_file_row_and_value(folder: Path, part: str, text: str, message: str) -> None:
+    (folder / f"{part}.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        Tiny(folder).prepare_data()
+
+
+def test_equal_bytes_share_a_cache_and_a_changed_byte_does_not(folder: Path, tmp_path: Path) -> None:
+    first = Tiny(folder)
+    stamp = (first.folder / "meta.json").stat().st_mtime_ns
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("copy"))
+    again = Tiny(copy)
+    assert again.folder == first.folder
+    assert (again.folder / "meta.json").stat().st_mtime_ns == stamp
+    (copy / "test.csv").write_text(PARTS["test"].replace("1,,b", "1,,a"))
+    changed = Tiny(copy)
+    assert changed.folder != first.folder
+    assert changed.fingerprint != first.fingerprint
+
+
+def test_a_kill_while_encoding_leaves_nothing_that_is_later_trusted(folder: Path, tmp_path: Path) -> None:
+    program = f"""
+        import os, signal, sys
+        sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+        from datamodules.base.encode import Encoder
+        from test_data import Tiny
+        from pathlib import Path
+        whole = Encoder.transform
+        def die_in_the_second_part(self, part, calls=[]):
+            calls.append(part)
+            if len(calls) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return whole(self, part)
+        Encoder.transform = die_in_the_second_part
+        Tiny(Path({str(folder)!r})).prepare_data()
+    """
+    cache = tmp_path / "cache"
+    environment = {"WUKONG_BENCH_CACHE": str(cache), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=environment, check=False)
+    assert done.returncode == -9
+    assert [path.name for path in cache.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_an_epoch_has_each_row_once_in_an_order_of_its_own(folder: Path) -> None:
+    (folder / "train.csv").write_text("label,x,c\n" + "".join(f"{i % 2},{i},v{i}\n" for i in range(100)))
+    data = Tiny(folder, batch_size=16, seed=3)
+    loader = data.train_dataloader()
+    epochs = [torch.cat([sparse for _, sparse, _ in loader]).flatten().tolist() for _ in range(2)]
+    assert [len(label) for _, _, label in data.train_dataloader()] == [16] * 6 + [4]
+    assert len(loader) == 7
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(2, 102))
+    assert epochs[0] != epochs[1]
+    again = torch.cat([sparse for _, sparse, _ in Tiny(folder, batch_size=16, seed=3).train_dataloader()])
+    assert again.flatten().tolist() == epochs[0]
+    other = torch.cat([sparse for _, sparse, _ in Tiny(folder, batch_size=16, seed=4).train_dataloader()])
+    assert other.flatten().tolist() != epochs[0]
+
+
+def test_rows_stay_together_through_the_shuffle(folder: Path) -> None:
+    data = Tiny(folder, batch_size=3)
+    rows = {
+        tuple(map(float, (*dense, *sparse, label)))
+        for batch in data.train_dataloader()
+        for dense, sparse, label in zip(*batch, strict=True)
+    }
+    arrays = [np.load(data.folder / "train" / f"{kind}.npy") for kind in ("dense", "sparse", "label")]
+    assert rows == {tuple(map(float, (*dense, *sparse, label))) for dense, sparse, label in zip(*arrays, strict=True)}
+
+
+def test_hotel_has_the_published_rows_and_no_day_in_two_parts() -> None:
+    data = datamodules.load("hotel")()
+    assert sum(data.meta["rows"].values()) == 119_390
+    assert sum(data.meta["positives"].values()) / 119_390 == pytest.approx(0.3704, abs=5e-5)
+    parts = data.read()
+    last_train, first_valid = parts["train"]["date"].max(), parts["valid"]["date"].min()
+    assert last_train < first_valid
+    assert parts["valid"]["date"].max() < parts["test"]["date"].min()
+    leaks = {"reservation_status", "reservation_status_date", "assigned_room_type", "booking_changes"}
+    leaks |= {"required_car_parking_spaces", "days_in_waiting_list", "is_canceled", "arrival_date_year"}
+    assert not leaks & {*data.dense_fields, *data.sparse_fields}
+
+
+def test_hotel_is_the_published_file() -> None:
+    from datamodules.base.read import file_digest
+
+    path = datamodules.load("hotel")().sources()[0]
+    assert file_digest(path) == "19ce8a86c8f2b291276db0b31fbf3972fe8de67ff8058a56123d002c4181e35d"
+
+
+@pytest.fixture(scope="session")
+def frappe_folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The local Frappe parts in RecZoo's layout."""
+    folder = tmp_path_factory.mktemp("data") / "frappe_x1"
+    folder.mkdir()
+    names = {"train": "x1_train_negatives_redrawn", "valid": "x1_valid", "test": "x1_test"}
+    for split, name in names.items():
+        with (
+            gzip.open(shared / "data" / "frappe" / f"{name}.csv.gz") as packed,
+            (folder / f"{split}.csv").open("wb") as out,
+        ):
+            shutil.copyfileobj(packed, out)
+    return folder
+
+
+def test_frappe_has_the_published_counts_and_says_that_its_train_part_is_not_the_published_one(
+    frappe_folder: Path,
+) -> None:
+    data = datamodules.load("frappe")(frappe_folder.parent)
+    assert data.meta["rows"] == {"train": 202_027, "valid": 57_722, "test": 28_860}
+    assert data.meta["positives"]["valid"], data.meta["positives"]["test"] == (19_063, 9_536)
+    assert data.meta["title"] == "Frappe_x1 (train negatives re-drawn)"
+    assert data.n_dense == 0 and len(data.cardinalities) == 10
+
+
+def test_frappe_from_unknown_files_does_not_carry_the_published_name(frappe_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(frappe_folder, tmp_path / "frappe_x1")
+    (tmp_path / "frappe_x1" / "test.csv").write_bytes((frappe_folder / "valid.csv").read_bytes())
+    assert datamodules.load("frappe")(tmp_path).meta["title"] == "Frappe_x1 (train, test not as published)"
+
+
+def test_missing_files_are_an_error_that_says_where_and_how(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"frappe: no folder with train.csv.*{tmp_path}.*Hugging Face.*--data"):
+        datamodules.load("frappe")(tmp_path).prepare_data()
+
+
+def test_an_unknown_data_set_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(datamodules.UnknownDataset, match="no data set 'hotels'; did you mean 'hotel'"):
+        datamodules.load("hotels")
+
+
+def test_a_device_other_than_the_cpu_holds_the_whole_part(folder: Path) -> None:
+    batches = Batches(Tiny(folder).folder / "train", 2, seed=0, device="meta")
+    assert all(array.device.type == "meta" for array in batches.arrays)
