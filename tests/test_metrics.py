@@ -1,0 +1,48 @@
+"""Metrics agree with scikit-learn and refuse what has no metric."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss, roc_auc_score
+
+from models.base import Diverged, Predictions
+
+
+def predictions(logit: torch.Tensor, label: torch.Tensor, batch_size: int = 7) -> Predictions:
+    gathered = Predictions()
+    for logit_B, label_B in zip(logit.split(batch_size), label.split(batch_size), strict=True):
+        gathered.update(logit_B, label_B)
+    return gathered
+
+
+def test_metrics_are_scikit_learns_whatever_the_batches_and_ties() -> None:
+    torch.manual_seed(0)
+    logit = torch.randn(1000).round(decimals=1) * 4  # many ties
+    label = (torch.rand(1000) < 0.3).float()
+    for batch_size in (1, 7, 1000):
+        found = predictions(logit, label, batch_size).compute()
+        probability = logit.double().sigmoid().numpy()
+        assert found["auc"] == pytest.approx(roc_auc_score(label, probability), abs=1e-7)
+        assert found["logloss"] == pytest.approx(log_loss(label, probability), abs=1e-12)
+        rate = label.double().mean().item()
+        entropy = log_loss(label, np.full(1000, rate))
+        assert found["normalised_entropy"] == pytest.approx(found["logloss"] / entropy, abs=1e-12)
+        assert found["calibration"] == pytest.approx(probability.mean() / rate, abs=1e-12)
+
+
+def test_extreme_logits_keep_their_order_and_a_finite_loss() -> None:
+    found = predictions(torch.tensor([-200.0, -150.0, 30.0, 31.0]), torch.tensor([0.0, 0.0, 1.0, 1.0])).compute()
+    assert found["auc"] == 1.0
+    assert found["logloss"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_nan_on_the_positives_is_no_perfect_score() -> None:
+    """torchmetrics 1.9 scores it 1.0."""
+    with pytest.raises(Diverged, match="2 of 4 predictions are not finite"):
+        predictions(torch.tensor([0.1, 0.2, float("nan"), float("inf")]), torch.tensor([0.0, 0.0, 1.0, 1.0])).compute()
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_one_class_has_no_auc(label: float) -> None:
+    with pytest.raises(ValueError, match="AUC needs both classes"):
+        predictions(torch.randn(5), torch.full((5,), label)).compute()

@@ -1,0 +1,74 @@
+"""Records: what is written is read back; what a kill or an editor left is noticed."""
+
+import math
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from benchmark import records
+from benchmark.records import Record, RecordError
+
+
+def test_a_record_is_read_back_as_it_was_written(tmp_path: Path, record: Record) -> None:
+    final = record.model_copy(update={"kind": "final", "test": {"auc": 0.1 + 0.2, "logloss": 1 / 3}, "seed": 2})
+    for one in (final, record):
+        records.append(tmp_path, one)
+    assert records.read(tmp_path) == [record, final]
+    assert records.of_study(tmp_path, "d", "mlp", 1.0) == [final, record]
+    assert records.of_study(tmp_path, "d", "mlp", 2.0) == []
+
+
+def test_a_torn_last_line_is_passed_over_and_kept_apart_by_the_next_write(tmp_path: Path, record: Record) -> None:
+    records.append(tmp_path, record)
+    path = records.record_file(tmp_path, "d", "mlp")
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:100])
+    assert records.read(tmp_path) == [record]
+    second = record.model_copy(update={"trial": 1})
+    records.append(tmp_path, second)
+    assert records.read(tmp_path) == [record, second]
+    assert path.with_suffix(".torn").read_bytes() == whole[:100]
+
+
+def test_a_damaged_line_is_named(tmp_path: Path, record: Record) -> None:
+    records.append(tmp_path, record)
+    path = records.record_file(tmp_path, "d", "mlp")
+    path.write_text(path.read_text() + "{}\n" + path.read_text())
+    with pytest.raises(RecordError, match=r"mlp\.jsonl, line 2: kind: Field required"):
+        records.read(tmp_path)
+
+
+def test_a_trial_cannot_hold_test_metrics(record: Record) -> None:
+    with pytest.raises(ValidationError, match="a trial must not know the test part"):
+        Record.model_validate({**record.model_dump(), "test": {"auc": 0.9}})
+
+
+def test_an_incomplete_record_must_say_why(record: Record) -> None:
+    with pytest.raises(ValidationError, match="must say why"):
+        Record.model_validate({**record.model_dump(), "status": "failed", "valid": None})
+    with pytest.raises(ValidationError, match="needs its metrics"):
+        Record.model_validate({**record.model_dump(), "valid": None})
+
+
+def test_infinity_and_nan_stay_out_of_the_file(record: Record) -> None:
+    text = record.model_copy(update={"seconds": math.inf}).model_dump_json()
+    assert "Infinity" not in text and '"seconds":null' in text
+
+
+def test_timeless_leaves_out_only_what_the_clock_decides(record: Record) -> None:
+    gone = set(record.model_dump()) - set(record.timeless())
+    assert gone == {"train_seconds", "seconds", "finished"}
+
+
+def test_a_text_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.md"
+    records.write_text(path, "old")
+
+    def disk_full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        records.write_text(path, "new")
+    assert path.read_text() == "old"

@@ -1,0 +1,256 @@
+"""A study: the same whatever interrupts it, blind to the test part, honest about failures."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+import torch
+
+import datamodules
+from benchmark import protocol as protocols
+from benchmark import records, tune
+from benchmark.records import Record
+from benchmark.sampler import SlotSampler
+from benchmark.study import Progress, Study, missing_trials, winner
+from models.base import Shape
+from models.mlp import MLP
+
+PROTOCOL = {
+    "name": "test",
+    "datasets": ["synthetic"],
+    "models": ["mlp"],
+    "budgets": [0.1],
+    "embedding_dim": 4,
+    "training": {"batch_size": 512, "train_rows": 4096},
+    "search": {"trials": 4, "dropout": [0.0, 0.2], "embedding_l2": [0.0, 1e-5]},
+    "final": {"seeds": [1, 2]},
+}
+
+
+def study(folder: Path, model: str = "mlp", **changes: Any) -> Study:
+    folder.mkdir(exist_ok=True)
+    protocol = protocols.validated({**PROTOCOL, **changes}, "test")
+    return Study(protocol, "synthetic", model, 0.1, folder, f"sqlite:///{folder / 'study.db'}")
+
+
+def timeless(found: list[Record]) -> list[dict[str, Any]]:
+    return [record.timeless() for record in found]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """An uninterrupted study."""
+    found = study(tmp_path_factory.mktemp("whole"))
+    tune.run(found)
+    return found
+
+
+def test_a_study_has_the_asked_trials_and_each_seed_once(whole: Study) -> None:
+    found = whole.records()
+    assert [(r.kind, r.status) for r in found] == [("trial", "complete")] * 4 + [("final", "complete")] * 2
+    assert [r.trial for r in found if r.kind == "trial"] == [0, 1, 2, 3]
+    assert [r.seed for r in found if r.kind == "final"] == [1, 2]
+    assert whole.runs_left() == 0
+
+
+def test_the_winner_is_chosen_by_validation_and_its_final_runs_have_its_configuration(whole: Study) -> None:
+    trials = [r for r in whole.records() if r.kind == "trial"]
+    best = winner(trials, whole.protocol)
+    assert best is not None and best.valid is not None
+    assert best.valid["logloss"] == min(r.valid["logloss"] for r in trials if r.valid)
+    for final in whole.records()[4:]:
+        assert (final.trial, final.config, final.optimiser) == (best.trial, best.config, best.optimiser)
+
+
+def test_trial_0_is_the_models_default(whole: Study) -> None:
+    first = whole.records()[0]
+    assert {name: first.params[name] for name in MLP.Config.default} == MLP.Config.default
+    assert first.params["learning_rate"] == 1e-3 and first.params["dropout"] == 0.0
+
+
+def test_every_record_is_on_budget(whole: Study) -> None:
+    for record in whole.records():
+        assert record.training_flops == 3 * (record.forward_flops or 0)
+        assert abs(record.training_flops / 0.1e6 - 1) <= 0.02
+
+
+def test_the_same_protocol_gives_the_same_records_to_the_last_bit(whole: Study, tmp_path: Path) -> None:
+    again = study(tmp_path)
+    tune.run(again)
+    assert timeless(again.records()) == timeless(whole.records())
+
+
+def test_a_finished_study_trains_nothing(whole: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "train", lambda *_, **__: pytest.fail("trained"))
+    before = whole.records()
+    tune.run(whole)
+    assert whole.records() == before
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of the suite may catch it."""
+
+
+@pytest.mark.parametrize("kill_at", range(6))
+def test_a_killed_study_ends_as_an_uninterrupted_one(
+    whole: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
+) -> None:
+    interrupted = study(tmp_path)
+    original, calls = tune.train, []
+
+    def dies(*args: Any, **kwargs: Any) -> Any:
+        calls.append(None)
+        if len(calls) == kill_at + 1:
+            raise Killed
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(tune, "train", dies)
+    with pytest.raises(Killed):
+        tune.run(interrupted)
+    assert len(interrupted.records()) == kill_at
+    tune.run(interrupted)
+    assert timeless(interrupted.records()) == timeless(whole.records())
+
+
+def test_a_kill_between_record_and_storage_loses_nothing(
+    whole: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted = study(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(tune, "_tell", lambda *_: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            tune.run(interrupted)
+    assert len(interrupted.records()) == 1
+    tune.run(interrupted)
+    assert timeless(interrupted.records()) == timeless(whole.records())
+
+
+def test_the_records_alone_are_enough_to_go_on(whole: Study, tmp_path: Path) -> None:
+    """Without the storage, as after cloning a results folder, the study is rebuilt from its records."""
+    interrupted = study(tmp_path)
+    for record in whole.records()[:3]:
+        records.append(tmp_path, record)
+    tune.run(interrupted)
+    assert timeless(interrupted.records()) == timeless(whole.records())
+
+
+def test_tuning_never_reads_the_test_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Study) -> None:
+    """With the encoded test part gone, every trial runs and scores as before; only the final runs miss it."""
+    data = datamodules.load("synthetic")(train_rows=4096)
+    copy = tmp_path / "cache" / data.folder.name
+    shutil.copytree(data.folder, copy)
+    shutil.rmtree(copy / "test")
+    monkeypatch.setenv("WUKONG_BENCH_CACHE", str(copy.parent))
+    blind = study(tmp_path / "results")
+    with pytest.raises(FileNotFoundError, match="test"):
+        tune.run(blind)
+    assert timeless(blind.records()) == timeless(whole.records())[:4]
+
+
+def test_the_test_part_cannot_change_what_is_selected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Study
+) -> None:
+    data = datamodules.load("synthetic")(train_rows=4096)
+    copy = tmp_path / "cache" / data.folder.name
+    shutil.copytree(data.folder, copy)
+    label = np.load(copy / "test" / "label.npy")
+    np.save(copy / "test" / "label.npy", 1 - label)
+    monkeypatch.setenv("WUKONG_BENCH_CACHE", str(copy.parent))
+    other = study(tmp_path / "results")
+    tune.run(other)
+    assert timeless(other.records())[:4] == timeless(whole.records())[:4]
+    for mine, theirs in zip(other.records()[4:], whole.records()[4:], strict=True):
+        assert mine.test and theirs.test
+        assert mine.test["auc"] == pytest.approx(1 - theirs.test["auc"], abs=1e-6)
+
+
+def broken(when: Callable[[int], bool], monkeypatch: pytest.MonkeyPatch, value: float) -> None:
+    """Make the MLP's logits non-finite in the models for which `when` holds."""
+    built: list[None] = []
+    original, forward = MLP.__init__, MLP.forward
+
+    def init(self: MLP, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        built.append(None)
+        self.is_broken = when(len(built) - 1)  # type: ignore[assignment]
+
+    def broken_forward(self: MLP, dense_BN: torch.Tensor, sparse_BF: torch.Tensor) -> torch.Tensor:
+        logit_B = forward(self, dense_BN, sparse_BF)
+        return logit_B * value if self.is_broken else logit_B
+
+    monkeypatch.setattr(MLP, "__init__", init)
+    monkeypatch.setattr(MLP, "forward", broken_forward)
+
+
+def test_a_nan_loss_is_a_failed_trial_that_is_counted_and_cannot_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(lambda i: i in (1, 3), monkeypatch, float("nan"))
+    found = study(tmp_path)
+    tune.run(found)
+    trials = [r for r in found.records() if r.kind == "trial"]
+    assert [r.status for r in trials] == ["complete", "failed", "complete", "failed", "complete", "complete"]
+    assert trials[1].error is not None and trials[1].error.startswith("Diverged: loss is nan in step 0 of epoch 0")
+    assert "learning rate" in trials[1].error and trials[1].valid is None
+    best = winner(trials, found.protocol)
+    assert best is not None and best.status == "complete"
+
+
+def test_a_study_whose_every_trial_fails_ends_without_final_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(lambda i: True, monkeypatch, float("inf"))
+    found = study(tmp_path, search={"trials": 1})
+    tune.run(found)
+    assert {(r.kind, r.status) for r in found.records()} == {("trial", "failed")}
+    assert missing_trials(found.records(), found.protocol) == 0 and found.runs_left() == 0
+
+
+def test_a_diverging_learning_rate_is_noticed(tmp_path: Path) -> None:
+    found = study(
+        tmp_path, search={"trials": 1, "learning_rate": [1e30, 1e30]}, training={"batch_size": 64, "train_rows": 4096}
+    )
+    tune.run(found)
+    failed = [r for r in found.records() if r.status == "failed"]
+    assert len(failed) >= 2 and not any(r.status == "complete" for r in found.records())
+    assert all(r.error and "Diverged" in r.error for r in failed)
+
+
+def test_a_draw_that_no_width_fits_is_recorded_and_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suggest = MLP.Config.suggest.__func__  # type: ignore[attr-defined]
+    draws: list[None] = []
+
+    def sometimes_too_wide(cls: Any, trial: Any, budget: Any) -> Any:
+        draws.append(None)
+        shapes = list(suggest(cls, trial, budget))
+        yield Shape(lambda width: cls(embedding_dim=4, hidden=(100_000,))) if len(draws) == 2 else shapes[0]
+
+    monkeypatch.setattr(MLP.Config, "suggest", classmethod(sometimes_too_wide))
+    found = study(tmp_path)
+    tune.run(found)
+    trials = [r for r in found.records() if r.kind == "trial"]
+    assert [r.status for r in trials].count("infeasible") == 1
+    assert [r.status for r in trials].count("complete") == 4
+
+
+def test_progress_ends_with_each_runs_record(tmp_path: Path) -> None:
+    events: list[Progress] = []
+    found = study(tmp_path, search={"trials": 1}, final={"seeds": [1]})
+    tune.run(found, events.append)
+    assert [event.finished for event in events if event.finished] == found.records()
+    assert all(0 <= event.share <= 1 for event in events)
+
+
+def test_a_random_search_draws_anew_in_each_slot_and_repeats_itself(tmp_path: Path) -> None:
+    def draw(slot: int) -> float:
+        sampler = SlotSampler("random", 3, {"x": 0.5})
+        sampler.next_slot(slot)
+        return optuna.create_study(sampler=sampler).ask().suggest_float("x", 0, 1)
+
+    assert draw(0) == 0.5
+    assert draw(1) == draw(1)
+    assert len({draw(slot) for slot in range(10)}) == 10
