@@ -233,16 +233,16 @@ def main() -> None:
 
 def _is_users(error: Exception) -> bool:
     """Whether the error is one that its message tells how to mend, rather than a fault of the suite."""
-    from click import ClickException
-
+    if hasattr(error, "format_message"):  # of click, which typer brings along under a private name
+        return True
     from benchmark.records import RecordError
     from benchmark.run import RunError
 
-    kinds = [ClickException, ProtocolError, RecordError, RunError, models.UnknownModel, datamodules.UnknownDataset]
+    kinds = [ProtocolError, RecordError, RunError, models.UnknownModel, datamodules.UnknownDataset]
     if "datamodules.base" in sys.modules:
         kinds.append(sys.modules["datamodules.base"].DataError)
     return isinstance(error, tuple(kinds))
 
 
 def _message(error: Exception) -> str:
-    return error.format_message() if hasattr(error, "format_message") else str(error)
+    return str(error.format_message() if hasattr(error, "format_message") else error)
