@@ -8,34 +8,61 @@
 
 Dense fields go through one bottom MLP to one embedding (section 3.2, App. A). What the paper leaves open is read so: no
 activation on the FMB's last linear; LCB and W_R without bias; Y, W_L and W_R initialised by fan-in; Y its own in each layer.
+VARIANTS has other readings by name.
 
-B batch, N dense fields, F sparse fields, T tokens into a layer (n), D embedding dimension, K rank of Y (k), C compressed.
+B batch, N dense fields, F sparse fields, T tokens into a layer (n), D embedding dimension, K rank of Y (k), O tokens out.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import torch
 from optuna import Trial
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from models import base
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "fuxictr": {"fmb_relu": True, "top_batch_norm": True, "residual_bias": True, "bottom_mlp": ()},
+    "turbo": {"bias": False},  # Wukong Turbo's "no bias"; which biases went is not published, here all
+}
 
 
 class WukongConfig(base.Config):
     """The interaction stack and the MLPs around it."""
 
     bottom_mlp: tuple[PositiveInt, ...] = (512, 256)  # App. A
+    copies: tuple[PositiveInt, ...] = ()  # embeddings of each sparse field (section 3.2); empty: one each
+    groups: tuple[tuple[NonNegativeInt, ...], ...] = ()  # positions of sparse fields that make one embedding together
+    group_dim: PositiveInt = 4  # embedding dimension of grouped fields
+    group_mlp: tuple[PositiveInt, ...] = ()
     layers: PositiveInt = 2  # l
-    n_fmb: PositiveInt = 8  # n_F, embeddings from each FMB
-    n_lcb: PositiveInt = 8  # n_L, embeddings from each LCB
-    rank: PositiveInt = 24  # k, columns of Y
+    n_fmb: PositiveInt | tuple[PositiveInt, ...] = 8  # n_F, embeddings from the FMB of every or of each layer (pyramid)
+    n_lcb: PositiveInt | tuple[PositiveInt, ...] = 8  # n_L, embeddings from the LCB
+    rank: PositiveInt | None = 24  # k, columns of Y; None: the whole X X^T
     fmb_mlp: tuple[PositiveInt, ...] = (2048, 2048, 2048)  # "MLP" of Table 5
     top_mlp: tuple[PositiveInt, ...] = (512,)
     attentive_tokens: NonNegativeInt = 0  # X compressed to so many embeddings makes Y (section 3.6); 0: Y is static
     attentive_mlp: tuple[PositiveInt, ...] = (64,)
+    without: tuple[Literal["fmb", "lcb", "residual"], ...] = ()  # parts whose result is put to zero (section 7.3)
+    fmb_relu: bool = False  # an activation on the FMB's embeddings
+    residual_bias: bool = False
+    top_batch_norm: bool = False
+    bias: bool = True  # in linear layers and norms
 
     default = {"layers": 2, "n_fmb": 8, "lcb_ratio": 1.0, "rank": 8, "depth": 1, "top_depth": 1, "bottom_width": 64}
+
+    @model_validator(mode="after")
+    def _one_width_a_layer(self) -> "WukongConfig":
+        for name in ("n_fmb", "n_lcb"):
+            widths = getattr(self, name)
+            if isinstance(widths, tuple) and len(widths) != self.layers:
+                raise ValueError(
+                    f"{name} {widths} has {len(widths)} entries; allowed are one number or layers = {self.layers}"
+                )
+        return self
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
@@ -79,41 +106,66 @@ class WukongConfig(base.Config):
                 bottom_width //= 2
             yield shape(layers, n_fmb, rank, bottom_width)
 
+    def columns(self, n_sparse: int) -> list[int]:
+        """Positions of the sparse fields that have embeddings of their own, repeated for each copy."""
+        grouped = {f for group in self.groups for f in group}
+        copies = self.copies or (1,) * n_sparse
+        return [f for f in range(n_sparse) if f not in grouped for _ in range(copies[f])]
+
+    def n_tokens(self, n_dense: int, n_sparse: int) -> int:
+        """Embeddings into the first layer: of dense fields, of copies, of groups."""
+        return super().n_tokens(n_dense, len(self.columns(n_sparse))) + len(self.groups)
+
+    def widths(self, n_first: int) -> list[tuple[int, int, int]]:
+        """(n, n_F, n_L) of each layer; `n_first` embeddings go into the first."""
+        each = [w if isinstance(w, tuple) else (w,) * self.layers for w in (self.n_fmb, self.n_lcb)]
+        n_in = [n_first, *(fmb + lcb for fmb, lcb in zip(*each, strict=True))]
+        return list(zip(n_in[:-1], *each, strict=True))
+
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Bottom MLP; Y, FM, FMB's MLP, LCB and residual of each layer; top MLP."""
-        d, n_out = self.embedding_dim, self.n_fmb + self.n_lcb
+        """Embeddings; Y, FM, FMB's MLP, LCB and residual of each layer; top MLP."""
+        d = self.embedding_dim
         total = self.embedding_flops(n_dense)
-        for n in (self.n_tokens(n_dense, n_sparse), *(n_out,) * (self.layers - 1)):
-            if self.attentive_tokens:
-                compressed = self.attentive_tokens * d
-                total += 2 * n * compressed + base.mlp_flops(compressed, self.attentive_mlp, n * self.rank)
-            total += 4 * n * self.rank * d
-            total += base.mlp_flops(n * self.rank, self.fmb_mlp, self.n_fmb * d)
-            total += 2 * n * self.n_lcb * d
-            total += 2 * n * n_out * d if n != n_out else 0
+        total += sum(base.mlp_flops(len(group) * self.group_dim, self.group_mlp, d) for group in self.groups)
+        n_out = 0
+        for n, n_fmb, n_lcb in self.widths(self.n_tokens(n_dense, n_sparse)):
+            n_out = n_fmb + n_lcb
+            if "fmb" not in self.without:
+                k = self.rank or n
+                if self.attentive_tokens and self.rank:
+                    compressed = self.attentive_tokens * d
+                    total += 2 * n * compressed + base.mlp_flops(compressed, self.attentive_mlp, n * k)
+                total += 2 * n * k * d * (2 if self.rank else 1)
+                total += base.mlp_flops(n * k, self.fmb_mlp, n_fmb * d)
+            if "lcb" not in self.without:
+                total += 2 * n * n_lcb * d
+            if "residual" not in self.without and n != n_out:
+                total += 2 * n * n_out * d
         return total + base.mlp_flops(n_out * d, self.top_mlp, 1)
 
 
 class LinearCompressBlock(nn.Module):
     """W_L X: n_L embeddings, each a linear combination of the n embeddings of X. Also the residual's W_R."""
 
-    def __init__(self, n_in: int, n_out: int):
+    def __init__(self, n_in: int, n_out: int, *, bias: bool = False):
         super().__init__()
         self.weight_OT = nn.Parameter(base.fan_in_(torch.empty(n_out, n_in), n_in))
+        self.bias_O1 = nn.Parameter(torch.zeros(n_out, 1)) if bias else None
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BOD."""
-        return self.weight_OT @ x_BTD
+        x_BOD = self.weight_OT @ x_BTD
+        return x_BOD if self.bias_O1 is None else x_BOD + self.bias_O1
 
 
 class AttentiveY(nn.Module):
     """Y from X: compressed linearly to C embeddings, flattened, through an MLP to n x k (section 3.6)."""
 
-    def __init__(self, n_in: int, config: WukongConfig):
+    def __init__(self, n_in: int, rank: int, config: WukongConfig):
         super().__init__()
         self.compress = LinearCompressBlock(n_in, config.attentive_tokens)
         n_compressed = config.attentive_tokens * config.embedding_dim
-        self.mlp = base.mlp(n_compressed, config.attentive_mlp, n_in * config.rank)
+        self.mlp = base.mlp(n_compressed, config.attentive_mlp, n_in * rank, bias=config.bias)
         self.n_in = n_in
 
     def forward(self, x_BTD: Tensor) -> Tensor:
@@ -124,42 +176,64 @@ class AttentiveY(nn.Module):
 class FactorizationMachineBlock(nn.Module):
     """reshape(MLP(LN(flatten(X (X^T Y))))): n_F embeddings of all pairwise interactions."""
 
-    def __init__(self, n_in: int, config: WukongConfig):
+    def __init__(self, n_in: int, n_out: int, config: WukongConfig):
         super().__init__()
-        self.attentive_y = AttentiveY(n_in, config) if config.attentive_tokens else None
-        if self.attentive_y is None:
+        self.attentive_y, self.y_TK = None, None
+        if config.rank and config.attentive_tokens:
+            self.attentive_y = AttentiveY(n_in, config.rank, config)
+        elif config.rank:
             self.y_TK = nn.Parameter(base.fan_in_(torch.empty(n_in, config.rank), n_in))
-        n_flat, self.n_out = n_in * config.rank, config.n_fmb
-        self.norm = nn.LayerNorm(n_flat)
-        self.mlp = base.mlp(
+        n_flat, self.n_out = n_in * (config.rank or n_in), n_out
+        self.norm = nn.LayerNorm(n_flat, bias=config.bias)
+        mlp = base.mlp(
             n_flat,
             config.fmb_mlp,
-            config.n_fmb * config.embedding_dim,
+            n_out * config.embedding_dim,
             dropout=config.dropout,
             batch_norm=config.batch_norm,
+            bias=config.bias,
         )
+        self.mlp = mlp.append(nn.ReLU()) if config.fmb_relu else mlp
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BOD with n_F embeddings."""
-        y = self.y_TK if self.attentive_y is None else self.attentive_y(x_BTD)
-        fm_BTK = x_BTD @ (x_BTD.transpose(1, 2) @ y)
+        x_BDT = x_BTD.transpose(1, 2)
+        y = self.attentive_y(x_BTD) if self.attentive_y is not None else self.y_TK
+        fm_BTK = x_BTD @ (x_BDT if y is None else x_BDT @ y)
         return self.mlp(self.norm(fm_BTK.flatten(1))).unflatten(1, (self.n_out, -1))
 
 
 class WukongLayer(nn.Module):
     """LN(concat(FMB(X), LCB(X)) + residual(X))."""
 
-    def __init__(self, n_in: int, config: WukongConfig):
+    def __init__(self, n_in: int, n_fmb: int, n_lcb: int, config: WukongConfig):
         super().__init__()
-        n_out = config.n_fmb + config.n_lcb
-        self.fmb = FactorizationMachineBlock(n_in, config)
-        self.lcb = LinearCompressBlock(n_in, config.n_lcb)
-        self.residual = nn.Identity() if n_in == n_out else LinearCompressBlock(n_in, n_out)
-        self.norm = nn.LayerNorm(config.embedding_dim)
+        n_out = n_fmb + n_lcb
+        without = config.without
+        self.fmb = Zero(n_fmb) if "fmb" in without else FactorizationMachineBlock(n_in, n_fmb, config)
+        self.lcb = Zero(n_lcb) if "lcb" in without else LinearCompressBlock(n_in, n_lcb)
+        self.residual: nn.Module = nn.Identity()
+        if "residual" in without:
+            self.residual = Zero(n_out)
+        elif n_in != n_out:
+            self.residual = LinearCompressBlock(n_in, n_out, bias=config.residual_bias)
+        self.norm = nn.LayerNorm(config.embedding_dim, bias=config.bias)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BOD with n_F + n_L embeddings."""
         return self.norm(torch.cat([self.fmb(x_BTD), self.lcb(x_BTD)], dim=1) + self.residual(x_BTD))
+
+
+class Zero(nn.Module):
+    """In place of an ablated part: zeros."""
+
+    def __init__(self, n_out: int):
+        super().__init__()
+        self.n_out = n_out
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Return x_BOD."""
+        return x_BTD.new_zeros(len(x_BTD), self.n_out, x_BTD.shape[2])
 
 
 class Wukong(base.CTRModel):
@@ -168,14 +242,32 @@ class Wukong(base.CTRModel):
     Config = WukongConfig
 
     def __init__(self, config: WukongConfig, n_dense: int, cardinalities: Sequence[int]):
-        super().__init__(config, n_dense, cardinalities)
-        n_out = config.n_fmb + config.n_lcb
-        counts = (self.n_tokens, *(n_out,) * (config.layers - 1))
-        self.layers = nn.Sequential(*(WukongLayer(n_in, config) for n_in in counts))
-        self.top_mlp = base.mlp(
-            n_out * config.embedding_dim, config.top_mlp, 1, dropout=config.dropout, batch_norm=config.batch_norm
+        columns = config.columns(len(cardinalities))
+        super().__init__(config, n_dense, [cardinalities[f] for f in columns])
+        self.columns, self.all_once = columns, columns == list(range(len(cardinalities)))
+        self.group_columns = [list(group) for group in config.groups]
+        self.groups = nn.ModuleList(
+            base.GroupEmbedding([cardinalities[f] for f in group], config.group_dim, config.group_mlp, config)
+            for group in self.group_columns
         )
+        widths = config.widths(config.n_tokens(n_dense, len(cardinalities)))
+        self.layers = nn.Sequential(*(WukongLayer(*width, config) for width in widths))
+        self.top_mlp = base.mlp(
+            sum(widths[-1][1:]) * config.embedding_dim,
+            config.top_mlp,
+            1,
+            dropout=config.dropout,
+            batch_norm=config.batch_norm or config.top_batch_norm,
+            bias=config.bias,
+        )
+
+    def tokens(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
+        """X_0 as x_BTD: dense fields, fields with embeddings of their own, groups."""
+        if self.all_once:
+            return self.embed(dense_BN, sparse_BF)
+        grouped = [embed(sparse_BF[:, group]) for embed, group in zip(self.groups, self.group_columns, strict=True)]
+        return torch.cat([self.embed(dense_BN, sparse_BF[:, self.columns]), *grouped], dim=1)
 
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
         """Return logit_B."""
-        return self.top_mlp(self.layers(self.embed(dense_BN, sparse_BF)).flatten(1)).squeeze(1)
+        return self.top_mlp(self.layers(self.tokens(dense_BN, sparse_BF)).flatten(1)).squeeze(1)

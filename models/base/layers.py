@@ -11,7 +11,13 @@ from models.base.config import Config
 
 
 def mlp(
-    n_in: int, hidden: Sequence[int], n_out: int | None = None, *, dropout: float = 0.0, batch_norm: bool = False
+    n_in: int,
+    hidden: Sequence[int],
+    n_out: int | None = None,
+    *,
+    dropout: float = 0.0,
+    batch_norm: bool = False,
+    bias: bool = True,
 ) -> nn.Sequential:
     """Linear, (BatchNorm), ReLU, (Dropout) for each hidden width; then, if n_out is given, a bare Linear.
 
@@ -19,7 +25,7 @@ def mlp(
     """
     layers: list[nn.Module] = []
     for width in hidden:
-        layers.append(nn.Linear(n_in, width))
+        layers.append(nn.Linear(n_in, width, bias=bias))
         if batch_norm:
             layers.append(nn.BatchNorm1d(width))
         layers.append(nn.ReLU())
@@ -27,11 +33,12 @@ def mlp(
             layers.append(nn.Dropout(dropout))
         n_in = width
     if n_out is not None:
-        layers.append(nn.Linear(n_in, n_out))
+        layers.append(nn.Linear(n_in, n_out, bias=bias))
     for layer in layers:
         if isinstance(layer, nn.Linear):
             nn.init.xavier_normal_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            if bias:
+                nn.init.zeros_(layer.bias)
     return nn.Sequential(*layers)
 
 
@@ -90,3 +97,17 @@ class FieldEmbedding(nn.Module):
         if self.n_sparse:
             tokens.append(self.table(sparse_BF + self.offset_F))
         return tokens[0] if len(tokens) == 1 else torch.cat(tokens, dim=1)
+
+
+class GroupEmbedding(nn.Module):
+    """One embedding for a group of G sparse fields: small ones of width `dim`, concatenated, through an MLP (Wukong 3.2)."""
+
+    def __init__(self, cardinalities: Sequence[int], dim: int, hidden: Sequence[int], config: Config):
+        super().__init__()
+        self.embed = FieldEmbedding(0, cardinalities, Config(embedding_dim=dim, embedding_std=config.embedding_std))
+        self.mlp = mlp(len(cardinalities) * dim, hidden, config.embedding_dim)
+
+    def forward(self, sparse_BG: Tensor) -> Tensor:
+        """Return x_B1D."""
+        none_BN = sparse_BG.new_empty(len(sparse_BG), 0, dtype=torch.float32)
+        return self.mlp(self.embed(none_BN, sparse_BG).flatten(1)).unsqueeze(1)
