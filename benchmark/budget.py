@@ -7,7 +7,7 @@ from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
 TOLERANCE = 0.02  # |FLOPs / budget - 1| that still counts as on budget
 CLOSE = 0.002  # nearer than this, single widths are not trimmed any further
-WIDEST = 1 << 20
+WIDEST = 1 << 24
 
 
 class Infeasible(ValueError):
@@ -25,12 +25,15 @@ def error(config: Config, budget: Budget) -> float:
 
 
 def fit(shapes: Iterable[Shape], budget: Budget) -> Config:
-    """Return the first shape's config within TOLERANCE of the budget. Raises Infeasible."""
+    """Return the first shape's config within TOLERANCE of the budget; the only config of a model that is off budget.
+
+    Raises Infeasible.
+    """
     nearest = float("inf")
     for shape in shapes:
         config = _trimmed(_solved(shape, budget), shape.trim, budget)
         off = error(config, budget)
-        if abs(off) <= TOLERANCE:
+        if abs(off) <= TOLERANCE or not config.budgeted:
             return config
         nearest = min(nearest, off, key=abs)
     raise Infeasible(

@@ -98,11 +98,6 @@ class AFN(base.CTRModel):
             if not config.shared_embedding:
                 self.deep_embed = base.FieldEmbedding(n_dense, cardinalities, config)
 
-    def embedding_parameters(self) -> list[nn.Parameter]:
-        """Those of both embeddings."""
-        own = [] if self.deep_embed is None else self.deep_embed.embeddings()
-        return super().embedding_parameters() + own
-
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
         """Return logit_B."""
         x_BTD = self.embed(dense_BN, sparse_BF)

@@ -1,7 +1,7 @@
-"""What every model shares: Config, FieldEmbedding, mlp, and CTRModel with its loss, metrics and optimiser."""
+"""What every model shares: Config, FieldEmbedding, FieldWeights, mlp, and CTRModel with its loss, metrics and optimiser."""
 
 from models.base.config import Budget, Config, Shape
-from models.base.layers import FieldEmbedding, GroupEmbedding, fan_in_, mlp, mlp_flops, tapered
+from models.base.layers import FieldEmbedding, FieldWeights, GroupEmbedding, fan_in_, mlp, mlp_flops, tapered
 from models.base.metrics import Diverged, Predictions
 from models.base.module import Batch, CTRModel, Optimiser
 
@@ -12,6 +12,7 @@ __all__ = [
     "Config",
     "Diverged",
     "FieldEmbedding",
+    "FieldWeights",
     "GroupEmbedding",
     "Optimiser",
     "Predictions",

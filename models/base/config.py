@@ -43,6 +43,7 @@ class Config(BaseModel):
     batch_norm: bool = False  # between the linear map and the activation of each hidden layer
 
     default: ClassVar[dict[str, Any]]  # the parameters of trial 0: a sound choice at any budget
+    budgeted: ClassVar[bool] = True  # False: no width to spend FLOPs on, a line of reference off every budget
 
     @classmethod
     def suggest(cls, trial: Trial, budget: Budget) -> Iterator["Shape"]:

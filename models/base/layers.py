@@ -111,3 +111,15 @@ class GroupEmbedding(nn.Module):
         """Return x_B1D."""
         none_BN = sparse_BG.new_empty(len(sparse_BG), 0, dtype=torch.float32)
         return self.mlp(self.embed(none_BN, sparse_BG).flatten(1)).unsqueeze(1)
+
+
+class FieldWeights(nn.Module):
+    """First-order part sum_i w_i x_i: a weight for each dense field and each sparse value, an embedding of width 1."""
+
+    def __init__(self, n_dense: int, cardinalities: Sequence[int], std: float):
+        super().__init__()
+        self.embed = FieldEmbedding(n_dense, cardinalities, Config(embedding_dim=1, embedding_std=std))
+
+    def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
+        """Return logit_B1, without a bias."""
+        return self.embed(dense_BN, sparse_BF).sum(1)

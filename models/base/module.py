@@ -51,8 +51,8 @@ class CTRModel(pl.LightningModule):
         self._losses: list[Tensor] = []
 
     def embedding_parameters(self) -> list[nn.Parameter]:
-        """The embedding table and, where each dense field has an embedding v_i, those too."""
-        return self.embed.embeddings()
+        """Embedding tables, the v_i of dense fields that have one each, and first-order weights."""
+        return [p for module in self.modules() if isinstance(module, FieldEmbedding) for p in module.embeddings()]
 
     def dense_parameters(self) -> list[nn.Parameter]:
         """All parameters but the embeddings."""

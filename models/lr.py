@@ -1,0 +1,52 @@
+"""LR: logistic regression, a weight for each value and no interaction (Richardson et al., WWW 2007).
+
+    logit = b + sum_i w_i x_i                                section 5, x one-hot in the sparse fields
+
+Its weights are its embeddings, of width 1 whatever the protocol's. It has no width to spend FLOPs on and costs none by the
+suite's convention, so it is the line of reference that is off every budget.
+
+B batch, N dense fields, F sparse fields, T tokens, D embedding dimension (1).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from optuna import Trial
+from torch import Tensor, nn
+
+from models import base
+
+
+class LRConfig(base.Config):
+    """Nothing to choose."""
+
+    embedding_dim: Literal[1] = 1
+    bottom_mlp: tuple[()] = ()
+
+    default = {}
+    budgeted = False
+
+    @classmethod
+    def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
+        """The only config."""
+        yield base.Shape(lambda _: cls())
+
+    def flops(self, n_dense: int, n_sparse: int) -> int:
+        """None: w_i x_i is element-wise."""
+        return 0
+
+
+class LR(base.CTRModel):
+    """The sum of the weights and the bias."""
+
+    Config = LRConfig
+
+    def __init__(self, config: LRConfig, n_dense: int, cardinalities: Sequence[int]):
+        super().__init__(config, n_dense, cardinalities)
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
+        """Return logit_B."""
+        w_BTD = self.embed(dense_BN, sparse_BF)
+        return w_BTD.sum((1, 2)) + self.bias
