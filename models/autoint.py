@@ -5,11 +5,13 @@
     e_m'    = ReLU(concat_h e~_m^h + W_Res e_m)              eq. 7 and 8; W_Res only where the widths differ
     logit   = w^T flatten(E') + b + MLP(flatten(E))          eq. 9, and section 5.3 for the "+"
 
-Departures: none. Without hidden layers this is AutoInt.
+Departures: none. Without hidden layers this is AutoInt. Options of FuxiCTR, off by default, which BARS's best configs use:
+scores divided by the root of a head's width, layer norm before the ReLU, and first-order weights added to the logit.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, H heads, A attention width (all heads).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 from optuna import Trial
@@ -27,6 +29,9 @@ class AutoIntConfig(base.Config):
     attention_dim: PositiveInt = 64  # of all heads together
     heads: PositiveInt = 2
     hidden: tuple[PositiveInt, ...] = (400, 400)  # official Criteo script of the "+"
+    scaled: bool = False  # divide the scores by sqrt(attention_dim / heads)
+    layer_norm: bool = False  # on each interacting layer's sum, before its ReLU
+    wide: bool = False  # add first-order weights
 
     default = {"layers": 2, "heads": 2, "attention_share": 0.6, "depth": 2}
 
@@ -73,11 +78,12 @@ class AutoIntConfig(base.Config):
 class InteractingLayer(nn.Module):
     """Multi-head self-attention over tokens with a residual and ReLU."""
 
-    def __init__(self, n_in: int, attention_dim: int, heads: int):
+    def __init__(self, n_in: int, config: AutoIntConfig):
         super().__init__()
-        self.heads = heads
-        self.query, self.key, self.value = (nn.Linear(n_in, attention_dim, bias=False) for _ in range(3))
-        self.residual = nn.Identity() if n_in == attention_dim else nn.Linear(n_in, attention_dim, bias=False)
+        a, self.heads, self.scaled = config.attention_dim, config.heads, config.scaled
+        self.query, self.key, self.value = (nn.Linear(n_in, a, bias=False) for _ in range(3))
+        self.residual = nn.Identity() if n_in == a else nn.Linear(n_in, a, bias=False)
+        self.norm = nn.LayerNorm(a) if config.layer_norm else nn.Identity()
         for layer in self.children():
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight)
@@ -88,28 +94,29 @@ class InteractingLayer(nn.Module):
             linear(x_BTD).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for linear in (self.query, self.key, self.value)
         )
-        a_BHTT = (q_BHTA @ k_BHTA.transpose(-1, -2)).softmax(-1)
-        heads_BTA = (a_BHTT @ v_BHTA).transpose(1, 2).flatten(2)
-        return relu(heads_BTA + self.residual(x_BTD))
+        scores_BHTT = q_BHTA @ k_BHTA.transpose(-1, -2)
+        if self.scaled:
+            scores_BHTT = scores_BHTT / math.sqrt(q_BHTA.shape[-1])
+        heads_BTA = (scores_BHTT.softmax(-1) @ v_BHTA).transpose(1, 2).flatten(2)
+        return relu(self.norm(heads_BTA + self.residual(x_BTD)))
 
 
 class AutoInt(base.CTRModel):
-    """Stacked interacting layers; the deep network's logit is added."""
+    """Stacked interacting layers; the deep network's logit is added, and the first-order part's where there is one."""
 
     Config = AutoIntConfig
 
     def __init__(self, config: AutoIntConfig, n_dense: int, cardinalities: Sequence[int]):
         super().__init__(config, n_dense, cardinalities)
         d, a = config.embedding_dim, config.attention_dim
-        self.attention = nn.Sequential(
-            *(InteractingLayer(n_in, a, config.heads) for n_in in (d, *(a,) * (config.layers - 1)))
-        )
+        self.attention = nn.Sequential(*(InteractingLayer(n_in, config) for n_in in (d, *(a,) * (config.layers - 1))))
         self.output = base.mlp(self.n_tokens * a, (), 1)
         self.deep = None
         if config.hidden:
             self.deep = base.mlp(
                 self.n_tokens * d, config.hidden, 1, dropout=config.dropout, batch_norm=config.batch_norm
             )
+        self.linear = base.FieldWeights(n_dense, cardinalities, config.embedding_std) if config.wide else None
 
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
         """Return logit_B."""
@@ -117,4 +124,6 @@ class AutoInt(base.CTRModel):
         logit_B1 = self.output(self.attention(x_BTD).flatten(1))
         if self.deep is not None:
             logit_B1 = logit_B1 + self.deep(x_BTD.flatten(1))
+        if self.linear is not None:
+            logit_B1 = logit_B1 + self.linear(dense_BN, sparse_BF)
         return logit_B1.squeeze(1)
