@@ -1,6 +1,6 @@
 """LR: logistic regression, a weight for each value and no interaction (Richardson et al., WWW 2007).
 
-    logit = b + sum_i w_i x_i                                section 5, x one-hot in the sparse fields
+    logit = b + sum_i w_i x_i                                x one-hot in the sparse fields
 
 Its weights are its embeddings, of width 1 whatever the protocol's. It has no width to spend FLOPs on and costs none by the
 suite's convention, so it is the line of reference that is off every budget.

@@ -29,13 +29,13 @@ class XDeepFMConfig(base.Config):
 
     cin: tuple[PositiveInt, ...] = Field(default=(200, 200, 200), min_length=1)  # H_1, ..., H_L; section 4.1, Criteo
     cin_bias: bool = False  # a bias in each X^k_h, as in FuxiCTR
-    hidden: tuple[PositiveInt, ...] = (400, 400)  # section 4.1
+    hidden: tuple[PositiveInt, ...] = (400, 400)  # section 4.1: 400 a layer
 
     default = {"cin_layers": 2, "cin_share": 0.5, "depth": 2}
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Depths around those of section 4.3; width of the CIN, then deep width are solved."""
+        """Depths around those of section 4.4; width of the CIN, then deep width are solved."""
         cin_layers = trial.suggest_int("cin_layers", 1, 4)
         cin_share = trial.suggest_float("cin_share", 0.2, 0.8)
         depth = trial.suggest_int("depth", 1, 3)
