@@ -69,7 +69,7 @@ def test_every_draw_is_on_budget_and_few_cannot_be(name: str, mflop: float) -> N
                 assert trial.number > 0, "the default shape must meet every budget"
                 infeasible += 1
             else:
-                assert abs(error(config, budget)) <= TOLERANCE
+                assert abs(error(config, budget)) <= TOLERANCE or not config.budgeted
                 assert set(config_class.default) <= set(trial.params), "a default for what is not sampled"
         assert infeasible <= 25
 
@@ -116,12 +116,14 @@ def test_every_parameter_learns_and_rows_do_not_meet(name: str, n_dense: int, n_
 
 @every_model
 def test_embedding_and_dense_parameters_are_all_parameters(name: str) -> None:
-    config = models.load(name).Config(embedding_dim=4)
+    config_class = models.load(name).Config
+    budget = Budget(0.3e6, 3, 2, 4)
+    config = fit(config_class.suggest(optuna.trial.FixedTrial(config_class.default), budget), budget)  # type: ignore[arg-type]
     with torch.device("meta"):
         model = models.load(name)(config, 3, [5, 6])
     halves = [*model.embedding_parameters(), *model.dense_parameters()]
     assert sorted(map(id, halves)) == sorted(map(id, model.parameters()))
-    assert sum(p.numel() for p in model.embedding_parameters()) >= 4 * 11
+    assert sum(p.numel() for p in model.embedding_parameters()) >= config.embedding_dim * 11
 
 
 @every_model
@@ -133,7 +135,9 @@ def test_the_docstring_gives_title_source_and_shapes(name: str) -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(models.UnknownModel, match=r"no model 'wukonk'; did you mean 'wukong'\? \(.*autoint.*wukong\)"):
+    with pytest.raises(
+        models.UnknownModel, match=r"no model 'wukonk'; did you mean 'wukong'\? \(.*autoint.*wukong.*\)"
+    ):
         models.load("wukonk")
     with pytest.raises(models.UnknownModel):
         models.load("../base/config")
