@@ -34,7 +34,7 @@ class WukongConfig(base.Config):
     """The interaction stack and the MLPs around it."""
 
     bottom_mlp: tuple[PositiveInt, ...] = (512, 256)  # App. A
-    copies: tuple[PositiveInt, ...] = ()  # embeddings of each sparse field (section 3.2); empty: one each
+    copies: tuple[PositiveInt, ...] = ()  # embeddings of the first sparse fields (section 3.2); the rest have one each
     groups: tuple[tuple[NonNegativeInt, ...], ...] = ()  # positions of sparse fields that make one embedding together
     group_dim: PositiveInt = 4  # embedding dimension of grouped fields
     group_mlp: tuple[PositiveInt, ...] = ()
@@ -109,7 +109,7 @@ class WukongConfig(base.Config):
     def columns(self, n_sparse: int) -> list[int]:
         """Positions of the sparse fields that have embeddings of their own, repeated for each copy."""
         grouped = {f for group in self.groups for f in group}
-        copies = self.copies or (1,) * n_sparse
+        copies = (*self.copies, *(1,) * (n_sparse - len(self.copies)))
         return [f for f in range(n_sparse) if f not in grouped for _ in range(copies[f])]
 
     def n_tokens(self, n_dense: int, n_sparse: int) -> int:
@@ -244,13 +244,14 @@ class Wukong(base.CTRModel):
     def __init__(self, config: WukongConfig, n_dense: int, cardinalities: Sequence[int]):
         columns = config.columns(len(cardinalities))
         super().__init__(config, n_dense, [cardinalities[f] for f in columns])
+        self.n_tokens = config.n_tokens(n_dense, len(cardinalities))
         self.columns, self.all_once = columns, columns == list(range(len(cardinalities)))
         self.group_columns = [list(group) for group in config.groups]
         self.groups = nn.ModuleList(
             base.GroupEmbedding([cardinalities[f] for f in group], config.group_dim, config.group_mlp, config)
             for group in self.group_columns
         )
-        widths = config.widths(config.n_tokens(n_dense, len(cardinalities)))
+        widths = config.widths(self.n_tokens)
         self.layers = nn.Sequential(*(WukongLayer(*width, config) for width in widths))
         self.top_mlp = base.mlp(
             sum(widths[-1][1:]) * config.embedding_dim,

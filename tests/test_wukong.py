@@ -1,9 +1,18 @@
 import pytest
 import torch
+from model_checks import counted_flops, parameters
 from naive import CARDINALITY, batch, build, layer_norm, normal
 from torch import Tensor, nn
 
-from models.wukong import AttentiveY, FactorizationMachineBlock, LinearCompressBlock, WukongConfig, WukongLayer
+import models
+from models.wukong import (
+    VARIANTS,
+    AttentiveY,
+    FactorizationMachineBlock,
+    LinearCompressBlock,
+    WukongConfig,
+    WukongLayer,
+)
 
 CONFIG = WukongConfig(embedding_dim=4, layers=2, n_fmb=2, n_lcb=3, rank=3, fmb_mlp=(7,), top_mlp=(6,), bottom_mlp=(5,))
 
@@ -49,14 +58,14 @@ def naive_layer(layer: WukongLayer, x: Tensor, n_fmb: int, n_lcb: int) -> Tensor
 
 def test_the_optimised_fm_equals_the_full_one() -> None:
     """X (X^T Y) == (X X^T) Y, section 3.6."""
-    fmb = drawn(FactorizationMachineBlock(6, CONFIG))
+    fmb = drawn(FactorizationMachineBlock(6, 2, CONFIG))
     fmb.norm, fmb.mlp, fmb.n_out = nn.Identity(), nn.Identity(), 6  # so that the FM itself comes out
     x_BTD = normal(2, 6, 4)
     torch.testing.assert_close(fmb(x_BTD), (x_BTD @ x_BTD.transpose(1, 2)) @ fmb.y_TK)
 
 
 def test_the_optimised_fm_with_y_the_identity_is_all_dot_products() -> None:
-    fmb = drawn(FactorizationMachineBlock(3, CONFIG))
+    fmb = drawn(FactorizationMachineBlock(3, 2, CONFIG))
     fmb.norm, fmb.mlp, fmb.n_out = nn.Identity(), nn.Identity(), 3
     fmb.y_TK.data = torch.eye(3, dtype=torch.float64)
     x_BTD = normal(1, 3, 4)
@@ -66,7 +75,7 @@ def test_the_optimised_fm_with_y_the_identity_is_all_dot_products() -> None:
 
 @pytest.mark.parametrize("n", [5, 6], ids=["as many embeddings as it gives", "residual compressed"])
 def test_a_layer_is_the_post_norm_of_fmb_then_lcb_plus_the_residual(n: int) -> None:
-    layer = drawn(WukongLayer(n, CONFIG))
+    layer = drawn(WukongLayer(n, 2, 3, CONFIG))
     assert isinstance(layer.residual, nn.Identity if n == 5 else LinearCompressBlock)
     x_BTD = normal(2, n, 4)
     for b in range(2):
@@ -75,7 +84,7 @@ def test_a_layer_is_the_post_norm_of_fmb_then_lcb_plus_the_residual(n: int) -> N
 
 def test_attentive_y_is_an_mlp_on_linearly_compressed_embeddings() -> None:
     config = CONFIG.model_copy(update={"attentive_tokens": 2, "attentive_mlp": (5,)})
-    attentive = drawn(AttentiveY(6, config))
+    attentive = drawn(AttentiveY(6, 3, config))
     x_BTD = normal(2, 6, 4)
     for b in range(2):
         compressed = [sum(attentive.compress.weight_OT[c, i] * x_BTD[b, i] for i in range(6)) for c in range(2)]
@@ -84,8 +93,8 @@ def test_attentive_y_is_an_mlp_on_linearly_compressed_embeddings() -> None:
 
 
 def test_an_attentive_y_that_ignores_its_input_is_a_static_one() -> None:
-    static = drawn(FactorizationMachineBlock(6, CONFIG))
-    attentive = drawn(FactorizationMachineBlock(6, CONFIG.with_field("attentive_tokens", 2)))
+    static = drawn(FactorizationMachineBlock(6, 2, CONFIG))
+    attentive = drawn(FactorizationMachineBlock(6, 2, CONFIG.with_field("attentive_tokens", 2)))
     last = attentive.attentive_y.mlp[-1]
     nn.init.zeros_(last.weight)
     last.bias.data = static.y_TK.detach().flatten()
@@ -112,9 +121,150 @@ def test_the_model_is_the_bottom_mlp_the_layers_and_the_top_mlp() -> None:
 
 def test_without_fmb_mlp_weights_only_the_linear_path_remains() -> None:
     """FMB deactivated "by zeroing out its results" (section 7.3): the first n_F embeddings are the residual's alone."""
-    layer = drawn(WukongLayer(6, CONFIG))
+    layer = drawn(WukongLayer(6, 2, 3, CONFIG))
     nn.init.zeros_(layer.fmb.mlp[-1].weight)
     nn.init.zeros_(layer.fmb.mlp[-1].bias)
     x_BTD = normal(2, 6, 4)
     linear_BTD = torch.cat([torch.zeros(2, 2, 4, dtype=torch.float64), layer.lcb(x_BTD)], dim=1)
     torch.testing.assert_close(layer(x_BTD), layer.norm(linear_BTD + layer.residual(x_BTD)))
+
+
+def test_vanilla_fm_is_all_dot_products_and_needs_no_y() -> None:
+    fmb = drawn(FactorizationMachineBlock(6, 2, CONFIG.with_field("rank", None)))
+    assert fmb.y_TK is None
+    fmb.norm, fmb.mlp, fmb.n_out = nn.Identity(), nn.Identity(), 6
+    x_BTD = normal(2, 6, 4)
+    torch.testing.assert_close(fmb(x_BTD), x_BTD @ x_BTD.transpose(1, 2))
+
+
+@pytest.mark.parametrize("part", ["fmb", "lcb", "residual"])
+def test_an_ablated_part_contributes_zeros_and_costs_nothing(part: str) -> None:
+    whole, ablated = (
+        drawn(WukongLayer(6, 2, 3, CONFIG)),
+        drawn(WukongLayer(6, 2, 3, CONFIG.with_field("without", (part,)))),
+    )
+    assert not list(getattr(ablated, part).parameters())
+    ablated.load_state_dict({k: v for k, v in whole.state_dict().items() if not k.startswith(f"{part}.")})
+    x_BTD = normal(2, 6, 4)
+    parts = {name: getattr(whole, name)(x_BTD) for name in ("fmb", "lcb", "residual")}
+    parts[part] = torch.zeros_like(parts[part])
+    expected = whole.norm(torch.cat([parts["fmb"], parts["lcb"]], dim=1) + parts["residual"])
+    torch.testing.assert_close(ablated(x_BTD), expected)
+
+
+def test_copies_and_groups_make_their_tokens() -> None:
+    """Section 3.2: several embeddings for an important field, one for a group of small ones."""
+    config = CONFIG.model_copy(update={"copies": (2, 1, 1, 1), "groups": ((1, 3),), "group_dim": 3, "group_mlp": (5,)})
+    assert config.n_tokens(2, 4) == 1 + 2 + 1 + 1
+    model = build("wukong", config, 2, 4)
+    dense_BN, sparse_BF = batch(2, 4)
+    x_BTD = model.tokens(dense_BN, sparse_BF)
+    for b in range(len(dense_BN)):
+        rows = torch.stack([sparse_BF[b, 0], CARDINALITY + sparse_BF[b, 0], 2 * CARDINALITY + sparse_BF[b, 2]])
+        group = model.groups[0]
+        small = [group.embed.table.weight[g * CARDINALITY + sparse_BF[b, f]] for g, f in enumerate((1, 3))]
+        expected = [
+            chain(model.embed.dense, dense_BN[b]),
+            *model.embed.table.weight[rows],
+            chain(group.mlp, torch.cat(small)),
+        ]
+        torch.testing.assert_close(x_BTD[b], torch.stack(expected))
+    assert len(model.embedding_parameters()) == 2
+
+
+def test_a_pyramid_narrows_layer_by_layer() -> None:
+    config = CONFIG.model_copy(update={"n_fmb": (4, 2), "n_lcb": (3, 1)})
+    assert config.widths(9) == [(9, 4, 3), (7, 2, 1)]
+    model = build("wukong", config, 2, 3)
+    dense_BN, sparse_BF = batch(2, 3)
+    assert model.layers(model.tokens(dense_BN, sparse_BF)).shape == (5, 3, 4)
+    with pytest.raises(ValueError, match=r"n_fmb \(4, 2, 2\) has 3 entries; allowed are one number or layers = 2"):
+        CONFIG.with_field("n_fmb", (4, 2, 2))
+
+
+def test_variants_differ_as_named() -> None:
+    paper, fuxictr, turbo = (build("wukong", CONFIG.model_copy(update=VARIANTS[name]), 2, 3) for name in VARIANTS)
+    x_BTD = normal(2, 4, 4)
+    assert (paper.layers[0].fmb(x_BTD) < 0).any()
+    x_BTD = normal(2, 5, 4)  # FuxiCTR embeds each dense field
+    assert (fuxictr.layers[0].fmb(x_BTD) >= 0).all()
+    assert any(isinstance(layer, nn.BatchNorm1d) for layer in fuxictr.top_mlp)
+    assert not any(isinstance(layer, nn.BatchNorm1d) for layer in fuxictr.layers.modules())
+    lcb_biases = [m.bias_O1 is not None for m in fuxictr.layers.modules() if isinstance(m, LinearCompressBlock)]
+    assert lcb_biases == [False, False]  # both residuals are identities here: 5 tokens in, 5 out
+    names = [name for name, _ in turbo.named_parameters() if "bias" in name and not name.startswith("embed.")]
+    assert names == []
+
+
+OPTIONS = [
+    {"rank": None},
+    {"attentive_tokens": 2},
+    {"without": ("fmb",)},
+    {"without": ("lcb", "residual")},
+    {"copies": (2, 1, 3), "groups": ((1,),), "group_mlp": (3,)},
+    {"n_fmb": (5, 1), "n_lcb": (2, 2)},
+    *VARIANTS.values(),
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_flops_of_every_option_are_torchs_count(options: dict[str, object]) -> None:
+    config = CONFIG.model_copy(update=options)
+    assert counted_flops(models.load("wukong"), config, 4, 3) == config.flops(4, 3)
+
+
+# l, n_F = n_L, k, width of the FMB's three layers, GFLOP and billions of parameters as printed in Table 5
+TABLE_5 = [
+    (2, 8, 24, 2048, 0.53, 627.74),
+    (4, 32, 24, 2048, 1.25, 627.82),
+    (8, 32, 24, 2048, 2.12, 627.95),
+    (8, 48, 48, 4096, 5.6, 628.46),
+    (8, 96, 96, 8192, 22.23, 630.96),
+    (8, 96, 96, 16384, 61.0, 636.99),
+    (8, 192, 192, 16384, 108.0, 644.0),
+]
+
+
+def table_5_config(layers: int, n: int, rank: int, width: int) -> WukongConfig:
+    return WukongConfig(
+        embedding_dim=160, layers=layers, n_fmb=n, n_lcb=n, rank=rank, fmb_mlp=(width,) * 3, top_mlp=(2048,) * 3
+    )
+
+
+@pytest.mark.parametrize(("layers", "n", "rank", "width", "gflop", "_billions"), TABLE_5)
+def test_table_5_flops_are_met_as_far_as_the_paper_says_what_was_built(
+    layers: int, n: int, rank: int, width: int, gflop: float, _billions: float
+) -> None:
+    """720 tokens of width 160. Not printed: how features were grouped or doubled, the bottom and the final MLP.
+
+    Where the FMB's MLP is 4096 wide or more it dominates, and the count is met within 10 %. The three models with 2048 fall
+    short by 9, 19 and 26 %: the paper's layers hold something that its table does not name, see the next test.
+    """
+    ratio = 3 * table_5_config(layers, n, rank, width).flops(0, 720) / 1e9 / gflop
+    if width >= 4096:
+        assert ratio == pytest.approx(1, abs=0.1)
+    else:
+        assert 0.7 < ratio < 0.95
+
+
+def test_a_layer_of_table_5_has_more_parameters_than_the_equations_give_at_width_2048() -> None:
+    """From 4 to 8 layers of n = 32, k = 24 the paper adds 0.13 x 2^30 parameters, 35 M a layer; the equations give 22 M.
+
+    The 13 M beyond have room for an attentive Y (an MLP of 3x2048 from four compressed embeddings has 12.8 M), but with
+    that the largest model would cost half as much again as printed. So what the default Y was remains open.
+    """
+    four, eight = (table_5_config(layers, 32, 24, 2048) for layers in (4, 8))
+    ours = (
+        parameters(models.load("wukong"), eight, 0, [1] * 720) - parameters(models.load("wukong"), four, 0, [1] * 720)
+    ) / 4
+    low, high = (0.12 * 2**30 / 4, 0.14 * 2**30 / 4)  # the printed difference and its rounding
+    assert low < 35e6 < high
+    assert ours == pytest.approx(22e6, rel=0.01)
+    attentive = eight.model_copy(update={"attentive_tokens": 4, "attentive_mlp": (2048,) * 3})
+    with torch.device("meta"):
+        y = AttentiveY(64, 24, attentive)
+    assert ours + sum(p.numel() for p in y.parameters()) == pytest.approx(35e6, rel=0.01)
+    largest = table_5_config(8, 192, 192, 16384).model_copy(
+        update={"attentive_tokens": 4, "attentive_mlp": (16384,) * 3}
+    )
+    assert 3 * largest.flops(0, 720) / 1e9 > 1.5 * 108
