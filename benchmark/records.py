@@ -58,6 +58,7 @@ class Record(BaseModel):
     history: tuple[dict[str, float], ...] = ()  # train_loss and validation metrics after each epoch
     valid: Metrics | None = None
     test: Metrics | None = None
+    predictions: str | None = None  # hash of the test predictions, where they were kept
 
     device: str | None = None
     threads: int | None = None

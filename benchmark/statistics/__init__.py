@@ -2,11 +2,12 @@
 
 from benchmark.statistics.examples import AucTest, auc_test, bootstrap_error, logloss_differences
 from benchmark.statistics.groups import letters, pareto
-from benchmark.statistics.scaling import Line, Match, PowerLaw, compute_to_match, line, power_law
+from benchmark.statistics.scaling import STEP, Line, Match, PowerLaw, compute_to_match, line, power_law
 from benchmark.statistics.search import expected_best
-from benchmark.statistics.seeds import Difference, difference, holm, mean_interval, minimum_detectable
+from benchmark.statistics.seeds import Difference, difference, holm, mean_interval, minimum_detectable, normal_half
 
 __all__ = [
+    "STEP",
     "AucTest",
     "Difference",
     "Line",
@@ -23,6 +24,7 @@ __all__ = [
     "logloss_differences",
     "mean_interval",
     "minimum_detectable",
+    "normal_half",
     "pareto",
     "power_law",
 ]

@@ -55,6 +55,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def normal_half(error: float, level: float = 0.95) -> float:
+    """Half-width of the interval of a normal estimate with this standard error."""
+    return float(stats.norm.ppf((1 + level) / 2)) * error
+
+
 def minimum_detectable(error: float, degrees: float = math.inf, level: float = 0.95, power: float = 0.8) -> float:
     """Least true difference that a two-sided test of this standard error finds with the given power.
 
