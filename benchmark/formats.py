@@ -39,14 +39,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under columns; `groups` names the column whose changes are set off by a rule."""
+    """Rows of cells under columns, a legend below."""
 
-    name: str
+    name: str  # in file names
     title: str
+    subject: str  # data set and protocol
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     legend: str = ""
     groups: bool = False  # a rule where the first column changes
+
+    @property
+    def heading(self) -> str:
+        """What is tabulated, and of what."""
+        return f"{self.title}: {self.subject}"
 
 
 def printable(text: str) -> str:
@@ -56,8 +62,8 @@ def printable(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is: no table, link, image, HTML or emphasis begins in it."""
-    escaped = re.sub(r"([\\`*_\[\]<>|!#&~$:@])", r"\\\1", printable(text))
-    return re.sub(r"(?i)(www)\.", r"\1\\.", escaped)
+    escaped = re.sub(r"([\\`*_\[\]<>|!#&~$@])", r"\\\1", printable(text))
+    return re.sub(r"(?i)((?<=www)\.|:(?=//))", r"\\\1", escaped)
 
 
 LATEX = {
@@ -94,7 +100,7 @@ def escape_csv(value: Value) -> Value:
 
 def markdown(table: Table) -> str:
     """A pipe table under a heading, its legend below."""
-    return f"## {escape_markdown(table.title)}\n\n{markdown_body(table)}"
+    return f"## {escape_markdown(table.heading)}\n\n{markdown_body(table)}"
 
 
 def markdown_body(table: Table) -> str:
@@ -142,7 +148,7 @@ def latex(table: Table) -> str:
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape_latex(f'{table.title}. {table.legend}'.strip())}}}",
+        rf"\caption{{{escape_latex(f'{table.heading}. {table.legend}'.strip())}}}",
         rf"\begin{{tabular}}{{{align}}}",
         r"\toprule",
         " & ".join(escape_latex(column.name) for column in table.columns) + r" \\",
@@ -162,14 +168,12 @@ def _latex_cell(cell: Cell) -> str:
     return rf"{text}\textsuperscript{{{cell.letters}}}" if cell.letters else text
 
 
-WIDE = 150  # terminal columns for the whole table
-
-
 def terminal(table: Table, width: int) -> RichTable:
     """The table for a terminal of that width; on a narrow one only what the comparison turns on."""
-    shown = [i for i, column in enumerate(table.columns) if width >= WIDE or column.narrow]
+    fits = sum(_width(table, i) + 2 for i in range(len(table.columns))) <= width
+    shown = [i for i, column in enumerate(table.columns) if fits or column.narrow]
     drawn = RichTable(
-        title=Text(printable(table.title)),
+        title=Text(printable(table.heading)),
         caption=Text(printable(table.legend)),
         caption_justify="left",
         title_justify="left",
@@ -184,6 +188,12 @@ def terminal(table: Table, width: int) -> RichTable:
             drawn.add_section()
         drawn.add_row(*(_terminal_cell(row[i]) for i in shown))
     return drawn
+
+
+def _width(table: Table, i: int) -> int:
+    """Characters that a column needs."""
+    cells = (_terminal_cell(row[i]).cell_len for row in table.rows)
+    return max([len(table.columns[i].name), *cells])
 
 
 def _terminal_cell(cell: Cell) -> Text:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmark import findings, formats, plots, records
+from benchmark import findings, formats, page, plots, records
 from benchmark.findings import Findings, file_name
 from benchmark.tables import tables_of
 
@@ -14,6 +14,7 @@ def write(folder: Path) -> Findings:
         write_tables(found, dataset)
         for name, figure in plots.figures_of(found, dataset).items():
             plots.save(figure, folder / "figures" / f"{file_name(dataset)}_{name}")
+    records.write_text(folder / "report.html", page.render(found))
     return found
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FuncFormatter
+from matplotlib.ticker import EngFormatter
 
 from benchmark.findings import Findings
 from benchmark.plots.style import (
@@ -18,15 +18,16 @@ from benchmark.plots.style import (
     look,
     panels,
     spread_labels,
+    time_axis,
 )
 from benchmark.published import facts
 from benchmark.scaling import relative
-from benchmark.statistics import STEP, pareto
+from benchmark.statistics import STEP, line, pareto
 from benchmark.summary import METRICS, title
 
 
 def quality_against_compute(findings: Findings, dataset: str) -> Figure:
-    """LogLoss and AUC against training FLOP per example: means, 95 % bands, published points and known bounds."""
+    """LogLoss and AUC against training FLOP per example: means, 95 % bands, dotted fits, published points and bounds."""
     rows = findings.rows(dataset)
     figure, axes = panels(2, findings.heading(dataset))
     for axis, metric in zip(axes, METRICS, strict=True):
@@ -53,6 +54,11 @@ def _means(axis: Axes, rows: pl.DataFrame, metric: str) -> None:
         style = look(name)
         axis.fill_between(x, y - half, y + half, color=style["color"], alpha=0.12, linewidth=0)
         axis.errorbar(x, y, half, label=label(name), markersize=6, linewidth=1.4, elinewidth=1, capsize=2.5, **style)
+        if len(x) > 2:
+            fit = line(own["training_flops"], y, x[0])
+            ends = x[[0, -1]]
+            fitted = fit.intercept + fit.slope * np.log(ends / x[0]) / math.log(STEP)
+            axis.plot(ends, fitted, color=style["color"], linestyle=":", linewidth=1.2)
 
 
 def _published(axis: Axes, dataset_title: str, rows: pl.DataFrame, metric: str) -> None:
@@ -116,19 +122,12 @@ def pareto_front(findings: Findings, dataset: str) -> Figure:
         front = shown.filter(pl.Series(pareto(shown[cost], shown["logloss"]), dtype=pl.Boolean)).sort(cost)
         axis.step(front[cost], front["logloss"], where="post", color="0.3", linewidth=1, zorder=1, label="Pareto front")
         axis.set_ylabel(METRIC_LABELS["logloss"])
-        axis.set_xscale("log")
     flops_axis(axes[0], rows["budget"].unique().sort().to_list())
-    _seconds_axis(axes[1])
+    time_axis(axes[1], "x")
     for axis in axes:
         sns.despine(ax=axis)
     legend(figure, axes)
     return figure
-
-
-def _seconds_axis(axis: Axes) -> None:
-    axis.xaxis.set_major_formatter(EngFormatter("s"))
-    axis.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
-    axis.set_xlabel("training time per example")
 
 
 def time_against_flops(findings: Findings, dataset: str) -> Figure:
@@ -138,11 +137,8 @@ def time_against_flops(findings: Findings, dataset: str) -> Figure:
     for name in sorted(rows["model"].unique()):
         own = rows.filter(pl.col("model") == name).sort("training_flops")
         axis.plot(own["training_flops"], own["time"], linewidth=1.4, markersize=7, label=label(name), **look(name))
-    axis.set_yscale("log")
     flops_axis(axis, rows["budget"].unique().sort().to_list())
-    axis.yaxis.set_major_formatter(EngFormatter("s"))
-    axis.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
-    axis.set_ylabel("training time per example")
+    time_axis(axis, "y")
     _equal_speed(axis)
     sns.despine(ax=axis)
     legend(figure, [axis])

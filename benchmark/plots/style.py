@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 import models
 from benchmark.formats import printable
@@ -18,7 +18,7 @@ from benchmark.summary import title
 
 # Okabe and Ito's colours without their yellow, and darker ones of Tol's muted set: told apart by the colour-blind and on paper.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#8c6d31", "#882255", "#7f7f7f", "#332288", "#56b4e9")
-MARKERS = "oshD^vP*Xp<>8d"
+MARKERS = "osD^vPX*<>dhp8"
 METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "wukong-bench",
@@ -28,6 +28,7 @@ STYLE: dict[Any, Any] = {
     "savefig.dpi": 150,
     "text.parse_math": False,  # a dollar sign in a name is no formula
     "axes.formatter.useoffset": False,
+    "grid.color": "0.9",
 }
 METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
@@ -87,7 +88,13 @@ def flops_axis(axis: Axes, budgets: list[float], text: str = "training FLOP per 
 
 
 def spread_labels(axis: Axes, values: dict[str, float]) -> None:
-    """Dashed lines at known values, their names at the right end, moved apart where they would overlap."""
+    """Dashed lines at known values, their names at the right end, moved apart where they would overlap.
+
+    The Bayes bound is always in view, rungs of the ladder only where the models are.
+    """
+    if "Bayes" in values:
+        axis.update_datalim([(axis.get_xlim()[0], values["Bayes"])], updatex=False)
+        axis.autoscale_view(scalex=False)
     low, high = axis.get_ylim()
     gap = 0.05 * (high - low)
     at = -np.inf
@@ -104,6 +111,15 @@ def spread_labels(axis: Axes, values: dict[str, float]) -> None:
                 fontsize="small",
                 color="0.25",
             )
+
+
+def time_axis(axis: Axes, which: Literal["x", "y"]) -> None:
+    """A log axis of training time per example."""
+    axis.set(**{f"{which}scale": "log", f"{which}label": "training time per example"})
+    ticks = axis.xaxis if which == "x" else axis.yaxis
+    ticks.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ticks.set_major_formatter(EngFormatter("s"))
+    ticks.set_minor_locator(NullLocator())
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

@@ -16,18 +16,18 @@ __all__ = ["count", "quality", "tables_of"]
 
 def tables_of(findings: Findings, dataset: str) -> list[Table]:
     """All tables of a data set that its records allow, quality against complexity first."""
-    heading, runs, rows = findings.heading(dataset), findings.runs, findings.rows(dataset)
+    subject, runs, rows = findings.heading(dataset), findings.runs, findings.rows(dataset)
     against = findings.reference(dataset)
     baseline, unit, found = findings.scaling(dataset)
     known = facts.facts(findings.title(dataset))
     tables = [
-        quality(rows, runs, heading),
-        scaling(found, against, heading, baseline, unit),
-        difference_table(runs, dataset, against, heading),
-        *(win_matrix(runs, dataset, metric, heading) for metric in METRICS),
-        compute_to_match(found, heading),
-        row_noise(findings.row_noise(dataset), heading),
+        quality(rows, runs, subject),
+        scaling(found, against, subject, baseline, unit),
+        difference_table(runs, dataset, against, subject),
+        *(win_matrix(runs, dataset, metric, subject) for metric in METRICS),
+        compute_to_match(found, subject),
+        row_noise(findings.row_noise(dataset), subject),
     ]
     if known:
-        tables.append(published(rows, known, findings.title(dataset), heading))
+        tables.append(published(rows, known, findings.title(dataset), subject))
     return [table for table in tables if table.rows]

@@ -8,7 +8,7 @@ from benchmark.summary import METRICS, title
 from benchmark.tables.cells import LABEL, number, text, whole
 
 
-def difference_table(runs: pl.DataFrame, dataset: str, against: str, heading: str) -> Table:
+def difference_table(runs: pl.DataFrame, dataset: str, against: str, subject: str) -> Table:
     """Every model minus the reference at every budget, in both metrics."""
     by_metric: dict[str, dict[tuple[float, str], Pair]] = {
         metric: {(budget, pair.a): pair for budget, pair in differences(runs, dataset, metric, against)}
@@ -40,10 +40,18 @@ def difference_table(runs: pl.DataFrame, dataset: str, against: str, heading: st
         "Holm over the column. Detectable: the least true difference that these seeds find 4 times in 5. A gap below it, or "
         "below 0.0005, is a tie."
     )
-    return Table("differences", heading, (*columns, Column("seeds", narrow=False)), tuple(rows), legend, groups=True)
+    return Table(
+        "differences",
+        f"Differences to {title(against)}",
+        subject,
+        (*columns, Column("seeds", narrow=False)),
+        tuple(rows),
+        legend,
+        groups=True,
+    )
 
 
-def win_matrix(runs: pl.DataFrame, dataset: str, metric: str, heading: str) -> Table:
+def win_matrix(runs: pl.DataFrame, dataset: str, metric: str, subject: str) -> Table:
     """In how many budgets the row's model is better, tied, worse than the column's."""
     found = wins(runs, dataset, metric)
     names = sorted({model for pair in found for model in pair})
@@ -61,4 +69,4 @@ def win_matrix(runs: pl.DataFrame, dataset: str, metric: str, heading: str) -> T
         f"Budgets in which the row's model is better / not told apart / worse than the column's, by test {LABEL[metric]}, "
         "pairs corrected by Holm within a budget."
     )
-    return Table(f"wins_{metric}", heading, columns, tuple(rows), legend)
+    return Table(f"wins_{metric}", f"Wins by {LABEL[metric]}", subject, columns, tuple(rows), legend)

@@ -8,7 +8,7 @@ from benchmark.summary import title
 from benchmark.tables.cells import number, size, text
 
 
-def published(summary: pl.DataFrame, facts: tuple[Fact, ...], dataset_title: str, heading: str) -> Table:
+def published(summary: pl.DataFrame, facts: tuple[Fact, ...], dataset_title: str, subject: str) -> Table:
     """Our best budget of each model beside what others published, and why the two are not one comparison."""
     rows = []
     ours = summary.drop_nulls("auc").sort("auc", descending=True).unique("model", keep="first", maintain_order=True)
@@ -46,4 +46,4 @@ def published(summary: pl.DataFrame, facts: tuple[Fact, ...], dataset_title: str
         *map(Column, names),
         Column("note", False, False),
     )
-    return Table("published", heading, columns, tuple(rows), legend, groups=True)
+    return Table("published", "Beside published results", subject, columns, tuple(rows), legend, groups=True)

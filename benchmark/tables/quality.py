@@ -15,7 +15,7 @@ LEGEND = (
 )
 
 
-def quality(summary: pl.DataFrame, runs: pl.DataFrame, heading: str) -> Table:
+def quality(summary: pl.DataFrame, runs: pl.DataFrame, subject: str) -> Table:
     """Quality against complexity: one row for each budget and model of one data set."""
     marks = {metric: _marks(summary, runs, metric) for metric in METRICS}
     unmarked: Mark = ""
@@ -57,7 +57,7 @@ def quality(summary: pl.DataFrame, runs: pl.DataFrame, heading: str) -> Table:
         Column("examples/s"),
         *(Column(name, narrow=False) for name in ("trials", "failed", "infeasible", "seeds")),
     )
-    return Table("quality", heading, columns, tuple(rows), LEGEND, groups=True)
+    return Table("quality", "Quality against complexity", subject, columns, tuple(rows), LEGEND, groups=True)
 
 
 def _marks(summary: pl.DataFrame, runs: pl.DataFrame, metric: str) -> dict[tuple[float, str], Mark]:

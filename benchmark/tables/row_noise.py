@@ -7,7 +7,7 @@ from benchmark.summary import METRICS, title
 from benchmark.tables.cells import LABEL, number, text
 
 
-def row_noise(found: list[RowNoise], heading: str) -> Table:
+def row_noise(found: list[RowNoise], subject: str) -> Table:
     """Each model's gap to the leader of its budget, with the uncertainty of the test examples alone."""
     rows = []
     for noise in found:
@@ -33,4 +33,4 @@ def row_noise(found: list[RowNoise], heading: str) -> Table:
         "over examples. Gap: model minus the leader in mean LogLoss at its budget, ± half-width of the 95 % interval, "
         "DeLong's for AUC. Detectable: the least gap that these examples show 4 times in 5."
     )
-    return Table("row_noise", heading, tuple(columns), tuple(rows), legend, groups=True)
+    return Table("row_noise", "Noise of the test part", subject, tuple(columns), tuple(rows), legend, groups=True)

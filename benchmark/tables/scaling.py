@@ -6,7 +6,7 @@ from benchmark.summary import title
 from benchmark.tables.cells import count, number, text, whole
 
 
-def scaling(found: list[Scaling], against: str, heading: str, baseline: float, unit: float) -> Table:
+def scaling(found: list[Scaling], against: str, subject: str, baseline: float, unit: float) -> Table:
     """Offset, slope, last step and stability of each model, and the power law where it can be had."""
     rows = []
     for s in found:
@@ -45,10 +45,10 @@ def scaling(found: list[Scaling], against: str, heading: str, baseline: float, u
         "over seeds. Saturated: the last step's gain is within noise or below 0.0005. The exponent's 95 % range is given only "
         "for 6 or more budgets over 2.5 decades that determine it."
     )
-    return Table("scaling", heading, columns, tuple(rows), legend)
+    return Table("scaling", "Scaling", subject, columns, tuple(rows), legend)
 
 
-def compute_to_match(found: list[Scaling], heading: str) -> Table:
+def compute_to_match(found: list[Scaling], subject: str) -> Table:
     """Training compute at which the row's model reaches the best LogLoss of the column's."""
     curves = {s.curve.model: s.curve for s in found}
     matched = matches(curves)
@@ -68,4 +68,4 @@ def compute_to_match(found: list[Scaling], heading: str) -> Table:
         "Training FLOP per example at which the row's model reaches the column's best mean LogLoss, and as a multiple of the "
         "compute the column's model used for it; interpolated in log compute, never extrapolated: ≥ where it is not reached."
     )
-    return Table("compute_to_match", heading, columns, tuple(rows), legend)
+    return Table("compute_to_match", "Compute to match", subject, columns, tuple(rows), legend)
