@@ -1,4 +1,4 @@
-"""Commands that read results folders: report, leaderboard, compare, export, submit-check, readme. None of them trains."""
+"""Commands that read results folders: report, leaderboard, compare, export, submit-check. None of them trains."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,9 +19,86 @@ Name = Annotated[
 
 
 @app.command()
-def report(name: Name, results: Results = Path("results")) -> None:
+def report(
+    name: Name,
+    results: Results = Path("results"),
+    readme: Annotated[
+        Path | None, typer.Option("--readme", help="Also rewrite the result blocks of this file.")
+    ] = None,
+) -> None:
     """Make tables, figures and the HTML page anew from the records of a results folder."""
-    show(folder_of(name, results), Console())
+    folder, console = folder_of(name, results), Console()
+    show(folder, console)
+    if readme is not None:
+        from benchmark import readme as blocks
+
+        changed = blocks.rewrite(readme, results)
+        console.print(f"{readme}: {'rewritten' if changed else 'nothing to change'}", highlight=False, markup=False)
+
+
+@app.command()
+def leaderboard(results: Results = Path("results")) -> None:
+    """Make a static page over all results folders: results/leaderboard/index.html."""
+    from benchmark import leaderboard
+
+    Console().print(f"leaderboard in {leaderboard.write(results)}", highlight=False, markup=False)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="Name or path of a results folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Name or path of another.")],
+    results: Results = Path("results"),
+) -> None:
+    """Say what differs between two results folders: protocol, data, versions, hardware, numbers."""
+    from benchmark import compare, findings, formats
+
+    console = Console()
+    found = compare.compare(*(findings.read(folder_of(name, results)) for name in (a, b)))
+    for table in (found.differences, *found.numbers):
+        console.print(formats.terminal(table, console.width))
+    for note in found.notes:
+        console.print(Text(formats.printable(note)))
+
+
+@app.command()
+def export(
+    name: Name,
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="bars, hugging-face or parquet.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to; default export/FORMAT in the results.")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Write results in others' forms: BARS's leaderboard rows, a Hugging Face model index, parquet frames."""
+    from benchmark import export, findings
+
+    if form not in export.FORMATS:
+        raise ProtocolError(f"no format {form!r}; {protocols.nearest(form, list(export.FORMATS))}")
+    folder = folder_of(name, results)
+    for path in export.write(findings.read(folder), form, out or folder / "export" / form):
+        Console().print(str(path), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("submit-check")
+def submit_check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="records/<data set>/<model>.jsonl of a results folder.")],
+) -> None:
+    """Check records sent by others: schema, budgets, seeds, metrics. Reads data only; exit code 1 if anything is wrong."""
+    from benchmark import formats, submission
+
+    folder = file.resolve().parents[2] if len(file.resolve().parents) > 2 else file.parent
+    if not file.is_file() or not (folder / "protocol.toml").is_file():
+        raise ProtocolError(
+            f"{file}: expected a file <results folder>/records/<data set>/<model>.jsonl beside its protocol.toml"
+        )
+    problems = submission.check(file.resolve(), protocols.load(str(folder / "protocol.toml")))
+    console = Console()
+    for problem in problems:
+        console.print(Text(formats.printable(problem)))
+    if problems:
+        raise typer.Exit(1)
+    console.print(f"{file}: consistent with its protocol; unverified until run again", highlight=False, markup=False)
 
 
 def show(folder: Path, console: Console) -> None:

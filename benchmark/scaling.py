@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from benchmark.comparison import SMALLEST, Pair, cells, family
 from benchmark.statistics import (
+    STEP,
     Difference,
     Line,
     Match,
@@ -25,7 +27,7 @@ EXPONENT_BUDGETS, EXPONENT_DECADES = 6, 2.5  # fewer budgets do not determine an
 
 @dataclass(frozen=True)
 class Curve:
-    """One model on one data set: mean test LogLoss at each budget, the smallest first."""
+    """One model on one data set: mean test LogLoss, or another metric, at each budget, the smallest first."""
 
     model: str
     flops: list[float]  # training, per example
@@ -48,12 +50,14 @@ class Scaling:
     attempted: int  # trials and final runs that trained
 
     @property
-    def saturated(self) -> bool | None:
-        """Whether the last step's gain is within noise or too small to name; None where seeds cannot tell."""
+    def trend(self) -> Literal["gains", "saturated", "worsens"] | None:
+        """What the last step did: saturated where its change is within noise or too small to name; None where unknown."""
         step = self.last_step
         if step is None or math.isnan(step.p):
             return None
-        return step.mean > -SMALLEST or step.mean + step.half >= 0
+        if abs(step.mean) < max(SMALLEST, step.half):
+            return "saturated"
+        return "gains" if step.mean < 0 else "worsens"
 
     @property
     def unstable(self) -> bool:
@@ -68,10 +72,10 @@ class Scaling:
         return enough and self.power is not None and not self.power.open
 
 
-def curves(runs: pl.DataFrame, dataset: str) -> dict[str, Curve]:
+def curves(runs: pl.DataFrame, dataset: str, metric: str = "logloss") -> dict[str, Curve]:
     """{model: its curve}, of models that have a final run."""
     values: dict[str, dict[float, dict[int, float]]] = {}
-    for (name, budget), cell in sorted(cells(runs, "logloss").items()):
+    for (name, budget), cell in sorted(cells(runs, metric).items()):
         if name == dataset:
             for model, seeds in cell.items():
                 values.setdefault(model, {})[budget] = seeds
@@ -164,6 +168,14 @@ def _scaling(
 
 def _over_seeds(values: list[float]) -> tuple[float, float]:
     return mean_interval(values) if values else (math.nan, math.nan)
+
+
+def fitted(flops: list[float], by_seed: list[list[float]]) -> tuple[list[float], list[float]]:
+    """A line's mean and half-width of its 95 % interval at each budget, from lines fitted seed by seed; nan for one seed."""
+    unit, x = flops[0], np.log(np.array(flops) / flops[0]) / math.log(STEP)
+    fits = [line(flops, values, unit) for values in by_seed]
+    at = [mean_interval([fit.intercept + fit.slope * place for fit in fits]) for place in x.tolist()]
+    return [mean for mean, _ in at], [half for _, half in at]
 
 
 def matches(found: dict[str, Curve]) -> dict[tuple[str, str], tuple[Match, float]]:

@@ -67,6 +67,7 @@ def section(findings: Findings, dataset: str, *, title: str = "", root: str = ""
     return {
         "id": f"{file_name(findings.protocol.name)}-{file_name(dataset)}",
         "file": file_name(dataset),
+        "report": "",
         "title": printable(title or findings.title(dataset)),
         "verdict": printable(verdict(findings, dataset).sentence),
         "warnings": [printable(warning) for warning in warnings(findings, dataset)],

@@ -3,7 +3,7 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 900, HEIGHT = 460, LEFT = 76, RIGHT = 24, TOP = 16, BOTTOM = 52;
+const LEFT = 72, RIGHT = 24, TOP = 16, BOTTOM = 52; // of the plot, in pixels
 const NAMES = { logloss: "test LogLoss (lower is better)", auc: "test AUC (higher is better)", flops: "training FLOP per example",
   seconds: "training seconds per example", parameters: "dense parameters" };
 
@@ -82,7 +82,7 @@ function logTicks(low, high) {
 }
 
 function ticks(low, high) {
-  const raw = (high - low) / 5, power = 10 ** Math.floor(Math.log10(raw));
+  const raw = (high - low) / 7, power = 10 ** Math.floor(Math.log10(raw));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
   const found = [];
   for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) found.push(value);
@@ -92,6 +92,7 @@ function ticks(low, high) {
 function draw(section, data) {
   const figure = section.querySelector(".plot"), metric = section.querySelector(".metric").value;
   const cost = section.querySelector(".cost").value, hidden = data.hidden;
+  const WIDTH = Math.max(300, figure.clientWidth), HEIGHT = Math.round(Math.min(480, Math.max(320, WIDTH * 0.5)));
   const points = data.points.filter((p) => p[cost] && !hidden.has(p.model));
   const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": `${NAMES[metric]} against ${NAMES[cost]}` });
   figure.replaceChildren(svg);
@@ -101,7 +102,9 @@ function draw(section, data) {
   const ys = points.flatMap((p) => [p[metric] - half(p), p[metric] + half(p)]).concat(bounds.filter(([name]) => name === "Bayes").map(([, v]) => v[metric]));
   const xs = points.map((p) => p[cost]);
   const pad = (Math.max(...ys) - Math.min(...ys) || 0.01) * 0.06;
-  const [y0, y1] = [Math.min(...ys) - pad, Math.max(...ys) + pad], [x0, x1] = [Math.min(...xs) / 1.25, Math.max(...xs) * 1.25];
+  const [y0, y1] = [Math.min(...ys) - pad, Math.max(...ys) + pad], [x0, x1] = [Math.min(...xs) / 1.35, Math.max(...xs) * 1.35];
+  const names = Object.keys(data.looks).filter((model) => !hidden.has(model));
+  const nudge = (p) => (names.indexOf(p.model) - (names.length - 1) / 2) * Math.min(8, WIDTH / 90); // side by side: intervals stay visible
   const x = (value) => LEFT + (Math.log(value / x0) / Math.log(x1 / x0)) * (WIDTH - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - ((value - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM);
   const at = ticks(y0, y1);
@@ -128,15 +131,15 @@ function draw(section, data) {
   const models = [...new Set(points.map((p) => p.model))];
   for (const model of models) {
     const own = points.filter((p) => p.model === model).sort((a, b) => a[cost] - b[cost]), look = data.looks[model];
-    svg.append(element("polyline", { points: own.map((p) => `${x(p[cost])},${y(p[metric])}`).join(" "), fill: "none", stroke: look.color, "stroke-width": 1.6 }));
+    svg.append(element("polyline", { points: own.map((p) => `${x(p[cost]) + nudge(p)},${y(p[metric])}`).join(" "), fill: "none", stroke: look.color, "stroke-width": 1.6 }));
     for (const p of own) {
-      if (half(p)) svg.append(element("line", { x1: x(p[cost]), x2: x(p[cost]), y1: y(p[metric] - half(p)), y2: y(p[metric] + half(p)), stroke: look.color, "stroke-width": 1.4 }));
+      if (half(p)) svg.append(element("line", { x1: x(p[cost]) + nudge(p), x2: x(p[cost]) + nudge(p), y1: y(p[metric] - half(p)), y2: y(p[metric] + half(p)), stroke: look.color, "stroke-width": 1.4 }));
     }
   }
   const shown = points.slice().sort((a, b) => a[cost] - b[cost] || a[metric] - b[metric]);
   const marked = shown.map((p) => {
     const look = data.looks[p.model];
-    const mark = element("path", { d: look.path, transform: `translate(${x(p[cost])} ${y(p[metric])}) scale(11)`, fill: look.color, stroke: "#fff",
+    const mark = element("path", { d: look.path, transform: `translate(${x(p[cost]) + nudge(p)} ${y(p[metric])}) scale(11)`, fill: look.color, stroke: "#fff",
       "stroke-width": 1, "vector-effect": "non-scaling-stroke", class: "point", tabindex: -1, role: "img",
       "aria-label": `${p.title}, ${p.budget} MFLOP, ${metric} ${withInterval(p, metric)}` });
     const tell = () => describe(section.querySelector(".tip"), p);
@@ -193,4 +196,6 @@ document.querySelectorAll("section[data-section]").forEach((section) => {
   keys(section, data);
   section.querySelectorAll("select").forEach((select) => select.addEventListener("change", () => draw(section, data)));
   draw(section, data);
+  let width = window.innerWidth; // a phone's address bar changes the height alone
+  window.addEventListener("resize", () => { if (window.innerWidth !== width) { width = window.innerWidth; draw(section, data); } });
 });

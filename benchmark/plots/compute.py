@@ -21,16 +21,17 @@ from benchmark.plots.style import (
     time_axis,
 )
 from benchmark.published import facts
-from benchmark.scaling import relative
-from benchmark.statistics import STEP, line, pareto
+from benchmark.scaling import curves, fitted, relative
+from benchmark.statistics import STEP, pareto
 from benchmark.summary import METRICS, title
 
 
 def quality_against_compute(findings: Findings, dataset: str) -> Figure:
-    """LogLoss and AUC against training FLOP per example: means, 95 % bands, dotted fits, published points and bounds."""
+    """LogLoss and AUC against training FLOP per example: means, lines with 95 % bands, published points, bounds."""
     rows = findings.rows(dataset)
     figure, axes = panels(2, findings.heading(dataset))
     for axis, metric in zip(axes, METRICS, strict=True):
+        _lines(axis, findings, dataset, metric)
         _means(axis, rows, metric)
         _published(axis, findings.title(dataset), rows, metric)
         axis.set_ylabel(METRIC_LABELS[metric])
@@ -50,15 +51,21 @@ def _means(axis: Axes, rows: pl.DataFrame, metric: str) -> None:
     for i, name in enumerate(names):
         own = shown.filter(pl.col("model") == name)
         x = own["training_flops"].to_numpy() * 1.025 ** (i - (len(names) - 1) / 2)  # side by side: bars stay visible
-        y, half = own[metric].to_numpy(), own[f"{metric}_interval"].fill_null(0.0).to_numpy()
-        style = look(name)
-        axis.fill_between(x, y - half, y + half, color=style["color"], alpha=0.12, linewidth=0)
-        axis.errorbar(x, y, half, label=label(name), markersize=6, linewidth=1.4, elinewidth=1, capsize=2.5, **style)
-        if len(x) > 2:
-            fit = line(own["training_flops"], y, x[0])
-            ends = x[[0, -1]]
-            fitted = fit.intercept + fit.slope * np.log(ends / x[0]) / math.log(STEP)
-            axis.plot(ends, fitted, color=style["color"], linestyle=":", linewidth=1.2)
+        half = own[f"{metric}_interval"].fill_null(0.0).to_numpy()
+        axis.errorbar(
+            x, own[metric], half, label=label(name), linestyle="", markersize=6, elinewidth=1, capsize=2.5, **look(name)
+        )
+
+
+def _lines(axis: Axes, findings: Findings, dataset: str, metric: str) -> None:
+    """Each model's line, fitted seed by seed, with its 95 % band; without it where seeds or budgets are too few."""
+    for name, curve in curves(findings.runs, dataset, metric).items():
+        if len(curve.flops) < 2 or not curve.by_seed:
+            continue
+        mean, half = fitted(curve.flops, list(curve.by_seed.values()))
+        low, high = ([m + sign * h for m, h in zip(mean, half, strict=True)] for sign in (-1, 1))
+        axis.plot(curve.flops, mean, color=look(name)["color"], linewidth=1.4)
+        axis.fill_between(curve.flops, low, high, color=look(name)["color"], alpha=0.1, linewidth=0)
 
 
 def _published(axis: Axes, dataset_title: str, rows: pl.DataFrame, metric: str) -> None:
@@ -146,20 +153,24 @@ def time_against_flops(findings: Findings, dataset: str) -> Figure:
 
 
 def _equal_speed(axis: Axes) -> None:
-    """Lines of equal achieved FLOP/s through the panel, one a decade, each named where it leaves it."""
+    """Lines of equal achieved FLOP/s through the panel, one a decade, each named outside where it leaves."""
     (x0, x1), (y0, y1) = axis.get_xlim(), axis.get_ylim()
     for power in range(6, 16):
         speed = 10.0**power
         ends = np.array([max(x0, y0 * speed), min(x1, y1 * speed)])
         if ends[0] < ends[1]:
             axis.plot(ends, ends / speed, color="0.75", linewidth=0.8, zorder=0)
+            at_top = ends[1] < x1  # else the line leaves on the right
             axis.annotate(
-                f"{EngFormatter('FLOP/s')(speed)}",
+                EngFormatter("FLOP/s")(speed),
                 (ends[1], ends[1] / speed),
+                (0, 3) if at_top else (3, 0),
+                textcoords="offset points",
                 fontsize="x-small",
                 color="0.4",
-                ha="right",
-                va="bottom",
+                ha="center" if at_top else "left",
+                va="bottom" if at_top else "center",
+                annotation_clip=False,
             )
     axis.set_xlim(x0, x1)
     axis.set_ylim(y0, y1)

@@ -73,6 +73,9 @@ def seed_strips(findings: Findings, dataset: str) -> Figure | None:
         )
         means = frame.groupby("place")[metric].mean()
         axis.plot([means[place] for place in present], range(len(present)), "|", color="black", markersize=12, zorder=3)
+        for i in range(1, len(present)):
+            if present[i].split()[0] != present[i - 1].split()[0]:
+                axis.axhline(i - 0.5, color="0.6", linewidth=0.8)  # between budgets
         axis.set_xlabel(METRIC_LABELS[metric])
         axis.set_ylabel("")
         axis.yaxis.grid(True, color="0.93")

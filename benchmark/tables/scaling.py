@@ -21,7 +21,7 @@ def scaling(found: list[Scaling], against: str, subject: str, baseline: float, u
                 number(pair.p if pair else None, ".3f"),
                 number(s.fit.r2 if s.fit and len(s.curve.flops) > 2 else None, ".3f"),
                 number(s.last_step.mean if s.last_step else None, "+.4f", s.last_step.half if s.last_step else None),
-                text({True: "yes", False: "no", None: None}[s.saturated]),
+                text(s.trend),
                 Cell(f"{s.failed} of {s.attempted}" + (", unstable" if s.unstable else ""), s.failed),
                 text(f"{s.power.low:.2g} to {s.power.high:.2g}" if s.power and s.exponent_known else None),
             )
@@ -35,15 +35,15 @@ def scaling(found: list[Scaling], against: str, subject: str, baseline: float, u
         Column("p (Holm)"),
         Column("R²", narrow=False),
         Column("LogLoss, last step"),
-        Column("saturated", numeric=False),
+        Column("trend", numeric=False),
         Column("failed", narrow=False),
         Column("exponent", narrow=False),
     )
     legend = (
         f"LogLoss relative to {title(against)} at the smallest budget ({number(baseline).text}), in percent: offset at "
         f"{count(unit)}FLOP, slope per 4x training compute, lines fitted seed by seed, ± half-width of the 95 % t interval "
-        "over seeds. Saturated: the last step's gain is within noise or below 0.0005. The exponent's 95 % range is given only "
-        "for 6 or more budgets over 2.5 decades that determine it."
+        "over seeds. Trend of the last step: saturated where its change is within noise or below 0.0005. The exponent's "
+        "95 % range is given only for 6 or more budgets over 2.5 decades that determine it."
     )
     return Table("scaling", "Scaling", subject, columns, tuple(rows), legend)
 
