@@ -23,6 +23,19 @@ FIELDS: dict[str, Callable[[Record], Any]] = {
     ),
 }
 
+CLOCK = {
+    "train_seconds",
+    "seconds",
+    "finished",
+    "device",
+    "threads",
+    "commit",
+    "dirty",
+    "versions",
+    "protocol",
+    "overrides",
+}
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -39,9 +52,8 @@ def compare(a: Findings, b: Findings) -> Comparison:
     rows = [tuple(text(part) for part in row) for row in _differences(a, b)]
     columns = tuple(Column(name, numeric=False) for name in ("what", "A", "B"))
     subject = f"A = {a.folder}, B = {b.folder}"
-    equal = "" if rows else "Protocol, data, versions and hardware are equal."
     return Comparison(
-        Table("what_differs", "What differs", subject, columns, tuple(rows), equal),
+        Table("what_differs", "What differs", subject, columns, tuple(rows)),
         [_numbers(a, b, dataset, subject) for dataset in shared],
         _notes(a, b),
     )
@@ -54,11 +66,15 @@ def _differences(a: Findings, b: Findings) -> list[tuple[str, str, str]]:
         there, _, here = values.partition(" -> ")
         rows.append((f"protocol: {key}", there, here))
     for dataset in sorted(set(a.datasets) & set(b.datasets)):
-        prints = [", ".join(sorted({r.data_fingerprint for r in f.records if r.dataset == dataset})) for f in (a, b)]
-        rows.append((f"data of {dataset}", *prints))
+        left, right = ({r.data_fingerprint for r in f.records if r.dataset == dataset} for f in (a, b))
+        rows.append((f"data of {dataset}", _listed(left), _listed(right)))
     for name, of in FIELDS.items():
-        rows.append((name, *(", ".join(sorted({str(of(record)) for record in f.records})) for f in (a, b))))
+        rows.append((name, _listed({of(r) for r in a.records}), _listed({of(r) for r in b.records})))
     return [row for row in rows if row[1] != row[2]]
+
+
+def _listed(values: set[Any]) -> str:
+    return ", ".join(sorted(map(str, values)))
 
 
 def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
@@ -69,11 +85,7 @@ def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
             {budget: values for (name, budget), values in cells(f.runs, metric).items() if name == dataset}
             for f in (a, b)
         )
-        keys = [
-            (budget, m)
-            for budget in sorted(left.keys() & right.keys())
-            for m in sorted(left[budget].keys() & right[budget])
-        ]
+        keys = sorted((b, m) for b in left.keys() & right.keys() for m in left[b].keys() & right[b].keys())
         pairs = family([("B", "A", difference(right[budget][m], left[budget][m])) for budget, m in keys])
         for (budget, m), pair in zip(keys, pairs, strict=True):
             row = rows.setdefault((budget, m), [Cell(f"{budget:g}", budget), text(title(m))])
@@ -86,41 +98,24 @@ def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
         columns += [Column(f"{LABEL[metric]} {side}", narrow=side == "B − A") for side in ("A", "B", "B − A")]
         columns.append(Column(f"{LABEL[metric]} p (Holm)", narrow=False))
     legend = "Means over seeds ± half-width of the 95 % t interval; B − A is paired by the seeds that both have."
-    return Table(
-        f"numbers_{dataset}",
-        f"Numbers on {a.title(dataset)}",
-        subject,
-        tuple(columns),
-        tuple(map(tuple, rows.values())),
-        legend,
-    )
+    cells_of = tuple(tuple(row) for row in rows.values())
+    return Table("numbers", f"Numbers on {a.title(dataset)}", subject, tuple(columns), cells_of, legend, groups=True)
 
 
 def _notes(a: Findings, b: Findings) -> list[str]:
-    notes = []
+    notes = [] if _differences(a, b) else ["Protocol, data, versions and hardware are equal."]
     keys = [{(r.dataset, r.model, r.budget) for r in f.records} for f in (a, b)]
     for name, own, other in (("A", keys[0], keys[1]), ("B", keys[1], keys[0])):
         only = sorted(own - other)
         if only:
             shown = ", ".join(f"{dataset}/{title(model)}/{budget:g}" for dataset, model, budget in only[:10])
             notes.append(f"Only in {name}: {shown}{f' and {len(only) - 10} more' if len(only) > 10 else ''}.")
-    key = lambda r: (r.dataset, r.model, r.budget, r.kind, r.trial, r.seed)  # noqa: E731
-    left, right = ({key(r): r.model_dump(exclude=set(CLOCK)) for r in f.records} for f in (a, b))
+    left, right = ({_key(r): r.model_dump(exclude=CLOCK) for r in f.records} for f in (a, b))
     both = left.keys() & right.keys()
     same = sum(left[k] == right[k] for k in both)
     notes.append(f"{same} of {len(both)} records that both have agree in everything but clock, machine and source.")
     return notes
 
 
-CLOCK = (
-    "train_seconds",
-    "seconds",
-    "finished",
-    "device",
-    "threads",
-    "commit",
-    "dirty",
-    "versions",
-    "protocol",
-    "overrides",
-)
+def _key(record: Record) -> tuple[Any, ...]:
+    return record.dataset, record.model, record.budget, record.kind, record.trial, record.seed

@@ -37,12 +37,8 @@ def bars(findings: Findings, dataset: str) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["Year", "Publication", "Model", "Paper URL", "AUC", "Logloss", "Running Steps", "Contributor"])
-    best = (
-        findings.rows(dataset)
-        .drop_nulls("auc")
-        .sort("auc", descending=True)
-        .unique("model", keep="first", maintain_order=True)
-    )
+    ranked = findings.rows(dataset).drop_nulls("auc").sort("auc", descending=True)
+    best = ranked.unique("model", keep="first", maintain_order=True)
     for row in best.iter_rows(named=True):
         source = models.summary(row["model"]) if row["model"] in models.names() else ""
         note = f"protocol {findings.protocol.name}, {row['budget']:g} MFLOP per example, mean of {row['seeds']} seeds"
@@ -60,6 +56,7 @@ def model_index(findings: Findings, dataset: str) -> str:
             {"type": kind, "name": f"mean test {label} over {row['seeds']} seeds", "value": row[metric]}
             for kind, label, metric in (("roc_auc", "AUC", "auc"), ("log_loss", "LogLoss", "logloss"))
         ]
+        name_of_data = printable(findings.title(dataset))
         revision = next(record.data_fingerprint for record in findings.records if record.dataset == dataset)
         results.append(
             {
@@ -67,11 +64,7 @@ def model_index(findings: Findings, dataset: str) -> str:
                 "results": [
                     {
                         "task": {"type": "tabular-classification", "name": "click-through rate prediction"},
-                        "dataset": {
-                            "type": printable(dataset),
-                            "name": printable(findings.title(dataset)),
-                            "revision": revision,
-                        },
+                        "dataset": {"type": printable(dataset), "name": name_of_data, "revision": revision},
                         "metrics": metrics,
                     }
                 ],

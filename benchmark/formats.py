@@ -121,7 +121,7 @@ def _markdown_cell(cell: Cell) -> str:
     text = escape_markdown(cell.text)
     if cell.mark == "best":
         text = f"**{text}**"
-    return f"{text} {cell.letters}" if cell.letters else text
+    return f"{text} <sup>{cell.letters}</sup>" if cell.letters else text
 
 
 def csv_text(table: Table) -> str:

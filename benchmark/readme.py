@@ -18,11 +18,9 @@ def rewritten(text: str, results: Path, base: Path) -> str:
 
     Raises RecordError where a folder is missing or a block does not end.
     """
-    n_started = len(re.findall(r"<!-- results: ", text))
-    if n_started != len(BLOCK.findall(text)):
-        raise RecordError(
-            f"{n_started} result blocks begin and {len(BLOCK.findall(text))} end; each ends with <!-- end results -->"
-        )
+    n_begun, n_whole = text.count("<!-- results: "), len(BLOCK.findall(text))
+    if n_begun != n_whole:
+        raise RecordError(f"{n_begun} result blocks begin and {n_whole} end; each ends with <!-- end results -->")
     return BLOCK.sub(lambda found: f"{found[1]}{block(results / found['name'], base)}{found[3]}", text)
 
 

@@ -56,7 +56,8 @@ def compare(
     console = Console()
     found = compare.compare(*(findings.read(folder_of(name, results)) for name in (a, b)))
     for table in (found.differences, *found.numbers):
-        console.print(formats.terminal(table, console.width))
+        if table.rows:
+            console.print(formats.terminal(table, console.width))
     for note in found.notes:
         console.print(Text(formats.printable(note)))
 
@@ -87,12 +88,11 @@ def submit_check(
     """Check records sent by others: schema, budgets, seeds, metrics. Reads data only; exit code 1 if anything is wrong."""
     from benchmark import formats, submission
 
-    folder = file.resolve().parents[2] if len(file.resolve().parents) > 2 else file.parent
+    folder = file.absolute().parent.parent.parent
     if not file.is_file() or not (folder / "protocol.toml").is_file():
-        raise ProtocolError(
-            f"{file}: expected a file <results folder>/records/<data set>/<model>.jsonl beside its protocol.toml"
-        )
-    problems = submission.check(file.resolve(), protocols.load(str(folder / "protocol.toml")))
+        where = "<results folder>/records/<data set>/<model>.jsonl, and protocol.toml in that folder"
+        raise ProtocolError(f"{file}: expected {where}")
+    problems = submission.check(file.absolute(), protocols.load(str(folder / "protocol.toml")))
     console = Console()
     for problem in problems:
         console.print(Text(formats.printable(problem)))

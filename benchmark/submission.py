@@ -91,8 +91,8 @@ def _budgets(found: list[Record], path: Path) -> Iterator[str]:
 
 def _fields(path: Path) -> tuple[int, int] | None:
     """Numbers of dense and sparse fields, from the facts in the file's results folder."""
-    facts = path.parents[2] / "datasets" / f"{path.parent.name}.json" if len(path.parents) > 2 else path
-    if facts.suffix != ".json" or not facts.is_file():
+    facts = path.parents[2] / "datasets" / f"{path.parent.name}.json"
+    if not facts.is_file():
         return None
     values = records.read_json(facts)
     if not isinstance(values, dict) or not all(
@@ -134,7 +134,7 @@ def _metrics(found: list[Record], path: Path) -> Iterator[str]:
         for name, value in {**record.valid, **(record.test or {})}.items():
             if (name == "auc" and not 0 <= value <= 1) or (name == "logloss" and value < 0):
                 yield f"{_where(record)}: {name} {value} is out of range"
-        if record.predictions and record.test and len(path.parents) > 2:
+        if record.predictions and record.test:
             yield from _predicted(record, path.parents[2])
 
 
