@@ -13,6 +13,7 @@ from rich.console import Console
 import datamodules
 import models
 from benchmark import protocol as protocols
+from benchmark import report_commands
 from benchmark.protocol import Protocol, ProtocolError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(report_commands.app)
 
 ProtocolName = Annotated[
     str, typer.Argument(metavar="PROTOCOL", help="Name of a shipped protocol, or path of a .toml file.")
@@ -85,7 +87,7 @@ def run_protocol(
             console.print(
                 f"{protocol.name}: nothing to train, all {len(studies)} studies are finished", highlight=False
             )
-    _report(folder, console)
+    report_commands.show(folder, console)
 
 
 @app.command()
@@ -135,35 +137,10 @@ def status(name: ProtocolName, results: Results = Path("results")) -> None:
     from benchmark import study
 
     console = Console()
-    folder = _folder(name, results)
+    folder = report_commands.folder_of(name, results)
     protocol = protocols.load(str(folder / "protocol.toml"))
     for line in study.status_lines(protocol, folder):
         console.print(line, markup=False, highlight=False)
-
-
-@app.command()
-def report(name: ProtocolName, results: Results = Path("results")) -> None:
-    """Make tables and figures anew from the records of a results folder."""
-    _report(_folder(name, results), Console())
-
-
-def _report(folder: Path, console: Console) -> None:
-    from benchmark import report, tables
-
-    with console.status("drawing tables and figures ..."):
-        frame = report.write(folder)
-    for (dataset,), rows in frame.group_by("dataset", maintain_order=True):
-        console.print(tables.terminal(rows, f"{folder.name}: {dataset}", console.width))
-    console.print(f"tables in {folder / 'tables'}, figures in {folder / 'figures'}", highlight=False)
-
-
-def _folder(name: str, results: Path) -> Path:
-    """The results folder of a protocol, by its name or its own path. Raises ProtocolError if there is none."""
-    folder = Path(name) if "/" in name else results / name
-    if not (folder / "protocol.toml").is_file():
-        there = sorted(path.parent.name for path in results.glob("*/protocol.toml"))
-        raise ProtocolError(f"no results in {folder}; {protocols.nearest(name, there)}")
-    return folder
 
 
 def _protocol(

@@ -16,7 +16,7 @@ from benchmark import run
 from benchmark.progress import duration
 from benchmark.protocol import Protocol
 from benchmark.study import Study
-from benchmark.tables import count
+from benchmark.tables.cells import count
 from benchmark.tune import default_config
 from models.base import CTRModel
 

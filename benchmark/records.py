@@ -58,6 +58,7 @@ class Record(BaseModel):
     history: tuple[dict[str, float], ...] = ()  # train_loss and validation metrics after each epoch
     valid: Metrics | None = None
     test: Metrics | None = None
+    predictions: str | None = None  # hash of the test predictions, where they were kept
 
     device: str | None = None
     threads: int | None = None
@@ -109,17 +110,18 @@ def read(results: Path) -> list[Record]:
     A torn last line is passed over, since its trial will run again; any other line that is not a record raises
     RecordError.
     """
-    records = [record for path in sorted((results / "records").glob("*/*.jsonl")) for record in _read_file(path)]
+    records = [record for path in sorted((results / "records").glob("*/*.jsonl")) for record in read_file(path)]
     return sorted(records, key=lambda r: (r.dataset, r.model, r.budget, r.kind == "final", r.trial, r.seed))
 
 
 def of_study(results: Path, dataset: str, model: str, budget: float) -> list[Record]:
     """The records of one study and its final runs, in the order they were written."""
     path = record_file(results, dataset, model)
-    return [record for record in _read_file(path) if record.budget == budget] if path.exists() else []
+    return [record for record in read_file(path) if record.budget == budget] if path.exists() else []
 
 
-def _read_file(path: Path) -> list[Record]:
+def read_file(path: Path) -> list[Record]:
+    """The records of one file, in the order they were written. Raises RecordError naming the line that is none."""
     records = []
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):  # the last piece is empty or torn

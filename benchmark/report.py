@@ -1,26 +1,27 @@
-"""Everything that is generated from a results folder's records: tables and figures, one of each for a data set."""
+"""Everything that is generated from a results folder's records: tables and figures of each data set, and the page."""
 
 from pathlib import Path
 
-import polars as pl
+from benchmark import findings, formats, page, plots, records
+from benchmark.findings import Findings, file_name
+from benchmark.tables import tables_of
 
-from benchmark import plots, records, tables
-from benchmark.protocol import load
+
+def write(folder: Path) -> Findings:
+    """Write tables/, figures/ and report.html of the folder anew and return what they were made from."""
+    found = findings.read(folder)
+    for dataset in found.datasets:
+        write_tables(found, dataset)
+        for name, figure in plots.figures_of(found, dataset).items():
+            plots.save(figure, folder / "figures" / f"{file_name(dataset)}_{name}")
+    records.write_text(folder / "report.html", page.render(found))
+    return found
 
 
-def write(results: Path) -> pl.DataFrame:
-    """Write tables/ and figures/ of the folder anew and return the summary. Raises RecordError if there are no records."""
-    found = records.read(results)
-    if not found:
-        raise records.RecordError(f"{results} holds no records; `wukong-bench run` makes them")
-    frame = tables.summary(found)
-    protocol = load(str(results / "protocol.toml"))
-    for dataset in frame["dataset"].unique(maintain_order=True):
-        rows = frame.filter(pl.col("dataset") == dataset)
-        facts = records.read_json(results / "datasets" / f"{dataset}.json")
-        title = f"{facts['title']}, protocol {protocol.name}"
-        records.write_text(results / "tables" / f"{dataset}.md", f"# {title}\n\n{tables.markdown(rows)}")
-        records.write_text(results / "tables" / f"{dataset}.csv", rows.write_csv())
-        figure = plots.quality_against_compute(rows, title, facts.get("bounds"))
-        plots.save(figure, results / "figures" / f"{dataset}_quality_against_compute")
-    return frame
+def write_tables(found: Findings, dataset: str) -> None:
+    """Each table of a data set as Markdown, CSV and LaTeX."""
+    for table in tables_of(found, dataset):
+        stem = found.folder / "tables" / f"{file_name(dataset)}_{table.name}"
+        records.write_text(stem.with_name(f"{stem.name}.md"), formats.markdown(table))
+        records.write_text(stem.with_name(f"{stem.name}.csv"), formats.csv_text(table))
+        records.write_text(stem.with_name(f"{stem.name}.tex"), formats.latex(table))

@@ -20,6 +20,7 @@ OnProgress = Callable[
     [float, dict[str, float] | None], None
 ]  # share of the run's steps done; metrics at an epoch's end
 SECONDS_PER_PROGRESS = 0.5
+OnTest = Callable[[Tensor, Tensor], None]  # logits and labels of the test part, (N,) each
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def train(
     seed: int,
     test: bool,
     on_progress: OnProgress = lambda share, metrics: None,
+    on_test: OnTest = lambda logit_N, label_N: None,
 ) -> Outcome:
     """Train, keep the weights of the best validation epoch and, only if `test`, score them on the test part.
 
@@ -62,7 +64,7 @@ def train(
     selection = Selection(training, on_progress)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")  # advice on loggers and loader processes
-        trainer = _trainer(data.device, training.epochs, selection)
+        trainer = _trainer(data.device, training.epochs, [selection, TestPredictions(on_test)])
         trainer.fit(model, datamodule=data)
         steps = trainer.global_step
         model.load_state_dict(selection.best_state)
@@ -85,7 +87,7 @@ def train(
     )
 
 
-def _trainer(device: str | torch.device, epochs: int, callback: pl.Callback) -> pl.Trainer:
+def _trainer(device: str | torch.device, epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:
     """A silent Trainer: no logger, checkpoint or bar, whose cost for each step would rival a small model's."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     device = torch.device(device)
@@ -98,8 +100,20 @@ def _trainer(device: str | torch.device, epochs: int, callback: pl.Callback) -> 
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=[callback],
+        callbacks=callbacks,
     )
+
+
+class TestPredictions(pl.Callback):
+    """Hands over the predictions of the test part before the model turns them into metrics."""
+
+    def __init__(self, on_test: OnTest):
+        self.on_test = on_test
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Called before the module's own hook, which forgets them."""
+        assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
+        self.on_test(torch.cat(list(pl_module.predictions.logit_B)), torch.cat(list(pl_module.predictions.label_B)))
 
 
 class Selection(pl.Callback):

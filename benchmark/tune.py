@@ -17,7 +17,7 @@ from optuna.trial import FixedTrial, TrialState
 import datamodules
 import models
 from benchmark import budget as budgets
-from benchmark import records
+from benchmark import predictions, records
 from benchmark.protocol import Protocol, digest
 from benchmark.provenance import device_name, provenance
 from benchmark.records import Kind, Record
@@ -160,6 +160,15 @@ class Runner:
         def on_progress(share: float, metrics: dict[str, float] | None) -> None:
             self.on_event(Progress(self.study.name, kind, slot if kind == "trial" else seed, share))
 
+        kept: str | None = None
+
+        def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> None:
+            nonlocal kept
+            path = predictions.prediction_file(
+                self.study.results, self.study.dataset, self.study.model, self.study.budget, seed
+            )
+            kept = predictions.write(path, logit_N.cpu().numpy(), label_N.cpu().numpy())
+
         on_progress(0.0, None)
         try:
             outcome = train(
@@ -171,11 +180,14 @@ class Runner:
                 seed=seed,
                 test=kind == "final",
                 on_progress=on_progress,
+                on_test=on_test,
             )
         except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
             return self._record(kind, slot, seed, config, optimiser, status="failed", error=reason, params=params)
-        return self._record(kind, slot, seed, config, optimiser, status="complete", params=params, **asdict(outcome))
+        return self._record(
+            kind, slot, seed, config, optimiser, status="complete", params=params, predictions=kept, **asdict(outcome)
+        )
 
     def _record(
         self,

@@ -1,0 +1,147 @@
+"""Records to tidy frames: one row a record, and one row for each (data set, budget, model)."""
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+import models
+from benchmark.records import Record, RecordError
+from benchmark.statistics import mean_interval
+
+METRICS = ("logloss", "auc")
+
+
+def title(model: str) -> str:
+    """The model's name in its paper; of a model that the suite does not have, the name in its records."""
+    return models.title(model) if model in models.names() else model
+
+
+RUN_COLUMNS: dict[str, Any] = {
+    "dataset": pl.String,
+    "model": pl.String,
+    "budget": pl.Float64,  # training MFLOP per example
+    "kind": pl.String,
+    "status": pl.String,
+    "trial": pl.Int64,
+    "seed": pl.Int64,
+    "error": pl.String,
+    "training_flops": pl.Int64,
+    "forward_flops": pl.Int64,
+    "dense_parameters": pl.Int64,
+    "embedding_parameters": pl.Int64,
+    "epochs": pl.Int64,
+    "seconds": pl.Float64,
+    "examples_per_second": pl.Float64,
+    "learning_rate": pl.Float64,
+    "valid_logloss": pl.Float64,
+    "valid_auc": pl.Float64,
+    "test_logloss": pl.Float64,
+    "test_auc": pl.Float64,
+    "config": pl.String,  # JSON
+}
+
+
+def tidy(records: Iterable[Record]) -> pl.DataFrame:
+    """One row a record. Raises RecordError, naming the difference, if the records may not share a table."""
+    found = list(records)
+    _check_comparable(found)
+    return pl.DataFrame([_run(record) for record in found], schema=RUN_COLUMNS, orient="row")
+
+
+def _run(record: Record) -> dict[str, Any]:
+    row = {name: getattr(record, name, None) for name in RUN_COLUMNS}
+    for part, metrics in (("valid", record.valid), ("test", record.test)):
+        row |= {f"{part}_{metric}": (metrics or {}).get(metric) for metric in METRICS}
+    row["learning_rate"] = record.optimiser.get("learning_rate")
+    row["config"] = json.dumps(record.config, sort_keys=True)
+    return row
+
+
+def _check_comparable(records: Iterable[Record]) -> None:
+    """Raise RecordError where records of different protocols, schemas or data would meet."""
+    seen: dict[str, Any] = {}
+    for record in records:
+        values = {
+            "schemas": record.schema_version,
+            "protocols": record.protocol_id,
+            f"data of {record.dataset}": record.data_fingerprint,
+        }
+        for what, value in values.items():
+            earlier = seen.setdefault(what, value)
+            if earlier != value:
+                raise RecordError(
+                    f"records of different {what} cannot share a table: {earlier} and {value} "
+                    f"(the second in {record.dataset}/{record.model}, budget {record.budget:g})"
+                )
+
+
+SUMMARY_COLUMNS: dict[str, Any] = {
+    "dataset": pl.String,
+    "budget": pl.Float64,  # training MFLOP per example
+    "model": pl.String,
+    "logloss": pl.Float64,
+    "logloss_interval": pl.Float64,  # half-width
+    "auc": pl.Float64,
+    "auc_interval": pl.Float64,
+    "training_flops": pl.Int64,
+    "off_budget": pl.Float64,  # relative
+    "forward_flops": pl.Int64,
+    "dense_parameters": pl.Int64,
+    "embedding_parameters": pl.Int64,
+    "examples_per_second": pl.Float64,
+    "trials": pl.Int64,  # complete
+    "failed": pl.Int64,  # trials and final runs that diverged or broke
+    "infeasible": pl.Int64,
+    "seeds": pl.Int64,
+    "seeds_failed": pl.Int64,
+    "config": pl.String,
+}
+
+
+def summary(runs: pl.DataFrame) -> pl.DataFrame:
+    """One row for each (data set, budget, model) of the tidy runs, the lowest mean test LogLoss first.
+
+    Metrics are means over the seeds of the final runs with half-widths of their 95 % t intervals; what is not known is null.
+    """
+    groups = runs.group_by("dataset", "budget", "model", maintain_order=True)
+    rows = [_row(key, group) for key, group in groups]
+    frame = pl.DataFrame(rows, schema=SUMMARY_COLUMNS, orient="row")
+    return frame.sort("dataset", "budget", "logloss", "model", nulls_last=True)
+
+
+def finals(runs: pl.DataFrame) -> pl.DataFrame:
+    """The complete final runs."""
+    return runs.filter((pl.col("kind") == "final") & (pl.col("status") == "complete"))
+
+
+def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
+    dataset, budget, model = key
+    done, of = finals(group), group["kind"].to_list()
+    status = group["status"].to_list()
+    row: dict[str, Any] = dict.fromkeys(SUMMARY_COLUMNS)
+    row |= {
+        "dataset": dataset,
+        "budget": budget,
+        "model": model,
+        "trials": list(zip(of, status, strict=True)).count(("trial", "complete")),
+        "failed": status.count("failed"),
+        "infeasible": status.count("infeasible"),
+        "seeds": len(done),
+        "seeds_failed": list(zip(of, status, strict=True)).count(("final", "failed")),
+    }
+    if not len(done):
+        return row
+    for metric in METRICS:
+        mean, half = mean_interval(done[f"test_{metric}"].to_list())
+        row[metric], row[f"{metric}_interval"] = mean, None if math.isnan(half) else half
+    first = done.row(0, named=True)
+    row |= {
+        name: first[name]
+        for name in ("training_flops", "forward_flops", "dense_parameters", "embedding_parameters", "config")
+    }
+    row["off_budget"] = (first["training_flops"] or 0) / (budget * 1e6) - 1
+    row["examples_per_second"] = done["examples_per_second"].mean()
+    return row

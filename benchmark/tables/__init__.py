@@ -1,0 +1,33 @@
+"""The report's tables, built from a results folder's findings."""
+
+from benchmark import published as facts
+from benchmark.findings import Findings
+from benchmark.formats import Table
+from benchmark.summary import METRICS
+from benchmark.tables.cells import count
+from benchmark.tables.pairs import difference_table, win_matrix
+from benchmark.tables.published import published
+from benchmark.tables.quality import quality
+from benchmark.tables.row_noise import row_noise
+from benchmark.tables.scaling import compute_to_match, scaling
+
+__all__ = ["count", "quality", "tables_of"]
+
+
+def tables_of(findings: Findings, dataset: str) -> list[Table]:
+    """All tables of a data set that its records allow, quality against complexity first."""
+    subject, runs, rows = findings.heading(dataset), findings.runs, findings.rows(dataset)
+    against = findings.reference(dataset)
+    baseline, unit, found = findings.scaling(dataset)
+    known = facts.facts(findings.title(dataset))
+    tables = [
+        quality(rows, runs, subject),
+        scaling(found, against, subject, baseline, unit),
+        difference_table(runs, dataset, against, subject),
+        *(win_matrix(runs, dataset, metric, subject) for metric in METRICS),
+        compute_to_match(found, subject),
+        row_noise(findings.row_noise(dataset), subject),
+    ]
+    if known:
+        tables.append(published(rows, known, findings.title(dataset), subject))
+    return [table for table in tables if table.rows]

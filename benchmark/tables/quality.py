@@ -1,0 +1,72 @@
+"""Quality against complexity: the table that the comparison is about."""
+
+import polars as pl
+
+from benchmark.comparison import all_pairs, better, cells
+from benchmark.formats import Cell, Column, Mark, Table
+from benchmark.summary import METRICS, title
+from benchmark.tables.cells import number, size, text, whole
+
+LEGEND = (
+    "Test part; mean over the seeds ± half-width of the 95 % t interval. Within a budget, models that share a letter cannot "
+    "be told apart; bold only where the lead exceeds that, the next underlined. Budget and FLOP are for one example, the "
+    "budget in training MFLOP; training = 3 x forward. Failed counts trials and final runs, infeasible counts draws that no "
+    "width brings on budget."
+)
+
+
+def quality(summary: pl.DataFrame, runs: pl.DataFrame, subject: str) -> Table:
+    """Quality against complexity: one row for each budget and model of one data set."""
+    marks = {metric: _marks(summary, runs, metric) for metric in METRICS}
+    unmarked: Mark = ""
+    rows = []
+    for row in summary.iter_rows(named=True):
+        shown = {}
+        for metric in METRICS:
+            cell = number(row[metric], half=row[f"{metric}_interval"])
+            mark = marks[metric].get((row["budget"], row["model"]), unmarked)
+            shown[metric] = Cell(cell.text, cell.value, mark, row[f"{metric}_letters"] or "", cell.half)
+        rows.append(
+            (
+                Cell(f"{row['budget']:g}", row["budget"]),
+                text(title(row["model"])),
+                shown["logloss"],
+                shown["auc"],
+                size(row["training_flops"]),
+                number(row["off_budget"], "+.1%"),
+                size(row["forward_flops"]),
+                size(row["dense_parameters"]),
+                size(row["embedding_parameters"]),
+                size(row["examples_per_second"]),
+                whole(row["trials"]),
+                whole(row["failed"]),
+                whole(row["infeasible"]),
+                whole(row["seeds"]),
+            )
+        )
+    columns = (
+        Column("budget"),
+        Column("model", numeric=False),
+        Column("LogLoss"),
+        Column("AUC"),
+        Column("training FLOP", narrow=False),
+        Column("off budget", narrow=False),
+        Column("forward FLOP", narrow=False),
+        Column("dense par.", narrow=False),
+        Column("emb. par.", narrow=False),
+        Column("examples/s"),
+        *(Column(name, narrow=False) for name in ("trials", "failed", "infeasible", "seeds")),
+    )
+    return Table("quality", "Quality against complexity", subject, columns, tuple(rows), LEGEND, groups=True)
+
+
+def _marks(summary: pl.DataFrame, runs: pl.DataFrame, metric: str) -> dict[tuple[float, str], Mark]:
+    """Best and second of each budget, only where the best is told apart from every other model."""
+    marks: dict[tuple[float, str], Mark] = {}
+    of_cell = cells(runs, metric)
+    for (dataset, budget), rows in summary.drop_nulls(metric).group_by("dataset", "budget"):
+        ranked = rows.sort(metric, descending=better(metric) > 0)["model"].to_list()
+        pairs = [pair for pair in all_pairs(of_cell[dataset, budget]) if ranked[0] in (pair.a, pair.b)]
+        if pairs and all(pair.apart for pair in pairs):
+            marks[budget, ranked[0]], marks[budget, ranked[1]] = "best", "second"
+    return marks

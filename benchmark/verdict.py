@@ -1,0 +1,202 @@
+"""What may be said of a data set in a sentence, what forbids to say it, and what a reader must be warned of."""
+
+import math
+from dataclasses import dataclass
+
+import polars as pl
+
+from benchmark.comparison import Pair, all_pairs, better, cells
+from benchmark.findings import Findings
+from benchmark.scaling import FINISHED_SHARE
+from benchmark.summary import title
+from benchmark.tables.cells import LABEL
+
+TRIALS_NEEDED = 10  # of each study: with fewer, the best of a search says more about luck than about a model
+SEEDS_NEEDED = 5
+NEAR_BOUND = 0.05  # of the learning rate's range in logarithms
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The sentence on one data set; without a winner, why none is named."""
+
+    sentence: str
+    winner: str | None
+    reasons: tuple[str, ...] = ()
+
+
+def verdict(findings: Findings, dataset: str, *, with_predictions: bool = True) -> Verdict:
+    """Who is best at the largest budget, by the protocol's metric, or why nobody is called so.
+
+    Without predictions the sentence follows from the records alone, which is what a repository keeps.
+    """
+    name, metric = findings.title(dataset), findings.protocol.training.monitor
+    rows = findings.rows(dataset).drop_nulls(metric)
+    if rows.is_empty():
+        failed = int(findings.rows(dataset)["failed"].sum())
+        why = "no final run is complete" + (f"; {failed} runs failed" if failed else "")
+        return Verdict(f"{name}: no winner is named: {why}.", None, (why,))
+    budget = _compared_budget(rows)
+    rows = rows.filter(pl.col("budget") == budget).sort(metric, descending=better(metric) > 0)
+    best, value, half = rows.select("model", metric, f"{metric}_interval").row(0)
+    values = cells(findings.runs, metric)[dataset, budget]
+    pairs = {_other(pair, best): pair for pair in all_pairs(values) if best in (pair.a, pair.b)}
+    reasons = [
+        *_missing(findings, rows, budget),
+        *_too_few(rows),
+        *_not_apart(pairs),
+        *(_few_examples(findings, dataset, budget, best, metric) if with_predictions else []),
+    ]
+    score = f"{LABEL[metric]} {value:.4f}" + (f" ± {half:.4f}" if half is not None else "")
+    lead = _lead(best, rows["model"].to_list(), pairs)
+    at = f"at {budget:g} training MFLOP per example"
+    if reasons:
+        return Verdict(
+            f"{name}: no winner is named. {title(best)} has the best mean {at}, {score}{lead}; but {'; '.join(reasons)}.",
+            None,
+            tuple(reasons),
+        )
+    return Verdict(f"{name}: {title(best)} is best {at}, {score}{lead}.{_trend(findings, dataset, best)}", best)
+
+
+def _compared_budget(rows: pl.DataFrame) -> float:
+    """The largest budget at which two models can be compared; else the largest."""
+    counts = rows.group_by("budget").len().sort("budget")
+    several = counts.filter(pl.col("len") > 1)["budget"].to_list()
+    return float((several or counts["budget"].to_list())[-1])
+
+
+def _other(pair: Pair, model: str) -> str:
+    return pair.b if pair.a == model else pair.a
+
+
+def _lead(best: str, ranked: list[str], pairs: dict[str, Pair]) -> str:
+    if len(ranked) < 2:
+        return ""
+    pair = pairs[ranked[1]]
+    if math.isnan(pair.difference.mean):
+        return ""
+    half = "" if math.isnan(pair.difference.half) else f" ± {pair.difference.half:.4f}"
+    return f", {abs(pair.difference.mean):.4f}{half} ahead of {title(ranked[1])}"
+
+
+def _missing(findings: Findings, rows: pl.DataFrame, budget: float) -> list[str]:
+    if len(rows) == 1:
+        return ["no other model has a final run there"]
+    missing = [title(m) for m in findings.protocol.models if m not in rows["model"].to_list()]
+    return [f"{_listed(missing)} {'has' if len(missing) == 1 else 'have'} no final run there"] if missing else []
+
+
+def _too_few(rows: pl.DataFrame) -> list[str]:
+    trials, seeds = rows["trials"].to_list(), rows["seeds"].to_list()
+    reasons = []
+    if min(trials) != max(trials):
+        reasons.append(f"models had from {min(trials)} to {max(trials)} trials, not the same number")
+    if min(trials) < TRIALS_NEEDED:
+        reasons.append(f"{min(trials)} trials a study are under the {TRIALS_NEEDED} that a winner needs")
+    if min(seeds) < SEEDS_NEEDED:
+        reasons.append(
+            f"{min(seeds)} {'seed is' if min(seeds) == 1 else 'seeds are'} under the {SEEDS_NEEDED} that a winner needs"
+        )
+    return reasons
+
+
+def _not_apart(pairs: dict[str, Pair]) -> list[str]:
+    others = [title(model) for model, pair in pairs.items() if not pair.apart]
+    return [f"its seeds do not tell it apart from {_listed(others)}"] if others else []
+
+
+def _few_examples(findings: Findings, dataset: str, budget: float, best: str, metric: str) -> list[str]:
+    noise = [n for n in findings.row_noise(dataset) if n.budget == budget and n.leader == best and n.model != best]
+    close = [title(n.model) for n in noise if abs(n.gap[metric]) < n.detectable(metric)]
+    return [f"{noise[0].examples:,} test examples do not show a gap like that to {_listed(close)}"] if close else []
+
+
+def _trend(findings: Findings, dataset: str, best: str) -> str:
+    """How the winner scales, and whether its lead over the reference grows with compute."""
+    _, _, found = findings.scaling(dataset)
+    own = next((s for s in found if s.curve.model == best), None)
+    if own is None or math.isnan(own.slope[1]):
+        return ""
+    said = f" Its LogLoss changes by {own.slope[0]:+.2f} ± {own.slope[1]:.2f} % per 4x compute".replace("-", "−")
+    if own.against is None:
+        return f"{said}."
+    against = f"{own.against.difference.mean:+.2f} ± {own.against.difference.half:.2f}".replace("-", "−")
+    told = "its lead changes with compute" if own.against.p < 0.05 else "a changing lead is not shown"
+    return f"{said}, {against} against {title(own.against.b)}: {told}."
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def warnings(findings: Findings, dataset: str) -> list[str]:
+    """What a reader must know before trusting the data set's numbers."""
+    return [
+        *_near_bounds(findings, dataset),
+        *_unfinished(findings, dataset),
+        *_beyond_bayes(findings, dataset),
+        *_mixed(findings, dataset),
+    ]
+
+
+def _near_bounds(findings: Findings, dataset: str) -> list[str]:
+    low, high = (math.log(end) for end in findings.protocol.search.learning_rate)
+    margin = NEAR_BOUND * (high - low)
+    near = []
+    finals = findings.runs.filter((pl.col("dataset") == dataset) & (pl.col("kind") == "final")).drop_nulls(
+        "learning_rate"
+    )
+    for model, budget, rate in (
+        finals.select("model", "budget", "learning_rate").unique().sort("model", "budget").iter_rows()
+    ):
+        if margin > 0 and rate > 0 and not low + margin <= math.log(rate) <= high - margin:
+            near.append(f"{title(model)} at {budget:g} ({rate:.2g})")
+    return [f"The best learning rate lies within 5 % of an end of its range: {', '.join(near)}."] if near else []
+
+
+def _unfinished(findings: Findings, dataset: str) -> list[str]:
+    said = []
+    asked = findings.protocol.search.trials
+    for row in findings.rows(dataset).sort("model", "budget").iter_rows(named=True):
+        name = f"{title(row['model'])} at {row['budget']:g} MFLOP"
+        attempted = row["trials"] + row["failed"] - row["seeds_failed"]
+        if attempted and row["trials"] / attempted < FINISHED_SHARE:
+            said.append(f"{name}: {row['trials']} of {attempted} trials finished.")
+        elif row["trials"] < asked:
+            said.append(f"{name}: {row['trials']} of {asked} trials so far.")
+        if row["seeds_failed"]:
+            said.append(f"{name}: {row['seeds_failed']} of {row['seeds'] + row['seeds_failed']} seeds failed.")
+    return said
+
+
+def _beyond_bayes(findings: Findings, dataset: str) -> list[str]:
+    bound = findings.bounds(dataset).get("Bayes")
+    rows = findings.rows(dataset).drop_nulls("logloss_interval")
+    if not bound or rows.is_empty():
+        return []
+    beyond = (
+        rows.filter(pl.col("logloss") + pl.col("logloss_interval") < bound["logloss"])["model"]
+        .unique()
+        .sort()
+        .to_list()
+    )
+    return [f"Below the Bayes bound, which no model can be: {_listed([title(m) for m in beyond])}."] if beyond else []
+
+
+def _mixed(findings: Findings, dataset: str) -> list[str]:
+    own = [record for record in findings.records if record.dataset == dataset]
+    said = []
+    kinds: dict[str, set[object]] = {
+        "devices": {record.device for record in own},
+        "commits of the suite": {record.commit for record in own},
+        "package versions": {tuple(sorted(record.versions.items())) for record in own},
+    }
+    said += [f"Records come from {len(values)} different {what}." for what, values in kinds.items() if len(values) > 1]
+    if any(record.dirty for record in own):
+        said.append("Some records were made with uncommitted changes in the suite.")
+    if findings.protocol.overrides:
+        said.append(f"The protocol was changed on the command line: {', '.join(findings.protocol.overrides)}.")
+    if not findings.row_noise(dataset) and any(record.test for record in own):
+        said.append("No test predictions were kept, so the noise of the test part is not measured.")
+    return said

@@ -1,0 +1,140 @@
+"""Results folders with generated records whose truth is known, for tests of what is made from records."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import log_loss, roc_auc_score
+
+from benchmark import predictions, records
+from benchmark.findings import file_name
+from benchmark.protocol import Protocol, validated
+from benchmark.records import Record
+
+LOGLOSS = {"mlp": 0.430, "dlrm": 0.429, "dcnv2": 0.425, "wukong": 0.420}  # at the smallest budget
+SLOPE = {"mlp": -0.001, "dlrm": -0.002, "dcnv2": -0.004, "wukong": -0.006}  # per 4x
+
+
+def protocol(**changes: object) -> Protocol:
+    values = {
+        "name": "made",
+        "datasets": ["hotel"],
+        "models": ["mlp", "dlrm", "dcnv2", "wukong"],
+        "budgets": [0.1, 0.4, 1.6],
+        "embedding_dim": 8,
+        "search": {"trials": 10},
+    }
+    return validated({**values, **changes}, "made")
+
+
+def make(
+    models: Iterable[str] = tuple(LOGLOSS),
+    budgets: Iterable[float] = (0.1, 0.4, 1.6),
+    seeds: Iterable[int] = (1, 2, 3, 4, 5),
+    trials: int = 10,
+    dataset: str = "hotel",
+    noise: float = 2e-4,
+    **changes: object,
+) -> list[Record]:
+    """Records of finished studies: LogLoss = that of the model + its slope per budget + seed noise, AUC = 1.2 - LogLoss."""
+    generator = np.random.default_rng(0)
+    made = []
+    for model in models:
+        for step, budget in enumerate(budgets):
+            truth = LOGLOSS.get(model, 0.43) + SLOPE.get(model, -0.001) * step
+            fixed = {
+                "protocol": "made",
+                "protocol_id": protocol().identity(),
+                "dataset": dataset,
+                "data_fingerprint": "f00d",
+                "model": model,
+                "budget": budget,
+                "config": {"widths": [16, 8]},
+                "optimiser": {"learning_rate": 1e-3},
+                "forward_flops": round(budget * 1e6 / 3),
+                "training_flops": round(budget * 1e6),
+                "dense_parameters": 40_000,
+                "embedding_parameters": 90_000,
+                "epochs": 2,
+                "best_epoch": 2,
+                "steps": 200,
+                "examples": 200_000,
+                "train_seconds": 2.0 + budget,
+                "seconds": 3.0,
+                "history": tuple({"train_loss": 0.5 / e, "logloss": truth + 0.02 / e, "auc": 0.75} for e in (1, 2)),
+                "device": "made",
+                "threads": 1,
+                "commit": "0" * 40,
+                "dirty": False,
+                "versions": {"python": "3"},
+                "finished": "2026-01-01T00:00:00Z",
+                "status": "complete",
+                **changes,
+            }
+            for trial in range(trials):
+                valid = metrics(truth + abs(generator.normal(0, 0.01)))
+                made.append(Record(kind="trial", trial=trial, seed=trial, valid=valid, **fixed))
+            for seed in seeds:
+                test = metrics(truth + generator.normal(0, noise))
+                made.append(Record(kind="final", trial=0, seed=seed, valid=metrics(truth), test=test, **fixed))
+    return made
+
+
+def metrics(logloss: float) -> dict[str, float]:
+    return {"logloss": float(logloss), "auc": float(1.2 - logloss)}
+
+
+def failed(record: Record) -> Record:
+    """The record as a run that diverged would have left it."""
+    return record.model_copy(update={"status": "failed", "error": "Diverged: loss is nan", "valid": None, "test": None})
+
+
+def folder(path: Path, made: list[Record], made_with: Protocol | None = None, facts: dict | None = None) -> Path:
+    """A results folder with these records."""
+    records.write_text(path / "protocol.toml", (made_with or protocol()).toml())
+    files: dict[Path, list[str]] = {}
+    for record in made:
+        name = records.record_file(path, file_name(record.dataset), file_name(record.model))
+        files.setdefault(name, []).append(record.model_dump_json())
+    for name, lines in files.items():
+        records.write_text(name, "\n".join(lines) + "\n")
+    for dataset in {record.dataset for record in made}:
+        named = {"title": "Hotel bookings" if dataset == "hotel" else dataset, **(facts or {})}
+        records.write_json(path / "datasets" / f"{file_name(dataset)}.json", named)
+    return path
+
+
+def with_predictions(path: Path, made: list[Record], examples: int = 4000, disagreement: float = 0.2) -> list[Record]:
+    """The records with predictions beside them, whose metrics are those of the predictions.
+
+    Models disagree on the examples by a noise of their own that all their seeds share.
+    """
+    generator = np.random.default_rng(1)
+    label = generator.integers(0, 2, examples).astype(np.uint8)
+    shared = generator.normal(0, 1, examples)
+    own = {model: generator.normal(0, disagreement, examples) for model in sorted({record.model for record in made})}
+    return [
+        _predicted(path, record, label, shared + own[record.model], generator)
+        if (record.kind, record.status) == ("final", "complete")
+        else record
+        for record in made
+    ]
+
+
+def _predicted(
+    path: Path, record: Record, label: np.ndarray, noise: np.ndarray, generator: np.random.Generator
+) -> Record:
+    skill = 1.5 - 10 * (record.test["logloss"] - 0.42)
+    logit = (skill * (label - 0.5) * 2 + noise + generator.normal(0, 0.005, len(label))).astype(np.float32)
+    file = predictions.prediction_file(path, record.dataset, record.model, record.budget, record.seed)
+    digest = predictions.write(file, logit, label)
+    test = {
+        "auc": float(roc_auc_score(label, logit)),
+        "logloss": float(log_loss(label, 1 / (1 + np.exp(-logit.astype(float))))),
+    }
+    return record.model_copy(update={"predictions": digest, "test": test})
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

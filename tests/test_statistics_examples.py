@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import log_loss, roc_auc_score
+
+from benchmark.statistics import auc_test, bootstrap_error, logloss_differences
+
+# Hanley and McNeil 1982 (Radiology 143, 29-36), table 1: ratings 1 to 5 of 109 CT images.
+NORMAL, ABNORMAL = (33, 6, 6, 11, 2), (3, 2, 2, 11, 33)
+
+
+def ct_images() -> tuple[np.ndarray, np.ndarray]:
+    ratings = [np.repeat(np.arange(1, 6), counts) for counts in (NORMAL, ABNORMAL)]
+    return np.repeat([0, 1], [sum(NORMAL), sum(ABNORMAL)]), np.concatenate(ratings)
+
+
+def drawn(generator, n=400, shift=1.0, noise=0.6):
+    """Labels and two models' correlated scores."""
+    label = generator.integers(0, 2, n)
+    signal = label * shift + generator.normal(size=n)
+    return label, signal + generator.normal(0, noise, (2, n))
+
+
+def test_the_published_ct_example_has_area_0893_and_its_published_error_and_interval():
+    test = auc_test(*ct_images())
+    area, error = test.auc[0], test.error(0)
+    assert area == pytest.approx(0.8932, abs=5e-5)
+    assert error == pytest.approx(0.0307, abs=5e-5)
+    assert (area - 1.959964 * error, area + 1.959964 * error) == pytest.approx((0.83295, 0.95339), abs=1e-5)
+
+
+def test_the_covariance_is_the_naive_one_over_all_pairs_with_ties_counted_half():
+    generator = np.random.default_rng(0)
+    label = np.r_[np.ones(13, int), np.zeros(17, int)]
+    score = generator.integers(0, 6, (3, 30)).astype(float)  # many ties
+    pos, neg = score[:, label == 1], score[:, label == 0]
+    wins = (pos[:, :, None] > neg[:, None, :]) + 0.5 * (pos[:, :, None] == neg[:, None, :])
+    s10, s01 = np.cov(wins.mean(axis=2)), np.cov(wins.mean(axis=1))
+    test = auc_test(label, score)
+    assert test.auc == pytest.approx(wins.mean(axis=(1, 2)))
+    assert test.covariance == pytest.approx(s10 / 13 + s01 / 17)
+
+
+def test_the_auc_is_scikit_learns():
+    label, score = drawn(np.random.default_rng(1))
+    assert auc_test(label, score).auc == pytest.approx([roc_auc_score(label, s) for s in score], abs=1e-12)
+
+
+def test_delong_intervals_cover_the_known_auc_of_two_normals():
+    generator = np.random.default_rng(2)
+    truth = stats.norm.cdf(1 / math.sqrt(2))
+    hits = 0
+    for _ in range(2000):
+        score = np.r_[generator.normal(1, 1, 120), generator.normal(0, 1, 180)]
+        test = auc_test(np.repeat([1, 0], [120, 180]), score)
+        hits += abs(test.auc[0] - truth) <= 1.96 * test.error(0)
+    assert 0.93 <= hits / 2000 <= 0.97
+
+
+def test_delong_differences_of_equal_models_are_found_in_5_percent_of_samples():
+    generator = np.random.default_rng(3)
+    found = sum(auc_test(*drawn(generator)).p(0, 1) < 0.05 for _ in range(2000))
+    assert 0.03 <= found / 2000 <= 0.07
+
+
+def test_models_that_rank_alike_cannot_be_told_apart():
+    label, score = drawn(np.random.default_rng(4))
+    test = auc_test(label, [score[0], np.exp(score[0])])
+    assert test.error(0, 1) == 0 and test.p(0, 1) == 1
+
+
+def test_logloss_and_the_error_of_its_difference_are_those_of_the_per_example_losses():
+    label, logit = drawn(np.random.default_rng(5))
+    mean, error = logloss_differences(label, logit)
+    probability = 1 / (1 + np.exp(-logit))
+    assert mean == pytest.approx([log_loss(label, p) for p in probability])
+    loss = -np.log(np.where(label == 1, probability, 1 - probability))
+    assert error[0, 1] == pytest.approx(stats.sem(loss[0] - loss[1]))
+
+
+def test_the_bootstrap_agrees_with_delong_and_with_the_standard_error_of_a_mean():
+    generator = np.random.default_rng(6)
+    label, logit = drawn(generator, n=3000)
+    logit = np.round(logit[0], 1)  # ties
+    error = bootstrap_error(label, logit, resamples=1000)
+    assert error["auc"] == pytest.approx(auc_test(label, logit).error(0), rel=0.08)
+    loss = np.logaddexp(0, np.where(label == 1, -logit, logit))
+    assert error["logloss"] == pytest.approx(stats.sem(loss), rel=0.08)
+
+
+def test_bootstrap_intervals_cover_the_known_auc():
+    generator = np.random.default_rng(7)
+    truth = stats.norm.cdf(1 / math.sqrt(2))
+    hits = 0
+    for seed in range(500):
+        label = generator.integers(0, 2, 300)
+        score = label + generator.normal(size=300)
+        error = bootstrap_error(label, score, resamples=200, seed=seed)["auc"]
+        hits += abs(auc_test(label, score).auc[0] - truth) <= 1.96 * error
+    assert 0.93 <= hits / 500 <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "message"),
+    [
+        ([1, 1, 1], [0.1, 0.2, 0.3], "all 3 labels are 1; both classes"),
+        ([0, 2], [0.1, 0.2], "allowed are 0 and 1"),
+        ([0, 1], [0.1, math.nan], "1 scores are not finite"),
+        ([0, 1], [0.1, 0.2, 0.3], "3 scores for 2 labels"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused_and_named(labels, scores, message):
+    with pytest.raises(ValueError, match=message):
+        auc_test(labels, scores)
