@@ -12,6 +12,7 @@ from rich.console import Console
 
 import datamodules
 import models
+from benchmark import data_commands
 from benchmark import protocol as protocols
 from benchmark.protocol import Protocol, ProtocolError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(data_commands.app, name="data")
 
 ProtocolName = Annotated[
     str, typer.Argument(metavar="PROTOCOL", help="Name of a shipped protocol, or path of a .toml file.")

@@ -30,7 +30,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python(*arguments: str, tree: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "200"}
-    return subprocess.run([sys.executable, *arguments], cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=tree, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_the_example_is_listed_with_its_title_and_source(tree: Path) -> None:
