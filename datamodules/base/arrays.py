@@ -1,13 +1,15 @@
-"""Arrays on disk: .npy files written row block by row block, and opened as memory maps."""
+"""Arrays on disk: .npy files written, read and changed block of rows by block of rows, with memory for one block."""
 
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-ROWS_AT_A_TIME = 16_384  # of a pass over a memory map: a block stays in the cache
+ROWS_AT_A_TIME = 16_384  # a block stays in the processor's cache
 
 
 class ArrayWriter:
@@ -43,6 +45,25 @@ class ArrayWriter:
                 self._write_header()
 
 
-def blocks(rows: int) -> list[slice]:
-    """Consecutive slices that cover the rows."""
-    return [slice(start, start + ROWS_AT_A_TIME) for start in range(0, rows, ROWS_AT_A_TIME)]
+def read_blocks(path: Path) -> Iterator[NDArray[Any]]:
+    """The array of a .npy file in blocks of rows."""
+    with path.open("rb") as file:
+        for block, _ in _blocks(file):
+            yield block
+
+
+def rewrite(path: Path, change: Callable[[NDArray[Any]], None]) -> None:
+    """Let `change` alter each block of a .npy file in place."""
+    with path.open("r+b") as file:
+        for block, place in _blocks(file):
+            change(block)
+            file.seek(place)
+            file.write(block.data)
+
+
+def _blocks(file: BinaryIO) -> Iterator[tuple[NDArray[Any], int]]:
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    for start in range(0, shape[0], ROWS_AT_A_TIME):
+        place, rows = file.tell(), min(ROWS_AT_A_TIME, shape[0] - start)
+        yield np.fromfile(file, dtype, rows * math.prod(shape[1:])).reshape(rows, *shape[1:]), place

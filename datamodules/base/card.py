@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from datamodules.base.arrays import blocks
+from datamodules.base.arrays import read_blocks
 from datamodules.base.encode import SPLITS
 from datamodules.base.module import CTRDataModule
 from datamodules.base.rules import MISSING, OOV
@@ -16,15 +17,14 @@ def fields(data: CTRDataModule) -> pl.DataFrame:
     tables = [c for c in data.cardinalities if isinstance(c, int)]
     columns: dict[str, Any] = {"field": data.meta["sparse_columns"][: len(tables)], "table_rows": tables}
     for split in SPLITS:
-        sparse = np.load(data.folder / split / "sparse.npy", mmap_mode="r")
         oov, missing = np.zeros(len(tables), np.int64), np.zeros(len(tables), np.int64)
-        for block in blocks(len(sparse)):
-            ids = sparse[block, : len(tables)]
+        for block in read_blocks(data.folder / split / "sparse.npy"):
+            ids = block[:, : len(tables)]
             oov += (ids == OOV).sum(0)
             missing += (ids == MISSING).sum(0)
-        columns[f"oov_{split}"] = oov / len(sparse)
+        columns[f"oov_{split}"] = oov / data.meta["rows"][split]
         if data.encoding == "clean":
-            columns[f"missing_{split}"] = missing / len(sparse)
+            columns[f"missing_{split}"] = missing / data.meta["rows"][split]
     return pl.DataFrame(columns)
 
 
@@ -52,12 +52,10 @@ def duplicates(data: CTRDataModule) -> pl.DataFrame:
     return pl.DataFrame(found, schema=["part", "repeated_within", "also_in_train"], orient="row")
 
 
-def _hashes(data: CTRDataModule, split: str) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    arrays = [np.load(data.folder / split / f"{kind}.npy", mmap_mode="r") for kind in ("dense", "sparse")]
-    parts = []
-    for block in blocks(len(arrays[0])):
-        frame = pl.DataFrame(
-            [pl.Series(f"{i}", column) for i, column in enumerate(np.hstack([arrays[0][block], arrays[1][block]]).T)]
-        )
-        parts.append(frame.hash_rows(seed=0).to_numpy())
-    return np.concatenate(parts)
+def _hashes(data: CTRDataModule, split: str) -> NDArray[np.uint64]:
+    dense, sparse = (read_blocks(data.folder / split / f"{kind}.npy") for kind in ("dense", "sparse"))
+    return np.concatenate([_row_hashes(np.hstack(blocks)) for blocks in zip(dense, sparse, strict=True)])
+
+
+def _row_hashes(block: NDArray[np.float64]) -> NDArray[np.uint64]:
+    return pl.DataFrame([pl.Series(str(i), column) for i, column in enumerate(block.T)]).hash_rows(seed=0).to_numpy()

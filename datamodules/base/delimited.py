@@ -36,9 +36,12 @@ class Delimited:
     @cached_property
     def rows(self) -> int:
         """How many data rows the file has. Raises DataError where it cannot be read to its end."""
-        try:
-            return self._frame.select(pl.len()).collect(engine="streaming").item()
-        except (pl.exceptions.PolarsError, OSError) as error:
+        _, lines, quotes = self._counts
+        if not quotes:
+            return lines - (self.columns is None)
+        try:  # a quoted cell may hold line ends
+            return sum(map(len, self._frame.select(pl.first()).collect_batches()))
+        except pl.exceptions.PolarsError as error:
             raise self.unreadable(error) from None
 
     def unreadable(self, error: Exception) -> DataError:
@@ -76,7 +79,7 @@ class Delimited:
     def line(self, row: int) -> int:
         """The line, from 1, on which data row `row`, from 0, ends."""
         plain = row + 1 + (self.columns is None)
-        if not self.quoted or not any(b'"' in block for block in self._blocks()):
+        if not self._counts[2]:
             return plain
         for number, (line, _) in enumerate(self._rows(), start=1):
             if number == plain:
@@ -112,10 +115,23 @@ class Delimited:
         """Raise DataError if the separators do not add up and no quoted cell explains it."""
         if not self.rows:
             raise DataError(f"{self.path}: the file has a header and no rows")
-        separators = sum(block.count(self.separator.encode()) for block in self._blocks())
         lines = self.rows + (self.columns is None)
-        if separators != lines * (len(self.header()) - 1) and (fault := self.fault()):
+        if self._counts[0] != lines * (len(self.header()) - 1) and (fault := self.fault()):
             raise DataError(fault)
+
+    @cached_property
+    def _counts(self) -> tuple[int, int, int]:
+        """How many separators, lines and, where they have a meaning, quotes the file has."""
+        separators = line_ends = quotes = 0
+        block = b"\n"
+        try:
+            for block in self._blocks():
+                separators += block.count(self.separator.encode())
+                line_ends += block.count(b"\n")
+                quotes += block.count(b'"')
+        except (OSError, EOFError) as error:  # of a gzip file cut short, say
+            raise DataError(f"{self.path}: cannot be read to its end: {error}") from None
+        return separators, line_ends + (not block.endswith(b"\n")), quotes * self.quoted
 
     def _open(self) -> BinaryIO:
         return cast(BinaryIO, gzip.open(self.path)) if self.path.suffix == ".gz" else self.path.open("rb")

@@ -11,6 +11,7 @@ missing, quoted or not.
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datamodules.base.arrays import ArrayWriter, blocks
+from datamodules.base.arrays import ArrayWriter, read_blocks, rewrite
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Fields, Source
 from datamodules.base.rules import OOV, Vocabulary, vocabulary
@@ -106,18 +107,18 @@ def _scale(folder: Path, column: int, fields: Fields) -> Scale:
     """The scale of a dense field, by the train part."""
     if fields.encoding == "bars":
         return Scale()
-    x_RN = np.load(folder / "dense.npy", mmap_mode="r")
-    n, mean, squares = 0, 0.0, 0.0
-    for block in blocks(len(x_RN)):
-        x = _logarithm(x_RN[block, column])
+    rows, n, mean, squares = 0, 0, 0.0, 0.0
+    for block in read_blocks(folder / "dense.npy"):
+        x = _logarithm(block[:, column])
         x = x[~np.isnan(x)]
+        rows += len(block)
         if len(x):  # Chan's update of count, mean and sum of squared deviations
-            shift = x.mean() - mean
-            squares += x.var() * len(x) + shift**2 * n * len(x) / (n + len(x))
+            shift = float(x.mean()) - mean
+            squares += float(x.var()) * len(x) + shift**2 * n * len(x) / (n + len(x))
             mean += shift * len(x) / (n + len(x))
             n += len(x)
-    deviation = float(np.sqrt(squares / n)) if n else 0.0
-    return Scale(float(mean), deviation or 1.0, n < len(x_RN))
+    deviation = math.sqrt(squares / n) if n else 0.0
+    return Scale(mean, deviation or 1.0, n < rows)
 
 
 def _logarithm(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,26 +129,31 @@ def _finish(
     folder: Path, fields: Fields, tables: dict[str, Vocabulary], scales: dict[str, Scale], stream: Stream
 ) -> int:
     """Codes to ids, in place, and dense values to their scales; returns how many cells of sparse fields are OOV."""
-    raw = np.load(folder / "dense.npy", mmap_mode="r")
     with ArrayWriter(folder / "scaled.npy", np.float32, sum(1 + s.flagged for s in scales.values())) as dense:
-        for block in blocks(len(raw)):
-            dense.append(_scaled(raw[block], scales, fields))
+        for block in read_blocks(folder / "dense.npy"):
+            dense.append(_scaled(block, scales, fields))
     (folder / "scaled.npy").replace(folder / "dense.npy")
     id_of = [table.id_C for table in tables.values()]
     for sequence in fields.sequences.values():
         id_C = tables[sequence.table].id_C.copy()
         id_C[PADDING] = PADDING
         id_of += [id_C] * sequence.length
-    sparse = np.load(folder / "sparse.npy", mmap_mode="r+")
     oov = 0
-    for block in blocks(len(sparse)):
+
+    def to_ids(block: NDArray[np.int32]) -> None:
+        nonlocal oov
         for column, id_C in enumerate(id_of):
-            sparse[block, column] = id_C[sparse[block, column]]
-        oov += int(np.count_nonzero(sparse[block, : len(tables)] == OOV))
-    sparse.flush()
+            block[:, column] = id_C[block[:, column]]
+        oov += int(np.count_nonzero(block[:, : len(tables)] == OOV))
+
+    rewrite(folder / "sparse.npy", to_ids)
     if fields.group is not None:
-        group = np.load(folder / "group.npy", mmap_mode="r+")
-        group[:] = stream.group_ranks()[group]
+        rank_C = stream.group_ranks()
+
+        def to_ranks(block: NDArray[np.int32]) -> None:
+            block[:] = rank_C[block]
+
+        rewrite(folder / "group.npy", to_ranks)
     return oov
 
 
@@ -167,7 +173,6 @@ def fingerprint_of(folder: Path, cardinalities: list[Any]) -> str:
     content = hashlib.sha256(json.dumps(cardinalities).encode())
     for split in SPLITS:
         for kind in ("dense", "sparse", "label"):
-            array = np.load(folder / split / f"{kind}.npy", mmap_mode="r")
-            for block in blocks(len(array)) if array.size else []:
-                content.update(array[block].data)
+            for block in read_blocks(folder / split / f"{kind}.npy"):
+                content.update(block.tobytes())
     return content.hexdigest()[:16]

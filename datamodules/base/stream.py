@@ -21,7 +21,7 @@ from datamodules.base.errors import DataError
 from datamodules.base.fields import Fields, Source
 
 PADDING = -1
-CELLS_AT_A_TIME = 4_000_000  # of a block of rows in memory
+CELLS_AT_A_TIME = 2_000_000  # of a block of rows in memory
 SEPARATOR = "^"  # of the values in a sequence
 
 
