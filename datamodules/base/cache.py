@@ -5,10 +5,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
+
+from datamodules.base.errors import DataError
 
 
 def cache_root() -> Path:
@@ -26,6 +29,24 @@ def ensure(folder: Path, build: Callable[[Path], None]) -> Path:
     """
     if folder.is_dir():
         return folder
+    with _explained(folder):
+        return _built(folder, build)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one line that says how much room there is."""
+    try:
+        yield
+    except OSError as error:
+        there = next(parent for parent in path.parents if parent.is_dir())
+        free = shutil.disk_usage(there).free // 1_000_000
+        raise DataError(
+            f"{error.filename or path}: {error.strerror} ({free:,} MB free in {there}); run again to go on"
+        ) from None
+
+
+def _built(folder: Path, build: Callable[[Path], None]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):
         for left_over in folder.parent.glob(f".{folder.name}-*"):
@@ -51,9 +72,9 @@ def remembered_digest(path: Path, algorithm: str = "sha256") -> str:
     state = path.stat()
     stamp = [str(path.resolve()), algorithm, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
     memo = cache_root() / "digests" / hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:32]
-    try:
-        return memo.read_text(encoding="ascii")
-    except FileNotFoundError:
+    with _explained(memo):
+        if memo.is_file():
+            return memo.read_text(encoding="ascii")
         digest = file_digest(path, algorithm)
         memo.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=memo.parent, delete=False) as file:

@@ -156,8 +156,9 @@ class Stream:
         there = source.frame.collect_schema().names()
         for name in self.fields.columns():
             if name not in there:
-                near = difflib.get_close_matches(name, there, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
+                written = {other.lower(): other for other in there}
+                near = difflib.get_close_matches(name.lower(), written, n=1)
+                hint = f"did you mean {written[near[0]]!r}? " if near else ""
                 raise DataError(f"{self._named([source])}: no column {name!r}; {hint}it has {', '.join(there)}")
         self.ignored = [name for name in there if name not in self.fields.columns()]
 
