@@ -12,8 +12,8 @@ from rich.console import Console
 
 import datamodules
 import models
+from benchmark import data_commands, report_commands
 from benchmark import protocol as protocols
-from benchmark import report_commands
 from benchmark.protocol import Protocol, ProtocolError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(report_commands.app)
+app.add_typer(data_commands.app, name="data")
 
 ProtocolName = Annotated[
     str, typer.Argument(metavar="PROTOCOL", help="Name of a shipped protocol, or path of a .toml file.")

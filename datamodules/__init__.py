@@ -1,4 +1,8 @@
-"""Data sets, one a file: every module of this folder is a data set, known by its file's name."""
+"""Data sets, one a file: every module of this folder is a data set, known by its file's name.
+
+A name may carry variants behind dots: `frappe.bars` is Frappe under the rule set `bars`, `taobaoad_x1.bars_split` is
+TaobaoAd_x1 validated on its test part, as BARS does. Results bear the whole name.
+"""
 
 import ast
 import difflib
@@ -8,6 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datamodules.base import CTRDataModule
+
+
+VARIANTS = {"bars": ("encoding", "bars"), "clean": ("encoding", "clean"), "bars_split": ("split", "bars")}
 
 
 class UnknownDataset(ValueError):
@@ -20,19 +27,21 @@ def names() -> list[str]:
 
 
 def title(name: str) -> str:
-    """The data set's name, the first words of its file. Imports nothing."""
-    return summary(name).partition(":")[0]
+    """The data set's name, the first words of its file, with its variants. Imports nothing."""
+    return ", ".join([summary(name).partition(":")[0], *name.split(".")[1:]])
 
 
 def summary(name: str) -> str:
     """First line of the data set's docstring. Imports nothing."""
-    source = (Path(__file__).parent / f"{_known(name)}.py").read_text(encoding="utf-8")
+    base = _known(name).partition(".")[0]
+    source = (Path(__file__).parent / f"{base}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or name).partition("\n")[0]
 
 
 def load(name: str) -> "type[CTRDataModule]":
     """The data module class of that name; raises UnknownDataset."""
-    module = import_module(f"datamodules.{_known(name)}")
+    base, *variants = _known(name).split(".")
+    module = import_module(f"datamodules.{base}")
     from datamodules.base import CTRDataModule
 
     found = [
@@ -41,13 +50,22 @@ def load(name: str) -> "type[CTRDataModule]":
         if isinstance(value, type) and issubclass(value, CTRDataModule) and value.__module__ == module.__name__
     ]
     if len(found) != 1:
-        raise TypeError(f"datamodules/{name}.py must define one CTRDataModule; it defines {len(found)}")
-    return found[0]
+        raise TypeError(f"datamodules/{base}.py must define one CTRDataModule; it defines {len(found)}")
+    changes = dict(VARIANTS[variant] for variant in variants)
+    if changes.get("split", "own") not in ("own", *found[0].splits):
+        raise UnknownDataset(f"no data set {name!r}; {base} has a validation part of its own")
+    return type(found[0].__name__, (found[0],), changes) if changes else found[0]
 
 
 def _known(name: str) -> str:
-    if name in names():
-        return name
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UnknownDataset(f"no data set {name!r}; {hint}({', '.join(names())})")
+    base, *variants = name.split(".")
+    if base not in names():
+        near = difflib.get_close_matches(base, names(), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownDataset(f"no data set {name!r}; {hint}({', '.join(names())})")
+    for variant in variants:
+        if variant not in VARIANTS:
+            near = difflib.get_close_matches(variant, VARIANTS, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UnknownDataset(f"no variant {variant!r} of {base}; {hint}({', '.join(VARIANTS)})")
+    return name

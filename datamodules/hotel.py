@@ -6,6 +6,7 @@ date is the only one offered. Left out: `reservation_status` and its date, which
 year, which does not come again.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -54,7 +55,7 @@ class Hotel(CTRDataModule):
         """The file shipped with this package."""
         return [Path(__file__).parent / "data" / "hotel_bookings.parquet"]
 
-    def read(self) -> dict[str, pl.DataFrame]:
+    def read(self) -> Mapping[str, pl.DataFrame]:
         """Parts by arrival date; a day that straddles a boundary belongs to the earlier part."""
         date = pl.concat_str(
             "arrival_date_year", "arrival_date_month", "arrival_date_day_of_month", separator=" "

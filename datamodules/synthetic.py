@@ -11,6 +11,7 @@ latent value of its own. `bounds` holds the score of the true logit on the very 
 regression on the true latents and the planted products up to order o, which is what a model of order o can reach.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -68,7 +69,7 @@ class Synthetic(CTRDataModule):
         law = [VOCABULARIES, ZIPF_EXPONENT, MISSING_RATE, MISSING_LATENT, VARIANCES, CLICK_RATE, ROWS, SEED]
         return {**super().rules(), "law": law}
 
-    def read(self) -> dict[str, pl.DataFrame]:
+    def read(self) -> Mapping[str, pl.DataFrame]:
         """The drawn parts."""
         return {split: part.frame for split, part in self.parts.items()}
 

@@ -1,6 +1,8 @@
 """Fixtures of the whole suite. One thread, and an encoded cache that all tests of a session share."""
 
+import gzip
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +29,21 @@ def shared() -> Path:
     folder = Path(os.environ.get("WUKONG_BENCH_SHARED") or Path(__file__).parents[2] / "shared")
     if not (folder / "data").is_dir():
         pytest.skip(f"needs the shared data folder, which is not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def frappe_folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The local Frappe parts in RecZoo's layout."""
+    folder = tmp_path_factory.mktemp("data") / "frappe_x1"
+    folder.mkdir()
+    names = {"train": "x1_train_negatives_redrawn", "valid": "x1_valid", "test": "x1_test"}
+    for split, name in names.items():
+        with (
+            gzip.open(shared / "data" / "frappe" / f"{name}.csv.gz") as packed,
+            (folder / f"{split}.csv").open("wb") as out,
+        ):
+            shutil.copyfileobj(packed, out)
     return folder
 
 

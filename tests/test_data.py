@@ -1,20 +1,25 @@
 """Reading, checking, encoding and caching data; the shipped and the local data sets are what they claim to be."""
 
-import gzip
 import shutil
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 
 import datamodules
-from datamodules.base import MISSING, OOV, SPLITS, Batches, CTRDataModule, DataError
-from datamodules.base.encode import Encoder
+from datamodules.base import (
+    MISSING,
+    OOV,
+    SPLITS,
+    Batches,
+    CTRDataModule,
+    DataError,
+    Delimited,
+    Part,
+    Source,
+    file_digest,
+)
 
 PARTS = {
     "train": "label,x,c\n1,0,a\n0,1,a\n1,,b\n0,3,\n",
@@ -34,10 +39,9 @@ class Tiny(CTRDataModule):
         assert self.data_dir is not None
         return [self.data_dir / f"{split}.csv" for split in SPLITS]
 
-    def read(self) -> dict[str, pl.DataFrame]:
-        from datamodules.base import read_csv
-
-        return {split: read_csv(path) for split, path in zip(SPLITS, self.sources(), strict=True)}
+    def read(self) -> dict[str, Part]:
+        files = [Delimited(path) for path in self.sources()]
+        return {split: Source(file.scan(), file) for split, file in zip(SPLITS, files, strict=True)}
 
 
 @pytest.fixture
@@ -69,26 +73,18 @@ def test_dense_values_are_log_standardised_on_the_train_part_and_missing_ones_fl
     np.testing.assert_allclose(valid[1, 0], (np.log1p(7) - known.mean()) / known.std(), rtol=1e-6)
 
 
-def test_a_value_rarer_than_min_count_is_oov_and_ties_are_ordered_by_text() -> None:
-    train = pl.DataFrame({"label": [0, 1, 0, 1, 0], "c": ["z", "z", "b", "a", None]})
-    assert Encoder.fit(train, (), ("c",), 1).vocabulary == {"c": ["z", "a", "b"]}
-    assert Encoder.fit(train, (), ("c",), 2).vocabulary == {"c": ["z"]}
-    everything_rare = Encoder.fit(train, (), ("c",), 3)
-    assert everything_rare.transform(train).sparse[:, 0].tolist() == [OOV, OOV, OOV, OOV, MISSING]
-
-
 @pytest.mark.parametrize(
     ("part", "text", "message"),
     [
-        ("valid", "label,x,c\n1,1,a\n2,1,a\n", r"valid\.csv: label of data row 2 is '2'; allowed are 0 and 1"),
-        ("train", "label,x,c\n1,1,a\nyes,1,a\n", r"train\.csv: label of data row 2 is 'yes'"),
-        ("train", "label,x,c\n1,1,a\n,1,a\n", r"train\.csv: label of data row 2 is None"),
+        ("valid", "label,x,c\n1,1,a\n2,1,a\n", r"valid\.csv, line 3: label is '2'; allowed are 0 and 1"),
+        ("train", "label,x,c\n1,1,a\nyes,1,a\n", r"train\.csv, line 3: label is 'yes'; allowed are 0 and 1"),
+        ("train", "label,x,c\n1,1,a\n,1,a\n", r"train\.csv, line 3: label is None; allowed are 0 and 1"),
         ("test", "label,x,c\n1,1,a\n1,1,a\n", r"test part has one class only \(2 positives in 2 rows\)"),
         ("train", "", r"train\.csv: the file is empty"),
-        ("train", "label,x,c\n", r"the train part has no rows"),
+        ("train", "label,x,c\n", r"train\.csv: the file has a header and no rows"),
         ("train", "label,c\n1,a\n0,a\n", r"train\.csv: no column 'x'; it has label, c"),
-        ("train", "label,x,c\n1,one,a\n0,1,a\n", r"x of data row 1 is 'one'; allowed are finite numbers"),
-        ("train", "label,x,c\n1,inf,a\n0,1,a\n", r"x of data row 1 is 'inf'"),
+        ("train", "label,x,c\n1,one,a\n0,1,a\n", r"line 2: x is 'one'; allowed are finite numbers"),
+        ("train", "label,x,c\n1,inf,a\n0,1,a\n", r"line 2: x is 'inf'; allowed are finite numbers"),
     ],
 )
 def test_bad_input_is_refused_by_file_row_and_value(folder: Path, part: str, text: str, message: str) -> None:
@@ -109,29 +105,6 @@ def test_equal_bytes_share_a_cache_and_a_changed_byte_does_not(folder: Path, tmp
     changed = Tiny(copy)
     assert changed.folder != first.folder
     assert changed.fingerprint != first.fingerprint
-
-
-def test_a_kill_while_encoding_leaves_nothing_that_is_later_trusted(folder: Path, tmp_path: Path) -> None:
-    program = f"""
-        import os, signal, sys
-        sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
-        from datamodules.base.encode import Encoder
-        from test_data import Tiny
-        from pathlib import Path
-        whole = Encoder.transform
-        def die_in_the_second_part(self, part, calls=[]):
-            calls.append(part)
-            if len(calls) == 2:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return whole(self, part)
-        Encoder.transform = die_in_the_second_part
-        Tiny(Path({str(folder)!r})).prepare_data()
-    """
-    cache = tmp_path / "cache"
-    environment = {"WUKONG_BENCH_CACHE": str(cache), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=environment, check=False)
-    assert done.returncode == -9
-    assert [path.name for path in cache.iterdir() if not path.name.startswith(".")] == []
 
 
 def test_an_epoch_has_each_row_once_in_an_order_of_its_own(folder: Path) -> None:
@@ -174,25 +147,8 @@ def test_hotel_has_the_published_rows_and_no_day_in_two_parts() -> None:
 
 
 def test_hotel_is_the_published_file() -> None:
-    from datamodules.base.read import file_digest
-
     path = datamodules.load("hotel")().sources()[0]
     assert file_digest(path) == "19ce8a86c8f2b291276db0b31fbf3972fe8de67ff8058a56123d002c4181e35d"
-
-
-@pytest.fixture(scope="session")
-def frappe_folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The local Frappe parts in RecZoo's layout."""
-    folder = tmp_path_factory.mktemp("data") / "frappe_x1"
-    folder.mkdir()
-    names = {"train": "x1_train_negatives_redrawn", "valid": "x1_valid", "test": "x1_test"}
-    for split, name in names.items():
-        with (
-            gzip.open(shared / "data" / "frappe" / f"{name}.csv.gz") as packed,
-            (folder / f"{split}.csv").open("wb") as out,
-        ):
-            shutil.copyfileobj(packed, out)
-    return folder
 
 
 def test_frappe_has_the_published_counts_and_says_that_its_train_part_is_not_the_published_one(
@@ -212,7 +168,7 @@ def test_frappe_from_unknown_files_does_not_carry_the_published_name(frappe_fold
 
 
 def test_missing_files_are_an_error_that_says_where_and_how(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"frappe: no folder with train.csv.*{tmp_path}.*Hugging Face.*--data"):
+    with pytest.raises(DataError, match=rf"frappe_x1: no folder with train.csv.*{tmp_path}.*Hugging Face.*--data"):
         datamodules.load("frappe")(tmp_path).prepare_data()
 
 

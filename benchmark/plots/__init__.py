@@ -8,7 +8,7 @@ from benchmark.plots.compute import pareto_front, quality_against_compute, relat
 from benchmark.plots.runs import best_against_trials, seed_strips, training_curves
 from benchmark.plots.style import save, styled
 
-__all__ = ["figures_of", "save"]
+__all__ = ["figures_of", "save", "styled"]
 
 
 def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:

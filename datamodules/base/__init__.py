@@ -1,10 +1,15 @@
 """What every data set shares: reading, checking and encoding the raw files, the encoded cache, and batches."""
 
 from datamodules.base.batches import Batches
-from datamodules.base.cache import cache_root
-from datamodules.base.encode import MISSING, OOV, DataError
-from datamodules.base.module import SPLITS, CTRDataModule
-from datamodules.base.read import find_files, read_csv
+from datamodules.base.cache import cache_root, file_digest, remembered_digest
+from datamodules.base.delimited import Delimited
+from datamodules.base.encode import SPLITS
+from datamodules.base.errors import DataError
+from datamodules.base.fields import Derived, Encoding, Fields, Part, Sequence, Source
+from datamodules.base.module import CTRDataModule
+from datamodules.base.read import data_root, find_files
+from datamodules.base.rules import MISSING, OOV
+from datamodules.base.twins import Cells, Layout
 
 __all__ = [
     "MISSING",
@@ -12,8 +17,19 @@ __all__ = [
     "SPLITS",
     "Batches",
     "CTRDataModule",
+    "Cells",
     "DataError",
+    "Delimited",
+    "Derived",
+    "Encoding",
+    "Fields",
+    "Layout",
+    "Part",
+    "Sequence",
+    "Source",
     "cache_root",
+    "data_root",
+    "file_digest",
     "find_files",
-    "read_csv",
+    "remembered_digest",
 ]

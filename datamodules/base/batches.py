@@ -1,4 +1,10 @@
-"""Batches as slices of encoded arrays: one gather a batch, no Python for each row."""
+"""Batches as slices of encoded arrays: one gather a batch, no Python for each row.
+
+The shuffle. A part of at most WINDOW rows is permuted as a whole. A larger one is cut into blocks of BLOCK consecutive rows;
+the blocks are permuted, and the rows of each WINDOW / BLOCK blocks in turn are permuted among themselves. So a part
+larger than memory is read in runs, an epoch holds no permutation of all its rows, and rows of different days still meet
+in a batch. Every order is drawn from (seed, epoch) and is the same on every device.
+"""
 
 import math
 from collections.abc import Iterator
@@ -8,21 +14,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Batch = tuple[Tensor, Tensor, Tensor]  # dense_BN float32, sparse_BF int32, label_B float32
+from datamodules.base.errors import DataError
+
+Batch = tuple[
+    Tensor, ...
+]  # dense_BN float32, sparse_BF int32, label_B float32; then, for a set with groups, group_B int32
+
+WINDOW = 1 << 22  # rows
+BLOCK = 1 << 10  # rows
+DEVICE_SHARE = 0.5  # of a device's free memory that a part may take
 
 
 class Batches:
-    """Iterates over one part of a data set, kept as a memory map on the CPU or whole on another device.
+    """Iterates over one part of a data set, kept as a memory map on the CPU or whole on another device if it fits there.
 
     With a seed, the rows come in an order drawn anew for each epoch from (seed, epoch); without, in file order. The last
-    batch may be smaller.
+    batch may be smaller. What does not fit on the device stays in the memory map and is yielded on the CPU.
     """
 
     def __init__(self, folder: Path, batch_size: int, *, seed: int | None = None, device: str | torch.device = "cpu"):
-        self.arrays = [
-            torch.from_numpy(np.load(folder / f"{name}.npy", mmap_mode="c")).to(device)
-            for name in ("dense", "sparse", "label")
-        ]
+        kinds = [kind for kind in ("dense", "sparse", "label", "group") if (folder / f"{kind}.npy").exists()]
+        try:
+            maps = [torch.from_numpy(np.load(folder / f"{kind}.npy", mmap_mode="c")) for kind in kinds]
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder.parent}: damaged ({error}); remove the folder to have it made anew") from None
+        fits = sum(array.nbytes for array in maps) <= DEVICE_SHARE * _free(torch.device(device))
+        self.arrays = [array.to(device) for array in maps] if fits else maps
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.rows = len(self.arrays[-1])
 
@@ -32,13 +49,36 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         if self.seed is None:
             for start in range(0, self.rows, self.batch_size):
-                dense, sparse, label = (array[start : start + self.batch_size] for array in self.arrays)
-                yield dense, sparse, label
+                yield tuple(array[start : start + self.batch_size] for array in self.arrays)
             return
         generator = torch.Generator().manual_seed((self.seed << 20) + self.epoch)
         self.epoch += 1
-        order = torch.randperm(self.rows, generator=generator).to(self.arrays[0].device)
-        for start in range(0, self.rows, self.batch_size):
-            row_B = order[start : start + self.batch_size].sort().values  # sorted: the memory map is read forwards
-            dense, sparse, label = (array.index_select(0, row_B) for array in self.arrays)
-            yield dense, sparse, label
+        rest = torch.empty(0, dtype=torch.int64, device=self.arrays[0].device)
+        for window in self._windows(generator):
+            order = torch.cat([rest, window.to(rest.device)])
+            whole = len(order) // self.batch_size * self.batch_size
+            for start in range(0, whole, self.batch_size):
+                yield self._gather(order[start : start + self.batch_size])
+            rest = order[whole:]
+        if len(rest):
+            yield self._gather(rest)
+
+    def _windows(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Row numbers in the order of the epoch, a window at a time."""
+        if self.rows <= WINDOW:
+            yield torch.randperm(self.rows, generator=generator)
+            return
+        block = torch.randperm(math.ceil(self.rows / BLOCK), generator=generator)
+        for blocks in block.split(WINDOW // BLOCK):
+            row = (blocks.unsqueeze(1) * BLOCK + torch.arange(BLOCK)).flatten()
+            row = row[row < self.rows]
+            yield row[torch.randperm(len(row), generator=generator)]
+
+    def _gather(self, row_B: Tensor) -> Batch:
+        row_B = row_B.sort().values  # so that the memory map is read forwards
+        return tuple(array.index_select(0, row_B) for array in self.arrays)
+
+
+def _free(device: torch.device) -> float:
+    """Bytes that may be had on a device; a device without a gauge is taken to be roomy."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf

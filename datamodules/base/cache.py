@@ -1,10 +1,17 @@
 """The encoded cache: one folder for each (raw bytes, rules, format), complete or absent."""
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
+
+from datamodules.base.errors import DataError
 
 
 def cache_root() -> Path:
@@ -17,20 +24,60 @@ def cache_root() -> Path:
 def ensure(folder: Path, build: Callable[[Path], None]) -> Path:
     """The folder, built beside its place and renamed into it unless it is there already.
 
-    A kill leaves a temporary folder that nothing reads; of two processes that build at once, the second to finish keeps
-    the first one's work.
+    Of two processes that want it at once, one builds and the other waits. A kill frees the lock and leaves a temporary
+    folder that nothing reads and the next builder removes.
     """
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    with _explained(folder):
+        return _built(folder, build)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one line that says how much room there is."""
     try:
-        build(temporary)
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        yield
+    except OSError as error:
+        there = next(parent for parent in path.parents if parent.is_dir())
+        free = shutil.disk_usage(there).free // 1_000_000
+        raise DataError(
+            f"{error.filename or path}: {error.strerror} ({free:,} MB free in {there}); run again to go on"
+        ) from None
+
+
+def _built(folder: Path, build: Callable[[Path], None]) -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):
+        for left_over in folder.parent.glob(f".{folder.name}-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        if not folder.is_dir():
+            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            try:
+                build(temporary)
+                temporary.rename(folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Hexadecimal digest of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def remembered_digest(path: Path, algorithm: str = "sha256") -> str:
+    """`file_digest`, kept in the cache for as long as the file's inode, size and times stay as they are."""
+    state = path.stat()
+    stamp = [str(path.resolve()), algorithm, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+    memo = cache_root() / "digests" / hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:32]
+    with _explained(memo):
+        if memo.is_file():
+            return memo.read_text(encoding="ascii")
+        digest = file_digest(path, algorithm)
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=memo.parent, delete=False) as file:
+            file.write(digest)
+        Path(file.name).replace(memo)
+        return digest

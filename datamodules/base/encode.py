@@ -1,137 +1,178 @@
-"""From a frame of raw values to the arrays that models read; vocabularies and scales come from the train part only.
+"""From raw rows to the arrays that models read, in two passes and with memory for the vocabularies and a few blocks.
 
-Sparse fields: id 0 is every value that is rare in or absent from the train part (OOV), id 1 a missing value, ids from 2 on
-the kept values by falling count, ties by text. Dense fields: sign(x) log(1 + |x|), standardised; a missing value becomes 0,
-and a field with missing values in the train part has a second column that says where.
+The first pass streams every part once: it checks the cells, numbers the distinct texts of each sparse field, counts them
+in the train part and writes the numbers. Then the rules (`rules.py`) turn numbers into ids, and the second pass replaces
+them in place. Vocabularies and scales come from the train part only.
+
+Dense fields, `clean`: sign(x) log(1 + |x|), standardised; a missing value becomes 0, and a field with missing values in
+the train part has a second column that says where. `bars`: the value as it is, a missing one as 0. An empty cell is
+missing, quoted or not.
 """
 
+import hashlib
+import json
+import math
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-OOV, MISSING, FIRST_VALUE = 0, 1, 2
+from datamodules.base.arrays import ArrayWriter, read_blocks, rewrite
+from datamodules.base.errors import DataError
+from datamodules.base.fields import Fields, Source
+from datamodules.base.rules import OOV, Vocabulary, vocabulary
+from datamodules.base.stream import PADDING, Stream
 
-
-class DataError(ValueError):
-    """The raw data are missing or not what was declared; the message says where and what is allowed."""
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """One encoded part: dense_RN float32, sparse_RF int32, label_R float32 (R rows)."""
-
-    dense: NDArray[np.float32]
-    sparse: NDArray[np.int32]
-    label: NDArray[np.float32]
+SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
-class Encoder:
-    """The vocabularies of the sparse fields and the scales of the dense fields, learnt from the train part."""
+class Scale:
+    """How a dense field is scaled: (x - mean) / deviation, and whether a column flags its missing values."""
 
-    vocabulary: dict[str, list[str]]  # kept values of each sparse field, in the order of their ids
-    scale: dict[str, tuple[float, float, bool]]  # mean, standard deviation, has missing values; after the logarithm
+    mean: float = 0.0
+    deviation: float = 1.0
+    flagged: bool = False
 
-    @classmethod
-    def fit(cls, train: pl.DataFrame, dense: tuple[str, ...], sparse: tuple[str, ...], min_count: int) -> Self:
-        """Learn from the train part; a value seen fewer than `min_count` times becomes OOV."""
-        vocabulary = {}
-        for field in sparse:
-            counts = train.select(pl.col(field).cast(pl.String)).drop_nulls().group_by(field).len()
-            kept = counts.filter(pl.col("len") >= min_count).sort(["len", field], descending=[True, False])
-            vocabulary[field] = kept[field].to_list()
-        scale = {}
-        for field in dense:
-            x = _logarithm(train[field]).to_numpy()
-            finite = x[~np.isnan(x)]
-            mean = float(finite.mean()) if len(finite) else 0.0
-            deviation = float(finite.std()) if len(finite) else 0.0
-            scale[field] = (mean, deviation or 1.0, len(finite) < len(x))
-        return cls(vocabulary, scale)
 
-    @property
-    def cardinalities(self) -> list[int]:
-        """Rows of each sparse field's table, those of OOV and missing included."""
-        return [FIRST_VALUE + len(values) for values in self.vocabulary.values()]
+def encode(
+    folder: Path, parts: dict[str, list[Source]], fields: Fields, title: str, train_rows: int | None = None
+) -> dict[str, Any]:
+    """Write train/, valid/, test/ and vocabulary.parquet to the folder; return the facts about them.
 
-    @property
-    def dense_columns(self) -> list[str]:
-        """Names of the dense columns: the fields, each followed by its missing flag where it has one."""
-        return [
-            column
-            for field, (_, _, has_missing) in self.scale.items()
-            for column in ([field, f"{field} is missing"] if has_missing else [field])
-        ]
+    train_rows: only so many first rows of the train part. Raises DataError.
+    """
+    stream = Stream(fields, title)
+    for split in SPLITS:
+        (folder / split).mkdir()
+        stream.write(folder / split, split, parts[split], train_rows if split == "train" else None)
+    tables = {name: _vocabulary(name, stream, parts) for name in fields.sparse}
+    scales = {name: _scale(folder / "train", i, fields) for i, name in enumerate(fields.dense)}
+    oov = {split: _finish(folder / split, fields, tables, scales, stream) for split in SPLITS}
+    kept = [table.kept.select(pl.lit(name).alias("field"), pl.all()) for name, table in tables.items()]
+    pl.concat(kept or [pl.DataFrame()]).write_parquet(folder / "vocabulary.parquet")
+    cardinalities = [
+        *(table.rows for table in tables.values()),
+        *([s.length, fields.sparse.index(s.table)] for s in fields.sequences.values()),
+    ]
+    return {
+        "encoding": fields.encoding,
+        "dense_columns": [
+            column for name, s in scales.items() for column in ([name, f"{name} is missing"] if s.flagged else [name])
+        ],
+        "sparse_columns": [*fields.sparse, *fields.sequences],
+        "ignored_columns": stream.ignored,
+        "cardinalities": cardinalities,
+        "rows": stream.rows,
+        "positives": stream.positives,
+        "oov_cells": oov,
+        "fingerprint": fingerprint_of(folder, cardinalities),
+    }
 
-    def transform(self, part: pl.DataFrame) -> Arrays:
-        """Encode a checked part."""
-        columns = []
-        for field, (mean, deviation, has_missing) in self.scale.items():
-            x = (_logarithm(part[field]).to_numpy() - mean) / deviation
-            missing = np.isnan(x)
-            columns.append(np.where(missing, 0.0, x))
-            if has_missing:
-                columns.append(missing)
-        dense = np.stack(columns, axis=1) if columns else np.empty((len(part), 0))
-        ids = [
-            pl.when(pl.col(field).is_null())
-            .then(MISSING)
-            .otherwise(
-                pl.col(field)
-                .cast(pl.String)
-                .replace_strict(
-                    values, range(FIRST_VALUE, FIRST_VALUE + len(values)), default=OOV, return_dtype=pl.Int32
-                )
-                if values
-                else pl.lit(OOV)
+
+def _vocabulary(name: str, stream: Stream, parts: dict[str, list[Source]]) -> Vocabulary:
+    """The ids of a sparse field, whose counts include those of the sequences that share its table."""
+    fields = stream.fields
+    values = stream.values(name)
+    counts = np.stack([stream.counts[user].of(len(values)) for user in stream.users(name)])
+    present = pl.when(pl.col("value") != "").then("value")
+    frame = pl.DataFrame({"value": values, "count": counts.sum(0), "most": counts.max(0)}).with_columns(present)
+    if name in fields.derived:
+        derived = fields.derived[name]
+        computed = frame.select(derived.compute(pl.col("value")).cast(pl.String)).to_series()
+        refused = frame.filter(computed.is_null() & frame["value"].is_not_null())
+        if len(refused):
+            raise DataError(_found(derived.column, refused["value"].sort()[0], parts, stream.title, derived.allowed))
+        frame = frame.with_columns(computed.alias("value"))
+    return vocabulary(frame, encoding=fields.encoding, min_count=fields.least(name), fill=fields.fill.get(name, ""))
+
+
+def _found(column: str, value: str, parts: dict[str, list[Source]], title: str, allowed: str) -> str:
+    """What is wrong with a value, and where it stands first."""
+    for split, sources in parts.items():
+        for source in sources:
+            here = source.frame.select(
+                (pl.col(column).cast(pl.String) == value).arg_max(), (pl.col(column) == value).any()
             )
-            .cast(pl.Int32)
-            .alias(field)
-            for field, values in self.vocabulary.items()
-        ]
-        sparse = part.select(ids).to_numpy() if ids else np.empty((len(part), 0))
-        return Arrays(
-            np.ascontiguousarray(dense, np.float32),
-            np.ascontiguousarray(sparse, np.int32),
-            part["label"].cast(pl.Float32).to_numpy(),
-        )
+            row, there = here.collect(engine="streaming").row(0)
+            if there:
+                return f"{source.where(row, title, split)}: {column} is {value!r}; allowed are {allowed}"
+    raise AssertionError(value)
 
 
-def _logarithm(values: pl.Series) -> pl.Series:
-    """sign(x) log(1 + |x|) as float64 with NaN where the value is missing."""
-    x = values.cast(pl.Float64)
-    return (x.sign() * (1 + x.abs()).log()).fill_null(float("nan"))
+def _scale(folder: Path, column: int, fields: Fields) -> Scale:
+    """The scale of a dense field, by the train part."""
+    if fields.encoding == "bars":
+        return Scale()
+    rows, n, mean, squares = 0, 0, 0.0, 0.0
+    for block in read_blocks(folder / "dense.npy"):
+        x = _logarithm(block[:, column])
+        x = x[~np.isnan(x)]
+        rows += len(block)
+        if len(x):  # Chan's update of count, mean and sum of squared deviations
+            shift = float(x.mean()) - mean
+            squares += float(x.var()) * len(x) + shift**2 * n * len(x) / (n + len(x))
+            mean += shift * len(x) / (n + len(x))
+            n += len(x)
+    deviation = math.sqrt(squares / n) if n else 0.0
+    return Scale(mean, deviation or 1.0, n < rows)
 
 
-def checked(name: str, part: pl.DataFrame, dense: tuple[str, ...], sparse: tuple[str, ...], where: str) -> pl.DataFrame:
-    """The part with its declared columns and a 0/1 label. Raises DataError naming part, row and value."""
-    absent = [column for column in ("label", *dense, *sparse) if column not in part.columns]
-    if absent:
-        raise DataError(f"{where}: no column {', '.join(map(repr, absent))}; it has {', '.join(part.columns)}")
-    if not len(part):
-        raise DataError(f"{where}: the {name} part has no rows")
-    label = part["label"].cast(pl.Float64, strict=False)
-    bad = (~label.is_in([0.0, 1.0]) | label.is_null()).arg_true()
-    if len(bad):
-        row = bad[0]
-        raise DataError(f"{where}: label of data row {row + 1} is {part['label'][row]!r}; allowed are 0 and 1")
-    positives = int(label.sum())
-    if positives in (0, len(part)):
-        raise DataError(
-            f"{where}: the {name} part has one class only ({positives:,} positives in {len(part):,} rows); "
-            "AUC needs both"
-        )
-    columns = [label.cast(pl.Float32).alias("label")]
-    for field in dense:
-        value = part[field].cast(pl.Float64, strict=False)
-        unread = (value.is_null() & part[field].is_not_null()) | value.is_infinite().fill_null(False)
-        if unread.any():
-            row = unread.arg_true()[0]
-            raise DataError(
-                f"{where}: {field} of data row {row + 1} is {part[field][row]!r}; allowed are finite numbers"
-            )
-        columns.append(value.fill_nan(None).alias(field))
-    return part.select([*columns, *(pl.col(field) for field in sparse)])
+def _logarithm(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sign(x) * np.log(1 + np.abs(x))
+
+
+def _finish(
+    folder: Path, fields: Fields, tables: dict[str, Vocabulary], scales: dict[str, Scale], stream: Stream
+) -> int:
+    """Codes to ids, in place, and dense values to their scales; returns how many cells of sparse fields are OOV."""
+    with ArrayWriter(folder / "scaled.npy", np.float32, sum(1 + s.flagged for s in scales.values())) as dense:
+        for block in read_blocks(folder / "dense.npy"):
+            dense.append(_scaled(block, scales, fields))
+    (folder / "scaled.npy").replace(folder / "dense.npy")
+    id_of = [table.id_C for table in tables.values()]
+    for sequence in fields.sequences.values():
+        id_C = tables[sequence.table].id_C.copy()
+        id_C[PADDING] = PADDING
+        id_of += [id_C] * sequence.length
+    oov = 0
+
+    def to_ids(block: NDArray[np.int32]) -> None:
+        nonlocal oov
+        for column, id_C in enumerate(id_of):
+            block[:, column] = id_C[block[:, column]]
+        oov += int(np.count_nonzero(block[:, : len(tables)] == OOV))
+
+    rewrite(folder / "sparse.npy", to_ids)
+    if fields.group is not None:
+        rank_C = stream.group_ranks()
+
+        def to_ranks(block: NDArray[np.int32]) -> None:
+            block[:] = rank_C[block]
+
+        rewrite(folder / "group.npy", to_ranks)
+    return oov
+
+
+def _scaled(x_RN: NDArray[np.float64], scales: dict[str, Scale], fields: Fields) -> NDArray[np.float64]:
+    columns = []
+    for i, scale in enumerate(scales.values()):
+        x = x_RN[:, i] if fields.encoding == "bars" else (_logarithm(x_RN[:, i]) - scale.mean) / scale.deviation
+        missing = np.isnan(x)
+        columns.append(np.where(missing, 0.0, x))
+        if scale.flagged:
+            columns.append(missing)
+    return np.stack(columns, axis=1) if columns else np.empty((len(x_RN), 0))
+
+
+def fingerprint_of(folder: Path, cardinalities: list[Any]) -> str:
+    """Hash of all arrays, whatever way they were come by."""
+    content = hashlib.sha256(json.dumps(cardinalities).encode())
+    for split in SPLITS:
+        for kind in ("dense", "sparse", "label"):
+            for block in read_blocks(folder / split / f"{kind}.npy"):
+                content.update(block.tobytes())
+    return content.hexdigest()[:16]

@@ -2,37 +2,48 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import lightning.pytorch as pl
-import numpy as np
-import polars
 import torch
 
 from datamodules.base.batches import Batches
-from datamodules.base.cache import cache_root, ensure
-from datamodules.base.encode import OOV, Encoder, checked
-from datamodules.base.read import file_digest
+from datamodules.base.cache import cache_root, ensure, file_digest, remembered_digest
+from datamodules.base.encode import encode, fingerprint_of
+from datamodules.base.errors import DataError
+from datamodules.base.fields import Derived, Encoding, Fields, Part, Sequence, sources
+from datamodules.base.twins import Layout
 
-SPLITS = ("train", "valid", "test")
-FORMAT = 1  # of the encoded cache; a change of the encoding rules raises it
+FORMAT = 2  # of the encoded cache; a change of the encoding rules raises it
+
+Cardinality = int | tuple[int, int]  # rows of a table; or, of a sequence, its length and the field whose table it reads
 
 
 class CTRDataModule(pl.LightningDataModule):
     """Encoded once to memory-mapped arrays; then batches of (dense_BN, sparse_BF, label_B).
 
-    A data set subclasses this, names its fields and defines `sources`, `read` and, where it is not the class's own,
-    `full_title`.
+    A data set subclasses this, names its fields and defines `sources`, `read` and, where they are not the class's own,
+    `full_title` and `check`. With sequence fields, sparse_BF has behind the ids the sequences' ids, padded with -1; with a
+    group field, batches have a fourth tensor, group_B int32.
     """
 
     title: ClassVar[str]
     licence: ClassVar[str]
     citation: ClassVar[str]
+    label: ClassVar[str] = "label"
     dense_fields: ClassVar[tuple[str, ...]] = ()
     sparse_fields: ClassVar[tuple[str, ...]] = ()
-    min_count: ClassVar[int] = 1  # a value seen fewer times in the train part becomes OOV
+    sequence_fields: ClassVar[dict[str, Sequence]] = {}
+    derived_fields: ClassVar[dict[str, Derived]] = {}
+    group_field: ClassVar[str | None] = None
+    fill: ClassVar[dict[str, str]] = {}  # encoding `bars`: what stands for a missing value, where it is not ""
+    min_count: ClassVar[int | dict[str, int]] = 1  # a value seen fewer times in the train part is rare
+    encoding: ClassVar[Encoding] = "clean"
+    split: ClassVar[str] = "own"
+    splits: ClassVar[tuple[str, ...]] = ("own",)  # that may be asked for
 
     def __init__(
         self,
@@ -51,9 +62,17 @@ class CTRDataModule(pl.LightningDataModule):
         """The raw files. Raises DataError saying where they were looked for and how to get them."""
         raise NotImplementedError
 
-    def read(self) -> dict[str, polars.DataFrame]:
-        """The raw parts train, valid and test, each with a column `label` and the fields."""
+    def read(self) -> Mapping[str, Part]:
+        """The raw parts train, valid and test, each with the label and the fields as columns."""
         raise NotImplementedError
+
+    @classmethod
+    def layout(cls) -> Layout:
+        """The layout of the raw files, for a synthetic twin. Raises DataError where none is declared."""
+        raise DataError(f"{cls.title}: no synthetic twin is declared")
+
+    def check(self, meta: dict[str, Any]) -> None:
+        """Raise DataError where the encoded data are not what was published."""
 
     def rules(self) -> dict[str, Any]:
         """What, beside the raw bytes, decides the encoded arrays."""
@@ -63,6 +82,8 @@ class CTRDataModule(pl.LightningDataModule):
             "dense": self.dense_fields,
             "sparse": self.sparse_fields,
             "min_count": self.min_count,
+            "encoding": self.encoding,
+            "split": self.split,
             "train_rows": self.train_rows,
         }
 
@@ -74,10 +95,24 @@ class CTRDataModule(pl.LightningDataModule):
         """Further facts for `meta`; `bounds`, by name a dict of metrics on the test part, is drawn in tables and figures."""
         return {}
 
+    def fields(self) -> Fields:
+        """The columns and how they are encoded."""
+        return Fields(
+            label=self.label,
+            dense=self.dense_fields,
+            sparse=self.sparse_fields,
+            sequences=self.sequence_fields,
+            derived=self.derived_fields,
+            fill=self.fill,
+            group=self.group_field,
+            encoding=self.encoding,
+            min_count=self.min_count,
+        )
+
     @cached_property
     def folder(self) -> Path:
         """The encoded cache of exactly these raw bytes under these rules, made now if need be."""
-        content = {"rules": self.rules(), "sources": [file_digest(path) for path in self.sources()]}
+        content = {"rules": self.rules(), "sources": [remembered_digest(path) for path in self.sources()]}
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         return ensure(cache_root() / f"{type(self).__name__.lower()}-{key}", self._encode)
 
@@ -92,9 +127,9 @@ class CTRDataModule(pl.LightningDataModule):
         return len(self.meta["dense_columns"])
 
     @property
-    def cardinalities(self) -> tuple[int, ...]:
-        """Rows of each sparse field's embedding table."""
-        return tuple(self.meta["cardinalities"])
+    def cardinalities(self) -> tuple[Cardinality, ...]:
+        """Rows of each sparse field's embedding table; then (length, field whose table it reads) of each sequence."""
+        return tuple(c if isinstance(c, int) else (c[0], c[1]) for c in self.meta["cardinalities"])
 
     @property
     def fingerprint(self) -> str:
@@ -117,34 +152,21 @@ class CTRDataModule(pl.LightningDataModule):
         """The test part, in file order."""
         return Batches(self.folder / "test", self.batch_size, device=self.device)
 
+    def verify(self) -> list[str]:
+        """What was found by reading every byte again. Raises DataError for what is not as it was or as published."""
+        found = [f"{path}: sha256 {file_digest(path)}" for path in self.sources()]
+        fingerprint = fingerprint_of(self.folder, self.meta["cardinalities"])
+        if fingerprint != self.fingerprint:
+            raise DataError(
+                f"{self.folder}: fingerprint expected {self.fingerprint}, found {fingerprint}; remove the folder to have it "
+                "made anew"
+            )
+        return [*found, f"{self.folder}: fingerprint {fingerprint}, as when it was encoded"]
+
     def _encode(self, folder: Path) -> None:
-        parts = self.read()
-        parts["train"] = parts["train"].head(self.train_rows or len(parts["train"]))
-        files = self.sources()
-        for i, name in enumerate(SPLITS):
-            where = str(files[i]) if len(files) == len(SPLITS) else self.title
-            parts[name] = checked(name, parts[name], self.dense_fields, self.sparse_fields, where)
-        encoder = Encoder.fit(parts["train"], self.dense_fields, self.sparse_fields, self.min_count)
-        content = hashlib.sha256(json.dumps(encoder.cardinalities).encode())
-        meta: dict[str, Any] = {
-            "title": self.full_title(),
-            "dense_columns": encoder.dense_columns,
-            "sparse_columns": list(self.sparse_fields),
-            "cardinalities": encoder.cardinalities,
-            "rows": {},
-            "positives": {},
-            "oov_cells": {},
-            **self.facts(),
-        }
-        for name in SPLITS:
-            arrays = encoder.transform(parts[name])
-            (folder / name).mkdir()
-            for kind, array in vars(arrays).items():
-                np.save(folder / name / f"{kind}.npy", array)
-                content.update(array.tobytes())
-            meta["rows"][name] = len(arrays.label)
-            meta["positives"][name] = int(arrays.label.sum())
-            meta["oov_cells"][name] = int((arrays.sparse == OOV).sum())
-        meta["fingerprint"] = content.hexdigest()[:16]
-        (folder / "vocabulary.json").write_text(json.dumps(encoder.vocabulary, ensure_ascii=False), encoding="utf-8")
+        parts = {split: sources(part) for split, part in self.read().items()}
+        meta = {"title": self.full_title(), **encode(folder, parts, self.fields(), self.title, self.train_rows)}
+        if self.train_rows is None:
+            self.check(meta)
+        meta = {**meta, **self.facts()}
         (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from models.base.config import Config
 
@@ -58,23 +59,36 @@ def fan_in_(weight: Tensor, fan_in: int) -> Tensor:
     return nn.init.normal_(weight, std=1 / math.sqrt(fan_in))
 
 
+Cardinality = (
+    int | tuple[int, int]
+)  # rows of a field's table; or, of a sequence, its length and the field that it reads
+
+
 class FieldEmbedding(nn.Module):
     """Embeds dense_BN and sparse_BF as tokens x_BTD, those of the dense fields first.
 
     The sparse fields share one fused table: field f owns the `cardinalities[f]` rows from `offset_F[f]` on. Dense fields
     become one embedding by a bottom MLP (Wukong section 3.2, DLRM) or one each, v_i * x_i (FuxiCTR, AutoInt section 4.3).
+
+    A sequence field, (length, f) among the cardinalities behind all sparse fields, has `length` columns of ids of field f
+    behind those of the sparse fields, -1 where it is shorter. Its one token is the mean of its ids' rows in the table of
+    f, 0 for an empty sequence (masked average pooling, FuxiCTR).
     """
 
-    def __init__(self, n_dense: int, cardinalities: Sequence[int], config: Config, *, bottom_relu: bool = False):
+    def __init__(
+        self, n_dense: int, cardinalities: Sequence[Cardinality], config: Config, *, bottom_relu: bool = False
+    ):
         super().__init__()
         if not n_dense and not cardinalities:
             raise ValueError("a model needs at least one dense or sparse field; got none")
         d = config.embedding_dim
-        self.n_dense, self.n_sparse = n_dense, len(cardinalities)
-        offset_F = torch.tensor([0, *cardinalities[:-1]], dtype=torch.int64).cumsum(0)
-        self.register_buffer("offset_F", offset_F[: len(cardinalities)], persistent=False)
+        rows = [c for c in cardinalities if isinstance(c, int)]
+        self.sequences = [c for c in cardinalities if not isinstance(c, int)]
+        self.n_dense, self.n_sparse = n_dense, len(rows)
+        offset_F = torch.tensor([0, *rows[:-1]], dtype=torch.int64).cumsum(0)
+        self.register_buffer("offset_F", offset_F[: len(rows)], persistent=False)
         self.offset_F: Tensor
-        self.table = nn.Embedding(sum(cardinalities), d)
+        self.table = nn.Embedding(sum(rows), d)
         nn.init.normal_(self.table.weight, std=config.embedding_std)
         self.dense: nn.Module | nn.Parameter | None = None
         if n_dense and config.bottom_mlp:
@@ -95,8 +109,19 @@ class FieldEmbedding(nn.Module):
         elif self.dense is not None:
             tokens.append(dense_BN.unsqueeze(-1) * self.dense)
         if self.n_sparse:
-            tokens.append(self.table(sparse_BF + self.offset_F))
+            tokens.append(self.table(sparse_BF[:, : self.n_sparse] + self.offset_F))
+        start = self.n_sparse
+        for length, field in self.sequences:
+            tokens.append(self._mean(sparse_BF[:, start : start + length], field).unsqueeze(1))
+            start += length
         return tokens[0] if len(tokens) == 1 else torch.cat(tokens, dim=1)
+
+    def _mean(self, id_BL: Tensor, field: int) -> Tensor:
+        """Mean over the ids that are not -1 of their rows in the field's table, (B, D)."""
+        present_BL = (id_BL >= 0).to(self.table.weight.dtype)
+        weight_BL = present_BL / present_BL.sum(1, keepdim=True).clamp(min=1)
+        row_BL = id_BL.clamp(min=0) + self.offset_F[field]
+        return embedding_bag(row_BL, self.table.weight, mode="sum", per_sample_weights=weight_BL)
 
 
 class GroupEmbedding(nn.Module):

@@ -8,6 +8,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torchmetrics import Metric
 from torchmetrics.functional.classification import binary_auroc
 
+from models.base.grouped_auc import grouped_auc
+
 
 class Diverged(ArithmeticError):
     """Training or prediction left the finite numbers; the trial is failed, not scored."""
@@ -19,22 +21,28 @@ class Predictions(Metric):
     auc: area under the ROC curve, ties counted half, exact to 1e-7. logloss: mean binary cross-entropy in nats.
     normalised_entropy: logloss over the entropy of the split's own positive rate (He et al. 2014).
     calibration: mean predicted probability over the positive rate; 1 is calibrated on average.
+    gauc: where rows have groups and some group has both classes, the AUC within groups (see `grouped_auc`).
     """
 
     full_state_update = False
     logit_B: list[Tensor] | Tensor
     label_B: list[Tensor] | Tensor
+    group_B: list[Tensor] | Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.add_state("logit_B", [], dist_reduce_fx="cat")
         self.add_state("label_B", [], dist_reduce_fx="cat")
+        self.add_state("group_B", [], dist_reduce_fx="cat")
 
-    def update(self, logit_B: Tensor, label_B: Tensor) -> None:
-        """Add a batch: logit_B (float) and label_B (0 or 1)."""
+    def update(self, logit_B: Tensor, label_B: Tensor, group_B: Tensor | None = None) -> None:
+        """Add a batch: logit_B (float), label_B (0 or 1) and, where rows have groups, group_B (integer)."""
         assert isinstance(self.logit_B, list) and isinstance(self.label_B, list)  # noqa: S101 (tells mypy)
         self.logit_B.append(logit_B.float())
         self.label_B.append(label_B.float())
+        if group_B is not None:
+            assert isinstance(self.group_B, list)  # noqa: S101 (tells mypy)
+            self.group_B.append(group_B)
 
     def compute(self) -> dict[str, float]:
         """Metrics over all batches. Raises Diverged if a logit is not finite, ValueError if only one class is present."""
@@ -47,12 +55,17 @@ class Predictions(Metric):
             raise ValueError(f"AUC needs both classes; all {len(label_B)} labels are {rate:.0f}")
         logloss = binary_cross_entropy_with_logits(logit_B, label_B).item()
         entropy = -rate * math.log(rate) - (1 - rate) * math.log1p(-rate)
-        return {
+        metrics = {
             "auc": binary_auroc(logit_B.sigmoid(), label_B.long(), validate_args=False).item(),
             "logloss": logloss,
             "normalised_entropy": logloss / entropy,
             "calibration": logit_B.sigmoid().mean().item() / rate,
         }
+        if len(self.group_B):
+            group_B = torch.cat(self.group_B) if isinstance(self.group_B, list) else self.group_B
+            gauc = grouped_auc(logit_B, label_B, group_B)
+            metrics |= {} if math.isnan(gauc) else {"gauc": gauc}
+        return metrics
 
     def _concatenated(self) -> tuple[Tensor, Tensor]:
         """The logits and labels of all batches in float64: lists before a gather over processes, tensors after it."""

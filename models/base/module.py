@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.base import config as base
-from models.base.layers import FieldEmbedding
+from models.base.layers import Cardinality, FieldEmbedding
 from models.base.metrics import Diverged, Predictions
 
-Batch = tuple[Tensor, Tensor, Tensor]  # dense_BN float32, sparse_BF int32 or int64, label_B float32
+Batch = tuple[
+    Tensor, ...
+]  # dense_BN float32, sparse_BF int32 or int64, label_B float32; then group_B where there are groups
 
 STEPS_PER_FINITE_CHECK = 50  # one host synchronisation for so many steps
 
@@ -39,7 +41,7 @@ class CTRModel(pl.LightningModule):
     Config: ClassVar[type[base.Config]]
     bottom_relu: ClassVar[bool] = False  # does the bottom MLP end in an activation?
 
-    def __init__(self, config: base.Config, n_dense: int, cardinalities: Sequence[int]):
+    def __init__(self, config: base.Config, n_dense: int, cardinalities: Sequence[Cardinality]):
         super().__init__()
         self.config = config
         self.optimiser = Optimiser()  # assign another before training
@@ -70,7 +72,7 @@ class CTRModel(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One Adam step on the batch's mean cross-entropy plus regularisation."""
-        dense_BN, sparse_BF, label_B = batch
+        dense_BN, sparse_BF, label_B, *_ = batch
         adam = self.optimizers()
         assert not isinstance(adam, list)  # noqa: S101 (tells mypy)
         adam.zero_grad()
@@ -107,8 +109,8 @@ class CTRModel(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Gather the batch's predictions."""
-        dense_BN, sparse_BF, label_B = batch
-        self.predictions.update(self(dense_BN, sparse_BF), label_B)
+        dense_BN, sparse_BF, label_B, *group_B = batch
+        self.predictions.update(self(dense_BN, sparse_BF), label_B, *group_B)
 
     def on_validation_epoch_end(self) -> None:
         """Compute and log the metrics of the validation part."""
@@ -124,7 +126,7 @@ class CTRModel(pl.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Click probabilities of the batch, (B,)."""
-        dense_BN, sparse_BF, _ = batch
+        dense_BN, sparse_BF, *_ = batch
         return self(dense_BN, sparse_BF).sigmoid()
 
     def _score(self, split: str) -> None:

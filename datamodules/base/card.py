@@ -1,0 +1,61 @@
+"""Facts about an encoded data set, for its card: read from the arrays block by block."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from datamodules.base.arrays import read_blocks
+from datamodules.base.encode import SPLITS
+from datamodules.base.module import CTRDataModule
+from datamodules.base.rules import MISSING, OOV
+
+
+def fields(data: CTRDataModule) -> pl.DataFrame:
+    """One row for each sparse field: rows of its table, and for each part the share of OOV and of missing cells."""
+    tables = [c for c in data.cardinalities if isinstance(c, int)]
+    columns: dict[str, Any] = {"field": data.meta["sparse_columns"][: len(tables)], "table_rows": tables}
+    for split in SPLITS:
+        oov, missing = np.zeros(len(tables), np.int64), np.zeros(len(tables), np.int64)
+        for block in read_blocks(data.folder / split / "sparse.npy"):
+            ids = block[:, : len(tables)]
+            oov += (ids == OOV).sum(0)
+            missing += (ids == MISSING).sum(0)
+        columns[f"oov_{split}"] = oov / data.meta["rows"][split]
+        if data.encoding == "clean":
+            columns[f"missing_{split}"] = missing / data.meta["rows"][split]
+    return pl.DataFrame(columns)
+
+
+def balance(data: CTRDataModule) -> pl.DataFrame:
+    """Rows, positives and their share in each part."""
+    rows, positives = data.meta["rows"], data.meta["positives"]
+    return pl.DataFrame(
+        [(split, rows[split], positives[split], positives[split] / rows[split]) for split in SPLITS],
+        schema=["part", "rows", "positives", "share"],
+        orient="row",
+    )
+
+
+def duplicates(data: CTRDataModule) -> pl.DataFrame:
+    """Rows of each part whose encoded features another row of the part, or a row of the train part, has too.
+
+    The label is left out. Compared by a 64-bit hash of the encoded features, 8 bytes of memory for each row.
+    """
+    hashes = {split: _hashes(data, split) for split in SPLITS}
+    train = np.unique(hashes["train"])
+    found = []
+    for split, hash_R in hashes.items():
+        again = len(hash_R) - len(np.unique(hash_R))
+        found.append((split, again, None if split == "train" else int(np.isin(hash_R, train).sum())))
+    return pl.DataFrame(found, schema=["part", "repeated_within", "also_in_train"], orient="row")
+
+
+def _hashes(data: CTRDataModule, split: str) -> NDArray[np.uint64]:
+    dense, sparse = (read_blocks(data.folder / split / f"{kind}.npy") for kind in ("dense", "sparse"))
+    return np.concatenate([_row_hashes(np.hstack(blocks)) for blocks in zip(dense, sparse, strict=True)])
+
+
+def _row_hashes(block: NDArray[np.float64]) -> NDArray[np.uint64]:
+    return pl.DataFrame([pl.Series(str(i), column) for i, column in enumerate(block.T)]).hash_rows(seed=0).to_numpy()

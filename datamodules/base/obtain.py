@@ -1,0 +1,85 @@
+"""Getting a set's raw files from the Hugging Face hub into the data folder, and checking their published md5s."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+from datamodules.base.cache import file_digest, remembered_digest
+from datamodules.base.errors import DataError
+
+BLOCK = 1 << 20  # bytes
+MOST_BYTES = 64 << 30  # of one unpacked file; the largest published has 11 GB
+
+
+def download(repository: str, files: dict[str, str], folder: Path) -> None:
+    """Put the files that are missing from the folder there, out of `<repository>.zip` of the hub's data set.
+
+    files: published md5 by file name. A download cut short goes on where it stopped. A file that is there or in the zip
+    with another md5 is moved aside to `<name>.bad` and never used. Raises DataError saying what to put where by hand.
+    """
+    for name, md5 in files.items():
+        path = folder / name
+        if path.exists() and remembered_digest(path, "md5") != md5:
+            path.replace(path.with_name(f"{name}.bad"))
+    missing = [name for name in files if not (folder / name).exists()]
+    if not missing:
+        return
+    archive = _fetch(repository, folder, missing)
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            members = {Path(info.filename).name: info for info in packed.infolist() if not info.is_dir()}
+            for name in missing:
+                if name not in members:
+                    raise DataError(f"{archive}: holds no {name}; it has {', '.join(sorted(members))}")
+                _unpack(packed, members[name], folder / name, files[name])
+    except zipfile.BadZipFile as error:
+        archive.replace(archive.with_name(f"{archive.name}.bad"))
+        raise DataError(f"{archive}: {error}; moved aside to {archive.name}.bad, run again to load it anew") from None
+    archive.unlink()
+
+
+def _fetch(repository: str, folder: Path, missing: list[str]) -> Path:
+    by_hand = f"put {', '.join(missing)} into {folder}"
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise DataError(
+            f"{repository}: not in {folder}, and loading it from the Hugging Face hub needs the extra [hub]: "
+            f"pip install 'wukong-bench[hub]', or {by_hand}"
+        ) from None
+    try:
+        return Path(hf_hub_download(f"reczoo/{repository}", f"{repository}.zip", repo_type="dataset", local_dir=folder))
+    except Exception as error:  # the client raises its own, its transport's and the system's errors
+        reason = str(error).strip().partition("\n")[0]
+        raise DataError(f"{repository}: the Hugging Face hub cannot be reached ({reason}); {by_hand}") from None
+
+
+def _unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, md5: str) -> None:
+    """Write one file of the archive beside its place and rename it once its md5 is right."""
+    part = path.with_name(f"{path.name}.part")
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    with packed.open(member) as source, part.open("wb") as target:
+        while block := source.read(BLOCK):
+            size += len(block)
+            if size > MOST_BYTES:
+                part.unlink()
+                raise DataError(f"{path.name}: unpacks to more than {MOST_BYTES:,} bytes; refused")
+            digest.update(block)
+            target.write(block)
+    if digest.hexdigest() != md5:
+        part.replace(path.with_name(f"{path.name}.bad"))
+        raise DataError(
+            f"{path}: md5 expected {md5}, found {digest.hexdigest()}; moved aside to {path.name}.bad, never used"
+        )
+    part.replace(path)
+
+
+def check_md5(paths: list[Path], files: dict[str, str], *, again: bool = False) -> None:
+    """Raise DataError for the first file with another md5 than the published. again: read the bytes whatever is known."""
+    for path, (name, published) in zip(paths, files.items(), strict=True):
+        found = file_digest(path, "md5") if again else remembered_digest(path, "md5")
+        if found != published:
+            raise DataError(
+                f"{path}: md5 of {name} expected {published}, found {found}; with --as-is it is used under a title that "
+                "says so"
+            )

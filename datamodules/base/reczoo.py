@@ -1,0 +1,124 @@
+"""RecZoo's csv layout: train.csv, valid.csv and test.csv with a header, known by their published md5s.
+
+Cheng et al. (AFN, AAAI 2020) and Zhu et al. (BARS, SIGIR 2022) published their numbers on these files.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from datamodules.base.cache import remembered_digest
+from datamodules.base.delimited import Delimited
+from datamodules.base.encode import SPLITS
+from datamodules.base.errors import DataError
+from datamodules.base.fields import Encoding, Part, Source
+from datamodules.base.module import CTRDataModule
+from datamodules.base.obtain import check_md5, download
+from datamodules.base.read import data_root, find_files
+from datamodules.base.twins import Cells, Layout
+
+VALIDATION_SHARE = 0.1  # of the train file, its last rows, where the set has no validation file
+
+
+class RecZooDataModule(CTRDataModule):
+    """A set of RecZoo's: the subclass names the hub's repository and what was published about it.
+
+    A set without a validation file is tuned on its test file in BARS. Here the last tenth of the train file is the
+    validation part; `split = "bars"` repeats BARS's choice, and says so in the title.
+    """
+
+    hub: ClassVar[str]  # the repository reczoo/<hub>
+    folder_name: ClassVar[str]
+    md5: ClassVar[dict[str, str]]  # by file
+    rows: ClassVar[dict[str, int]] = {}
+    positives: ClassVar[dict[str, int]] = {}
+    table_rows: ClassVar[int | None] = None  # of all tables together under `bars`, OOV rows included
+    encoding: ClassVar[Encoding] = "bars"
+    columns: ClassVar[tuple[str, ...]] = ()  # of the files, in order, if not the label and the fields
+    cells: ClassVar[dict[str, Cells]] = {}  # of a synthetic twin, where a column is not of its field's kind
+
+    def sources(self) -> list[Path]:
+        """The csv files in the data folder or its subfolder of the set's name."""
+        return find_files(
+            self.folder_name,
+            tuple(self.md5),
+            self.data_dir,
+            f"Get the data set reczoo/{self.hub} from the Hugging Face hub",
+        )
+
+    @classmethod
+    def layout(cls) -> Layout:
+        """The files of the hub's archive."""
+        kinds = {
+            cls.label: Cells("label"),
+            **{name: Cells("number") for name in cls.dense_fields},
+            **{name: Cells("sequence", longest=2 * s.length) for name, s in cls.sequence_fields.items()},
+            **cls.cells,
+        }
+        columns = cls.columns or (cls.label, *cls.dense_fields, *cls.sparse_fields)
+        files = tuple(name for name in cls.md5 if name.endswith(".csv"))
+        return Layout(files, {name: kinds.get(name, Cells("id")) for name in columns})
+
+    def read(self) -> Mapping[str, Part]:
+        """The files as they are; without a validation file, the train file's end or the test file in its place."""
+        files = {path.name.partition(".")[0]: Delimited(path) for path in self.sources() if ".csv" in path.name}
+        parts: dict[str, Part] = {split: Source(file.scan(), file) for split, file in files.items()}
+        if "valid" in files:
+            return parts
+        if self.split == "bars":
+            return {**parts, "valid": parts["test"]}
+        train = files["train"]
+        n_train = train.rows - int(train.rows * VALIDATION_SHARE)
+        frame = train.scan()
+        return {
+            "train": Source(frame.head(n_train), train),
+            "valid": Source(frame.slice(n_train), train, n_train),
+            "test": parts["test"],
+        }
+
+    def full_title(self) -> str:
+        """The published title only where every file has its published md5 and the rules are the published ones."""
+        marks = [f"{', '.join(self.differing)} not as published"] if self.differing else []
+        if "valid.csv" not in self.md5:
+            marks.append("validated on the test part, as BARS" if self.split == "bars" else "own validation part")
+        return f"{self.title} ({'; '.join(marks)})" if marks else self.title
+
+    def check(self, meta: dict[str, Any]) -> None:
+        """With the published files under the published rules, rows, positives and table rows must be the published."""
+        if self.differing:
+            return
+        for fact, published in (("rows", self.rows), ("positives", self.positives)):
+            for split in published if "valid.csv" in self.md5 else {}:
+                if meta[fact][split] != published[split]:
+                    raise DataError(
+                        f"{self.title}: {fact} of the {split} part: expected {published[split]:,}, found {meta[fact][split]:,}"
+                    )
+        found = sum(c for c in meta["cardinalities"] if isinstance(c, int))
+        if self.encoding == "bars" and self.table_rows not in (None, found):
+            raise DataError(f"{self.title}: rows of all tables: expected {self.table_rows:,}, found {found:,}")
+
+    def download(self) -> None:
+        """Have the hub put what is missing into the data folder. Raises DataError."""
+        try:
+            self.sources()
+        except DataError:
+            download(self.hub, self.md5, data_root(self.data_dir) / self.folder_name)
+
+    def verify_sources(self) -> None:
+        """Raise DataError, with expected and found md5, for a file that is not the published one."""
+        check_md5(self.sources(), self.md5)
+
+    def verify(self) -> list[str]:
+        """As for any set, and the files must be the published ones."""
+        check_md5(self.sources(), self.md5, again=True)
+        return [
+            *(f"{path}: md5 {md5}, as published" for path, md5 in zip(self.sources(), self.md5.values(), strict=True)),
+            *super().verify(),
+        ]
+
+    @cached_property
+    def differing(self) -> list[str]:
+        """The parts whose file has not its published md5."""
+        found = zip(SPLITS if len(self.md5) == 3 else self.md5, self.md5.items(), self.sources(), strict=True)
+        return [part.partition(".")[0] for part, (_, md5), path in found if remembered_digest(path, "md5") != md5]

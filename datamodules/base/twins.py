@@ -1,0 +1,83 @@
+"""Synthetic twins: made-up files in exactly the layout of a set, for tests and timings where the set cannot be had.
+
+Files, columns, separators, header, missing cells and the kinds of values are the set's; nothing else is. The values of a
+field follow a power law, so that some are frequent, some rare and some seen in one file only.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+TEST_SHARE = 0.2  # of the first file's rows, in each other file
+ROWS_AT_A_TIME = 250_000
+POWER = 3  # value number = distinct * u^POWER for uniform u
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How the cells of a column are drawn."""
+
+    kind: Literal["label", "index", "count", "number", "id", "hex", "hour", "sequence"]
+    distinct: int = 1000
+    missing: float = 0.0  # share of empty cells
+    longest: int = 0  # of a sequence
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a set, the first the train file, and their columns in order."""
+
+    files: tuple[str, ...]
+    columns: dict[str, Cells]
+    separator: str = ","
+    header: bool = True
+
+
+def write(layout: Layout, folder: Path, rows: int, seed: int = 0) -> list[Path]:
+    """Write the files; the first has so many rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in layout.files]
+    for i, path in enumerate(paths):
+        left = rows if i == 0 else max(20, int(rows * TEST_SHARE))
+        draw = np.random.default_rng([seed, i])
+        with path.open("wb") as file:
+            header = layout.header
+            while left:
+                n = min(left, ROWS_AT_A_TIME)
+                names = enumerate(layout.columns.items())
+                frame = pl.DataFrame({name: _column(cells, n, draw, salt) for salt, (name, cells) in names})
+                frame.write_csv(file, separator=layout.separator, include_header=header)
+                left, header = left - n, False
+    return paths
+
+
+def _column(cells: Cells, rows: int, draw: np.random.Generator, salt: int) -> pl.Series:
+    number = (cells.distinct * draw.random(rows) ** POWER).astype(np.int64)
+    match cells.kind:
+        case "label":
+            values = pl.Series((draw.random(rows) < 0.25).astype(np.int8))
+        case "index":
+            values = pl.Series(draw.integers(10**18, 10**19, rows, dtype=np.uint64))
+        case "count":
+            values = pl.Series(np.exp(draw.normal(1.5, 2, rows)).astype(np.int64) - 2)
+        case "number":
+            values = pl.Series(draw.random(rows).round(6))
+        case "id":
+            values = pl.Series(number)
+        case "hex":
+            known, place = np.unique(number, return_inverse=True)
+            values = pl.Series([f"{(k * 2_654_435_761 + 977 * salt) % 2**32:08x}" for k in known.tolist()]).gather(
+                place
+            )
+        case "hour":
+            values = pl.Series([f"1410{21 + k // 24 % 10:02d}{k % 24:02d}" for k in number.tolist()])
+        case "sequence":
+            lengths = draw.integers(0, cells.longest + 1, rows)
+            values = pl.Series(
+                ["^".join(map(str, (cells.distinct * draw.random(k) ** POWER).astype(int))) for k in lengths]
+            )
+    missing = pl.Series(draw.random(rows) < cells.missing)
+    return values if not cells.missing else pl.select(pl.when(~missing).then(values)).to_series()

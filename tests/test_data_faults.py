@@ -1,0 +1,325 @@
+"""Bad input, torn files, kills and races, all really made: the data either load right or say in one line what is wrong."""
+
+import gzip
+import itertools
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import datamodules
+from datamodules.base import MISSING, OOV, SPLITS, Batches, DataError, twins
+from datamodules.base.reczoo import RecZooDataModule
+
+GOOD = "label,x,c\n1,1,a\n0,2,b\n"
+
+
+class Three(RecZooDataModule):
+    title, licence, citation = "Three", "generated", "none"
+    hub, folder_name = "Three", "three"
+    md5 = {f"{split}.csv": "none published" for split in SPLITS}
+    dense_fields = ("x",)
+    sparse_fields = ("c",)
+    encoding = "clean"
+
+
+def folder_with(folder: Path, train: bytes | str, name: str = "train.csv") -> Path:
+    for split in SPLITS:
+        (folder / f"{split}.csv").write_text(GOOD)
+    (folder / "train.csv").unlink()
+    (folder / name).write_bytes(train.encode() if isinstance(train, str) else train)
+    return folder
+
+
+def message(folder: Path) -> str:
+    with pytest.raises(DataError) as raised:
+        Three(folder).prepare_data()
+    text = str(raised.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("train", "parts"),
+    [
+        (b"label,x,c\n1,1,caf\xe9\n0,2,b\n", ["train.csv, line 2: byte 0xe9 at offset 17 is not UTF-8"]),
+        ("label,x,c,c\n1,1,a,b\n0,2,b,c\n", ["train.csv, line 1: two columns are named 'c'"]),
+        ("label,x,C\n1,1,a\n0,2,b\n", ["train.csv: no column 'c'; did you mean", "it has label, x, C"]),
+        ("label,x,c\n1,1\n0,2,b\n", ["train.csv, line 2: 2 cells where the table has 3 columns"]),
+        ("label,x,c\n1,1,a\n0,2,b,extra\n", ["train.csv, line 3: 4 cells where the table has 3 columns"]),
+        ("label,x,c\n1,1,a,extra\n0,2\n", ["train.csv, line 2: 4 cells where the table has 3 columns"]),
+        ("label,x,c\n1,1,a\n\n0,2,b\n", ["train.csv, line 3: 0 cells where the table has 3 columns"]),
+        ('label,x,c\n1,1,"a\n0,2,b\n', ["train.csv, after line 1: unexpected end of data"]),
+        ('label,x,c\n1,1,"two\nlines"\n0,2,b\n3,3,c\n', ["train.csv, line 5: label is '3'; allowed are 0 and 1"]),
+        ("label,x,c\n1,1,a\n0.5,2,b\n", ["train.csv, line 3: label is '0.5'; allowed are 0 and 1"]),
+        ("label,x,c\n1,1,a\n-1,2,b\n", ["train.csv, line 3: label is '-1'; allowed are 0 and 1"]),
+        ("label,x,c\n1,1,a\n0,1 000,b\n", ["train.csv, line 3: x is '1 000'; allowed are finite numbers"]),
+        ("label,x,c\n0,1,a\n0,2,b\n", ["train.csv: the train part has one class only (0 positives in 2 rows)"]),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_place_and_what_is_allowed(
+    tmp_path: Path, train: bytes | str, parts: list[str]
+) -> None:
+    text = message(folder_with(tmp_path, train))
+    assert all(part in text for part in parts), text
+
+
+def test_byte_order_mark_crlf_and_a_missing_last_line_end_are_fine(tmp_path: Path) -> None:
+    plain, odd = tmp_path / "plain", tmp_path / "odd"
+    plain.mkdir(), odd.mkdir()
+    folder_with(plain, GOOD)
+    folder_with(odd, b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").rstrip().encode())
+    assert Three(odd).fingerprint == Three(plain).fingerprint
+
+
+def test_undeclared_columns_are_ignored_and_named(tmp_path: Path) -> None:
+    data = Three(folder_with(tmp_path, "row,label,x,c\n7,1,1,a\n8,0,2,b\n"))
+    assert data.meta["ignored_columns"] == ["row"] or data.n_dense == 1
+
+
+def test_a_gzip_file_is_read_and_a_torn_one_is_named(tmp_path: Path) -> None:
+    text = "label,x,c\n" + "".join(f"{i % 2},{i},v{i % 7}\n" for i in range(5000))
+    plain, packed, torn = (tmp_path / name for name in ("plain", "packed", "torn"))
+    for path in (plain, packed, torn):
+        path.mkdir()
+    whole = gzip.compress(text.encode())
+    folder_with(plain, text)
+    folder_with(packed, whole, "train.csv.gz")
+    folder_with(torn, whole[: len(whole) // 2], "train.csv.gz")
+    assert Three(packed).fingerprint == Three(plain).fingerprint
+    assert "train.csv.gz: cannot be read to its end" in message(torn)
+
+
+def test_a_file_cut_in_the_middle_of_a_line_is_refused(tmp_path: Path) -> None:
+    text = "label,x,c\n" + "".join(f"{i % 2},{i},value{i}\n" for i in range(1000))
+    cut = text[: text.index("500,value500")]
+    assert "line 502: 2 cells where the table has 3 columns" in message(folder_with(tmp_path, cut))
+
+
+def test_ids_of_every_kind_survive(tmp_path: Path) -> None:
+    values = [
+        "text",
+        "9" * 30,
+        "1.0",
+        "1",
+        "01",
+        "1e3",
+        " a",
+        "Ünïcode 日本",
+        "𝄞",
+        "-0",
+        "nan",
+        "NULL",
+        "a^b",
+        "\x00",
+        "x" * 5000,
+    ]
+    train = (
+        "label,x,c\n"
+        + "".join(f"{i % 2},1,{value}\n" for i, value in enumerate(values))
+        + '1,1,""\n0,1,"a,b"\n1,1,"say ""hi"""\n'
+    )
+    data = Three(folder_with(tmp_path, train))
+    ids = np.load(data.folder / "train" / "sparse.npy")[:, 0].tolist()
+    kept = pl.read_parquet(data.folder / "vocabulary.parquet")
+    text = dict(zip(kept["id"], kept["value"], strict=True))
+    assert [text.get(i) for i in ids] == [*values, None, "a,b", 'say "hi"']
+    assert ids[len(values)] == MISSING
+
+
+cells = st.one_of(
+    st.sampled_from(["", "0", "1", "a", "b", "1.0", "nan", "inf", "-", '"', "é", "NULL"]),
+    st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=6),
+    st.integers(-(10**20), 10**20).map(str),
+    st.floats().map(str),
+)
+likely_labels = st.sampled_from(["0", "1", "0", "1", "1.0", "", "2", "yes"])
+lines = st.tuples(likely_labels, st.one_of(st.floats(allow_nan=False, allow_infinity=False).map(str), cells), cells)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(lines, max_size=8),
+    header=st.sampled_from(["label,x,c", "label,x,c", "label,x,c", "label,x,c,c", "label,x", "c,x,label", ""]),
+    quote=st.booleans(),
+    tail=st.binary(max_size=4),
+    line_end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_any_small_csv_either_has_an_invertible_encoding_or_gives_one_clear_error(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, str, str]],
+    header: str,
+    quote: bool,
+    tail: bytes,
+    line_end: str,
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    written = [[f'"{cell.replace(chr(34), 2 * chr(34))}"' if quote else cell for cell in row] for row in rows]
+    text = header + line_end + "".join(",".join(row) + line_end for row in written)
+    data = Three(folder_with(folder, text.encode() + tail))
+    try:
+        data.prepare_data()
+    except DataError as error:
+        assert str(error).strip() and "\n" not in str(error)
+        return
+    ids = np.load(data.folder / "train" / "sparse.npy")[:, 0]
+    kept = pl.read_parquet(data.folder / "vocabulary.parquet")
+    assert kept["value"].n_unique() == len(kept)
+    text_of = {MISSING: "", **dict(zip(kept["id"], kept["value"], strict=True))}
+    assert OOV not in ids
+    if quote and header == "label,x,c" and not tail:
+        assert [text_of[i] for i in ids.tolist()] == [row[2] for row in rows]
+    assert set(np.load(data.folder / "train" / "label.npy").tolist()) == {0.0, 1.0}
+    assert np.isfinite(np.load(data.folder / "train" / "dense.npy")).all()
+
+
+def prepare(folder: Path, cache: Path, change: str = "") -> None:
+    """What a process does; `change` is run first."""
+    os.environ["WUKONG_BENCH_CACHE"] = str(cache)
+    exec(change)
+    Three(folder).prepare_data()
+
+
+PROCESSES = multiprocessing.get_context("forkserver")  # its server imports torch once for all of them
+PROCESSES.set_forkserver_preload(["datamodules.base.reczoo"])
+
+
+def start(folder: Path, cache: Path, change: str = "") -> BaseProcess:
+    process = PROCESSES.Process(target=prepare, args=(folder, cache, change))
+    process.start()
+    return process
+
+
+def ended(process: BaseProcess) -> int | None:
+    process.join(timeout=120)
+    return process.exitcode
+
+
+@pytest.fixture(scope="module")
+def middling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files that take long enough to encode to be killed while at it."""
+    folder = tmp_path_factory.mktemp("middling")
+    text = "label,x,c\n" + "".join(f"{i % 2},{i},v{i * 7919 % 300_000}\n" for i in range(600_000))
+    return folder_with(folder, text)
+
+
+def test_kill_9_at_any_moment_leaves_nothing_that_is_later_trusted(middling: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for moment in (0.05, 0.15, 0.3):
+        process = start(middling, cache)
+        deadline = time.monotonic() + 60
+        while not list(cache.glob(".three-*")) and process.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(moment)
+        process.kill()
+        process.join()
+    finished = list(cache.glob("three-*"))
+    assert ended(start(middling, cache)) == 0
+    [folder] = cache.glob("three-*")
+    assert not finished or finished == [folder]
+    assert [path.name for path in cache.glob(".three-*") if path.is_dir()] == []
+    assert ended(start(middling, tmp_path / "apart")) == 0
+    names = [p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()]
+    assert len(names) == 11
+    for name in names:
+        assert (folder / name).read_bytes() == (tmp_path / "apart" / folder.name / name).read_bytes()
+
+
+def test_a_process_killed_in_the_second_pass_holds_up_nobody(middling: Path, tmp_path: Path) -> None:
+    kill = "encode._finish = lambda *a: os.kill(os.getpid(), signal.SIGKILL)"
+    setup = f"import os, signal; from datamodules.base import encode; {kill}"
+    assert ended(start(middling, tmp_path, setup)) == -signal.SIGKILL
+    assert list(tmp_path.glob("three-*")) == []
+    assert ended(start(middling, tmp_path)) == 0
+
+
+def test_of_two_processes_that_prepare_at_once_one_encodes_and_both_read_it(middling: Path, tmp_path: Path) -> None:
+    say = f"module.encode = lambda *a: (open({str(tmp_path / 'log')!r}, 'a').write('encoding '), e(*a))[1]"
+    note = f"from datamodules.base import module; e = module.encode; {say}"
+    both = [start(middling, tmp_path, note) for _ in range(2)]
+    assert [ended(process) for process in both] == [0, 0]
+    assert (tmp_path / "log").read_text() == "encoding "
+    assert len(list(tmp_path.glob("three-*"))) == 1
+
+
+def test_preparing_again_reads_no_raw_byte_and_writes_nothing(
+    middling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path))
+    folder = Three(middling).folder
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+
+    def refuse(*arguments: object) -> str:
+        raise AssertionError("a raw file was read")
+
+    monkeypatch.setattr("datamodules.base.cache.file_digest", refuse)
+    assert Three(middling).folder == folder
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == stamps
+
+
+def test_a_raw_file_changed_in_place_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, GOOD)
+    before = Three(folder).fingerprint
+    (folder / "train.csv").write_text(GOOD.replace("2,b", "3,b"))
+    assert Three(folder).fingerprint != before
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "label"])
+def test_a_torn_cache_is_named_when_it_is_read_and_when_it_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "cache"))
+    data = Three(folder_with(tmp_path, GOOD))
+    path = data.folder / "train" / f"{kind}.npy"
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(DataError, match=rf"{data.folder}: damaged .*remove the folder"):
+        Batches(data.folder / "train", 2)
+
+
+def test_a_flipped_byte_of_the_cache_is_found_by_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "cache"))
+    data = datamodules.load("hotel")()
+    assert "as when it was encoded" in data.verify()[-1]
+    path = data.folder / "test" / "sparse.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"fingerprint expected .* found"):
+        data.verify()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line_with_the_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "cache"))
+    real = Path.open
+
+    def to_full(self: Path, mode: str = "r", **options: object) -> object:
+        return real(Path("/dev/full") if mode == "w+b" else self, mode, **options)  # type: ignore[call-overload]
+
+    folder = folder_with(tmp_path, "label,x,c\n" + "".join(f"{i % 2},{i},v{i}\n" for i in range(100_000)))
+    monkeypatch.setattr(Path, "open", to_full)
+    assert "No space left on device" in message(folder)
+    assert "MB free" in message(folder)
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the place of a folder")
+    monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "file"))
+    assert "file" in message(folder_with(tmp_path, GOOD))
+
+
+def test_twins_of_different_seeds_differ_and_of_one_seed_are_equal(tmp_path: Path) -> None:
+    layout = datamodules.load("criteo_kaggle").layout()
+    contents = [twins.write(layout, tmp_path / str(i), 200, seed)[0].read_bytes() for i, seed in enumerate((0, 0, 1))]
+    assert contents[0] == contents[1] != contents[2]
+    assert len(list(itertools.takewhile(bool, contents[0].split(b"\n")))) == 200
+    shutil.rmtree(tmp_path / "0")
