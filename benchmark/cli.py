@@ -133,6 +133,30 @@ def list_names(
 
 
 @app.command()
+def check(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Name of a model, or path of a .py file, which is run.")
+    ],
+) -> None:
+    """Check that a model conforms: FLOPs, budgets, gradients, independent rows, determinism, learning, precision.
+
+    Exit code 1 if it does not.
+    """
+    import torch
+
+    from benchmark.check import check
+
+    torch.set_num_threads(1)
+    console = Console()
+    model_class = models.load_file(Path(model)) if model.endswith(".py") else models.load(model)
+    passed = True
+    for line in check(model_class):
+        passed &= line.passed
+        console.print(f"{'pass' if line.passed else 'FAIL'}  {line.name}: {line.text}", markup=False, highlight=False)
+    raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
 def status(name: ProtocolName, results: Results = Path("results")) -> None:
     """Say how far a run has come, from its records alone."""
     from benchmark import study

@@ -2,8 +2,11 @@
 
 import ast
 import difflib
+import sys
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,7 +35,22 @@ def summary(name: str) -> str:
 
 def load(name: str) -> "type[CTRModel]":
     """The model class of that name; raises UnknownModel."""
-    module = import_module(f"models.{_known(name)}")
+    return _model_in(import_module(f"models.{_known(name)}"))
+
+
+def load_file(path: Path) -> "type[CTRModel]":
+    """The model class in a file outside this folder, which is run; raises UnknownModel if there is no such file."""
+    if not path.is_file():
+        raise UnknownModel(f"{path}: no such file")
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None  # noqa: S101 (a .py file has both)
+    module = module_from_spec(spec)
+    sys.modules[path.stem] = module  # pydantic looks annotations up there
+    spec.loader.exec_module(module)
+    return _model_in(module)
+
+
+def _model_in(module: ModuleType) -> "type[CTRModel]":
     from models.base import CTRModel
 
     found = [
@@ -41,7 +59,7 @@ def load(name: str) -> "type[CTRModel]":
         if isinstance(value, type) and issubclass(value, CTRModel) and value.__module__ == module.__name__
     ]
     if len(found) != 1:
-        raise TypeError(f"models/{name}.py must define one CTRModel; it defines {len(found)}")
+        raise TypeError(f"{module.__name__}.py must define one CTRModel; it defines {len(found)}")
     return found[0]
 
 

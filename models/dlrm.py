@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from optuna import Trial
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from models import base
@@ -23,7 +23,7 @@ from models import base
 class DLRMConfig(base.Config):
     """Bottom and top MLP."""
 
-    bottom_mlp: tuple[PositiveInt, ...] = (512, 256)  # Wukong App. A
+    bottom_mlp: tuple[PositiveInt, ...] = Field(default=(512, 256), min_length=1)  # Wukong App. A
     top_mlp: tuple[PositiveInt, ...] = (512, 512)  # Wukong Table 5, baseline
 
     default = {"bottom_depth": 1, "bottom_width": 64, "top_depth": 2, "taper": 1.0}
