@@ -91,7 +91,7 @@ def _budgets(found: list[Record], path: Path) -> Iterator[str]:
 
 def _fields(path: Path) -> tuple[int, int] | None:
     """Numbers of dense and sparse fields, from the facts in the file's results folder."""
-    facts = path.parents[2] / "datasets" / f"{path.parent.name}.json"
+    facts = path.parent.parent.parent / "datasets" / f"{path.parent.name}.json"
     if not facts.is_file():
         return None
     values = records.read_json(facts)
@@ -135,7 +135,7 @@ def _metrics(found: list[Record], path: Path) -> Iterator[str]:
             if (name == "auc" and not 0 <= value <= 1) or (name == "logloss" and value < 0):
                 yield f"{_where(record)}: {name} {value} is out of range"
         if record.predictions and record.test:
-            yield from _predicted(record, path.parents[2])
+            yield from _predicted(record, path.parent.parent.parent)
 
 
 def _predicted(record: Record, folder: Path) -> Iterator[str]:

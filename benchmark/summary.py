@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,7 @@ from benchmark.statistics import mean_interval
 METRICS = ("logloss", "auc")
 
 
+@cache
 def title(model: str) -> str:
     """The model's name in its paper; of a model that the suite does not have, the name in its records."""
     return models.title(model) if model in models.names() else model

@@ -53,7 +53,7 @@ def make(
                 "config": {"widths": [16, 8]},
                 "optimiser": {"learning_rate": 1e-3},
                 "forward_flops": round(budget * 1e6 / 3),
-                "training_flops": round(budget * 1e6),
+                "training_flops": 3 * round(budget * 1e6 / 3),
                 "dense_parameters": 40_000,
                 "embedding_parameters": 90_000,
                 "epochs": 2,

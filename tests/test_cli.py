@@ -56,8 +56,8 @@ def test_a_run_leaves_a_folder_whole_in_itself(tiny: tuple[Path, subprocess.Comp
         "datasets/synthetic.json",
         "records/synthetic/mlp.jsonl",
         "records/synthetic/dlrm.jsonl",
-        "tables/synthetic.md",
-        "tables/synthetic.csv",
+        "tables/synthetic_quality.md",
+        "tables/synthetic_quality.csv",
         "figures/synthetic_quality_against_compute.png",
         "figures/synthetic_quality_against_compute.svg",
     ):
@@ -65,7 +65,7 @@ def test_a_run_leaves_a_folder_whole_in_itself(tiny: tuple[Path, subprocess.Comp
     found = records.read(results)
     assert len(found) == 4 * (2 + 2) and {r.status for r in found} == {"complete"}
     assert all(abs((r.training_flops or 0) / (r.budget * 1e6) - 1) <= 0.02 for r in found)
-    rows = (results / "tables" / "synthetic.csv").read_text().splitlines()
+    rows = (results / "tables" / "synthetic_quality.csv").read_text().splitlines()
     assert len(rows) == 1 + 4
 
 
@@ -101,7 +101,7 @@ def test_status_and_report_read_the_records(tiny: tuple[Path, subprocess.Complet
     status = command("status", "tiny", folder=folder)
     assert status.stdout.startswith("tiny: 4 of 4 studies finished")
     assert "synthetic/dlrm/0.4: 2/2 trials, 2/2 seeds, 0 failed, finished" in status.stdout
-    table = folder / "results/tiny/tables/synthetic.md"
+    table = folder / "results/tiny/tables/synthetic_quality.md"
     written = table.read_bytes()
     table.unlink()
     assert command("report", "tiny", folder=folder).returncode == 0

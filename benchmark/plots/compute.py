@@ -11,6 +11,7 @@ from matplotlib.ticker import EngFormatter
 
 from benchmark.findings import Findings
 from benchmark.plots.style import (
+    HOLLOW,
     METRIC_LABELS,
     flops_axis,
     label,
@@ -70,20 +71,13 @@ def _lines(axis: Axes, findings: Findings, dataset: str, metric: str) -> None:
 
 def _published(axis: Axes, dataset_title: str, rows: pl.DataFrame, metric: str) -> None:
     """Hollow markers of the models' colours where a paper gives both compute and score."""
-    own = {title(name): name for name in rows["model"].unique().sort()}
-    for fact in facts(dataset_title):
-        if fact.training_flops and fact.model in own:
-            style = look(own[fact.model])
-            axis.plot(
-                [fact.training_flops],
-                [getattr(fact, metric)],
-                linestyle="",
-                marker=style["marker"],
-                color=style["color"],
-                markerfacecolor="none",
-                markersize=8,
-                label=f"{fact.model} ({fact.origin})",
-            )
+    own = {title(name): look(name) for name in rows["model"].unique().sort()}
+    shown = [fact for fact in facts(dataset_title) if fact.training_flops and fact.model in own]
+    for fact in shown:
+        at = [fact.training_flops or 0], [getattr(fact, metric)]
+        axis.plot(*at, linestyle="", markersize=8, markerfacecolor="none", **own[fact.model])
+    for origin in sorted({fact.origin for fact in shown}):
+        axis.plot([], [], "o", color="0.4", markersize=8, markerfacecolor="none", label=f"{origin} {HOLLOW}")
 
 
 def relative_improvement(findings: Findings, dataset: str) -> Figure | None:

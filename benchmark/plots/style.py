@@ -19,6 +19,7 @@ from benchmark.summary import title
 # Okabe and Ito's colours without their yellow, and darker ones of Tol's muted set: told apart by the colour-blind and on paper.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#8c6d31", "#882255", "#7f7f7f", "#332288", "#56b4e9")
 MARKERS = "osD^vPX*<>dhp8"
+HOLLOW = "(hollow)"  # ends the name of published points in a legend
 METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "wukong-bench",
@@ -58,7 +59,7 @@ def styled() -> Iterator[None]:
 
 def panels(n: int, heading: str, *, share_y: bool = False, width: float = 5.0) -> tuple[Figure, list[Axes]]:
     """A figure of n panels, at most 3 a row, under a heading."""
-    columns = min(n, 3)
+    columns = 2 if n == 4 else min(n, 3)
     rows = -(-n // columns)
     figure = Figure(figsize=(width * columns + 1.6, 4.2 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
@@ -70,12 +71,13 @@ def panels(n: int, heading: str, *, share_y: bool = False, width: float = 5.0) -
 
 
 def legend(figure: Figure, axes: list[Axes]) -> None:
-    """One legend beside the panels, an entry for each name."""
+    """One legend beside the panels, an entry for each name, published points last."""
     entries: dict[str, Any] = {}
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    figure.legend(entries.values(), entries.keys(), loc="outside right center", frameon=False)
+    names = sorted(entries, key=lambda name: (name.endswith(HOLLOW), name.lower()))
+    figure.legend([entries[name] for name in names], names, loc="outside right center", frameon=False)
 
 
 def flops_axis(axis: Axes, budgets: list[float], text: str = "training FLOP per example") -> None:

@@ -1,0 +1,58 @@
+"""A headless Chromium, driven through chromedriver's own protocol (W3C WebDriver)."""
+
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+from typing import Any, Self
+
+ABSENT = next((f"needs {name}" for name in ("chromium", "chromedriver") if not shutil.which(name)), None)
+
+
+class Browser:
+    """One window of the given width; scripts run in the page."""
+
+    def __init__(self, width: int):
+        self.process = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
+        for line in self.process.stdout:
+            if found := re.search(r"on port (\d+)\.", line):
+                self.root = f"http://127.0.0.1:{found[1]}/session"
+                break
+        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        options: dict[str, Any] = {"args": arguments, "binary": shutil.which("chromium")}
+        options["mobileEmulation"] = {"deviceMetrics": {"width": width, "height": 800, "pixelRatio": 1, "touch": False}}
+        capabilities = {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}
+        self.root += "/" + self._post("", {"capabilities": capabilities})["sessionId"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        urllib.request.urlopen(urllib.request.Request(self.root, method="DELETE"), timeout=30).close()
+        self.process.terminate()
+        self.process.wait()
+
+    def open(self, path: object) -> None:
+        self._post("/url", {"url": f"file://{path}"})
+
+    def run(self, script: str) -> Any:
+        """Value of a script's `return`."""
+        return self._post("/execute/sync", {"script": script, "args": []})
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, by their WebDriver code points."""
+        actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
+        self._post("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
+
+    def errors(self) -> list[str]:
+        return [entry["message"] for entry in self._post("/se/log", {"type": "browser"}) if entry["level"] == "SEVERE"]
+
+    def _post(self, path: str, value: object) -> Any:
+        body = json.dumps(value).encode()
+        request = urllib.request.Request(self.root + path, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["value"]
+
+
+TAB, ENTER, RIGHT, LEFT = "\ue004", "\ue007", "\ue014", "\ue012"

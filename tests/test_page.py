@@ -1,0 +1,147 @@
+"""The HTML report in a real browser: offline, harmless, by keyboard, at a phone's width."""
+
+import html
+import json
+import re
+
+import pytest
+from browser import ABSENT, ENTER, LEFT, RIGHT, TAB, Browser
+from made_records import folder, make, protocol
+
+from benchmark import findings, page, records
+
+HOSTILE = "</script><img src=x onerror=window.pwned=1>"
+
+needs_chromium = pytest.mark.skipif(ABSENT is not None, reason=str(ABSENT))
+
+
+def written(path, made, **changes):
+    """The page of these records, written to a file."""
+    file = (
+        folder(path, made, protocol(**changes), {"bounds": {"Bayes": {"logloss": 0.41, "auc": 0.79}}}) / "report.html"
+    )
+    records.write_text(file, page.render(findings.read(path)))
+    return file
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("page"), make())
+
+
+@pytest.fixture(params=[1280, 360], ids=["desktop", "phone"])
+def browser(request, report):
+    with Browser(request.param) as opened:
+        opened.open(report)
+        yield opened
+        assert opened.errors() == []
+
+
+def test_the_page_asks_for_nothing_from_anywhere(report):
+    text = report.read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:|records/|#)""", text)
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
+    assert policy.startswith("default-src 'none'") and "unsafe" not in policy
+
+
+def test_hostile_names_stay_text_in_the_markup_and_in_the_data(tmp_path):
+    text = written(tmp_path, make((HOSTILE, "mlp"))).read_text()
+    assert "<img src=x" not in text and text.count("</script>") == 2
+    data = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1]
+    assert not set("<>&") & set(data)
+    assert json.loads(data)[0]["points"][0]["model"] in (HOSTILE, "mlp")
+
+
+def test_a_row_links_to_its_records(report):
+    links = re.findall(r'href="(records/[^"]+)"', report.read_text())
+    assert len(links) == 12 and all((report.parent / link).is_file() for link in links)
+
+
+@needs_chromium
+def test_the_page_fits_its_width_and_shows_verdict_plot_and_tables(browser):
+    assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert "Wukong is best at 1.6" in browser.run("return document.querySelector('.verdict').textContent")
+    assert browser.run("return document.querySelectorAll('.plot .point').length") == 12
+    assert browser.run("return [...document.querySelectorAll('.plot text')].some(t => t.textContent === 'Bayes')")
+    assert browser.run("return performance.getEntriesByType('resource').length") == 0
+    sizes = browser.run(
+        "return [...document.querySelectorAll('.plot text')].map(t => t.getBoundingClientRect().height)"
+    )
+    assert min(sizes) > 9
+
+
+@needs_chromium
+def test_a_click_on_a_heading_sorts_by_value_both_ways_and_back(browser):
+    column = (
+        "return [...document.querySelectorAll('table[data-name=quality] tbody tr')].map(r => +r.cells[2].dataset.value)"
+    )
+    click = "document.querySelectorAll('table[data-name=quality] th button')[2].click()"
+    first = browser.run(column)
+    browser.run(click)
+    assert browser.run(column) == sorted(first)
+    browser.run(click)
+    assert browser.run(column) == sorted(first, reverse=True)
+    browser.run(click)
+    assert browser.run(column) == first
+
+
+@needs_chromium
+def test_a_filter_keeps_the_rows_with_all_its_words(browser):
+    shown = browser.run(
+        "const box = document.querySelector('.filter'); box.value = '400 wukong';"
+        "box.dispatchEvent(new Event('input'));"
+        "const rows = [...document.querySelectorAll('table[data-name=quality] tbody tr')];"
+        "return rows.filter(r => !r.hidden).map(r => r.innerText)"
+    )
+    assert len(shown) == 1 and "Wukong" in shown[0]
+
+
+@needs_chromium
+def test_marks_are_reached_by_keyboard_and_tell_configuration_seeds_and_interval(browser):
+    browser.run("document.querySelector('.cost').focus()")
+    browser.press(TAB, RIGHT, RIGHT, LEFT)
+    assert browser.run("return document.activeElement.classList.contains('point')")
+    told = browser.run("return document.querySelector('.tip').innerText")
+    assert "±" in told and "5, of 10 trials" in told and '"widths": [16, 8]' in told
+
+
+@needs_chromium
+def test_headings_sort_by_keyboard(browser):
+    browser.run("document.querySelector('table[data-name=quality] th button').focus()")
+    browser.press(ENTER)
+    assert (
+        browser.run("return document.querySelector('table[data-name=quality] th').getAttribute('aria-sort')")
+        == "ascending"
+    )
+
+
+@needs_chromium
+def test_metric_cost_and_models_redraw_the_plot(browser):
+    change = "const s = document.querySelector('{}'); s.value = '{}'; s.dispatchEvent(new Event('change'));"
+    texts = "return [...document.querySelectorAll('.plot text')].map(t => t.textContent)"
+    drawn = browser.run(change.format(".metric", "auc") + texts)
+    assert "test AUC (higher is better)" in drawn
+    assert "training seconds per example" in browser.run(change.format(".cost", "seconds") + texts)
+    left = browser.run(
+        "document.querySelector('.keys input').click(); return document.querySelectorAll('.plot .point').length"
+    )
+    assert left == 9
+
+
+@needs_chromium
+def test_the_download_is_the_table_as_csv(browser):
+    text = browser.run(
+        "let got; const make = URL.createObjectURL; URL.createObjectURL = (blob) => { got = blob; return make(blob); };"
+        "HTMLAnchorElement.prototype.click = () => {}; document.querySelector('.csv').click(); return got.text()"
+    )
+    assert text.startswith("budget,model,LogLoss,LogLoss ±,LogLoss letters,") and text.count("\n") == 13
+
+
+@needs_chromium
+def test_hostile_names_run_nothing(tmp_path):
+    made = make((HOSTILE, "mlp"), dataset="<img src=x onerror=window.pwned=1>")
+    with Browser(1280) as opened:
+        opened.open(written(tmp_path, made))
+        assert opened.run("return window.pwned === undefined")
+        assert HOSTILE in opened.run("return document.querySelector('table').innerText")
+        assert opened.errors() == []

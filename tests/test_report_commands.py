@@ -1,0 +1,164 @@
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from made_records import folder, make, protocol, with_predictions
+from typer.testing import CliRunner
+
+from benchmark import compare, export, findings, leaderboard, readme, submission
+from benchmark.cli import app
+from benchmark.records import RecordError
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def compared(tmp_path, left, right, **changes):
+    paths = [folder(tmp_path / "a", left), folder(tmp_path / "b", right, protocol(**changes))]
+    return compare.compare(*map(findings.read, paths))
+
+
+def test_equal_folders_compare_as_equal(tmp_path):
+    found = compared(tmp_path, make(), make())
+    assert not found.differences.rows
+    assert found.notes == [
+        "Protocol, data, versions and hardware are equal.",
+        "180 of 180 records that both have agree in everything but clock, machine and source.",
+    ]
+
+
+def test_compare_names_what_differs_in_protocol_data_versions_hardware_and_numbers(tmp_path):
+    other = make(
+        ("mlp", "wukong"), data_fingerprint="beef", device="gpu", versions={"python": "4"}, protocol_id="x", noise=1e-3
+    )
+    found = compared(tmp_path, make(), other, embedding_dim=16, training={"batch_size": 512})
+    rows = {row[0].text: (row[1].text, row[2].text) for row in found.differences.rows}
+    assert rows["protocol: embedding_dim"] == ("8", "16")
+    assert rows["protocol: training.batch_size"] == ("1024", "512")
+    assert rows["data of hotel"] == ("f00d", "beef")
+    assert rows["device"] == ("made", "gpu") and rows["versions"] == ("python 3", "python 4")
+    assert len(found.numbers[0].rows) == 6
+    assert any(note.startswith("Only in A: hotel/DCNv2/0.1") for note in found.notes)
+
+
+def test_the_leaderboard_keeps_protocols_apart_and_links_to_reports_and_records(tmp_path):
+    folder(tmp_path / "one", make())
+    folder(tmp_path / "two", make(protocol_id="other"), protocol(name="two", embedding_dim=16))
+    path = leaderboard.write(tmp_path)
+    text = path.read_text()
+    assert text.count('data-name="quality"') == 2
+    assert "Hotel bookings, protocol made" in text and "Hotel bookings, protocol two" in text
+    for link in re.findall(r'href="([^"#]*records/[^"]+)"', text):
+        assert (path.parent / link).is_file()
+    assert {"../one/report.html", "../two/report.html"} <= set(re.findall(r'href="([^"]+)"', text))
+
+
+def test_a_leaderboard_of_nothing_says_so(tmp_path):
+    with pytest.raises(RecordError, match=r"no folder in .* holds records"):
+        leaderboard.write(tmp_path)
+
+
+def test_exports_hold_the_means_of_the_table(tmp_path):
+    found = findings.read(folder(tmp_path / "made", make()))
+    (bars,) = export.write(found, "bars", tmp_path / "bars")
+    row = pl.read_csv(bars).row(0, named=True)
+    best = found.rows("hotel").sort("auc", descending=True).row(0, named=True)
+    assert (row["Model"], row["AUC"], row["Logloss"]) == ("Wukong", round(best["auc"], 6), round(best["logloss"], 6))
+    (index,) = export.write(found, "hugging-face", tmp_path / "hf")
+    results = json.loads(index.read_text())["model-index"]
+    metric = next(r for r in results if r["name"].startswith("Wukong at 1.6"))["results"][0]["metrics"][0]
+    assert metric["type"] == "roc_auc" and metric["value"] == best["auc"]
+    runs, summary = export.write(found, "parquet", tmp_path / "parquet")
+    assert pl.read_parquet(runs).equals(found.runs) and pl.read_parquet(summary).equals(found.summary)
+
+
+@pytest.fixture
+def sent(tmp_path):
+    made = with_predictions(tmp_path, make(("wukong",)))
+    best = {}  # the planted trials are drawn at random: let trial 0 win, as the final runs claim
+    for record in made:
+        if record.kind == "trial":
+            best[record.budget] = min(best.get(record.budget, 9), record.valid["logloss"])
+    won = [
+        r.model_copy(update={"valid": {"logloss": best[r.budget] - 0.001, "auc": 0.8}})
+        if (r.kind, r.trial) == ("trial", 0)
+        else r
+        for r in made
+    ]
+    won = [r.model_copy(update={"history": (), "best_epoch": None}) for r in won]
+    return folder(tmp_path, won) / "records/hotel/wukong.jsonl"
+
+
+def problems(path):
+    return " ".join(submission.check(path, protocol()))
+
+
+def test_consistent_records_pass_as_unverified(sent):
+    assert problems(sent) == ""
+    done = run("submit-check", sent)
+    assert done.exit_code == 0 and "unverified until run again" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "by", "problem"),
+    [
+        (r'"test":\{"auc":0\.9(\d)', '"test":{"auc":0.1\\1', "test auc 0.1"),
+        (r'"training_flops":99999', '"training_flops":99998', "are not 3 x forward FLOPs"),
+        (
+            r'"forward_flops":33333,"training_flops":99999',
+            '"forward_flops":40000,"training_flops":120000',
+            r"by \+20.0%",
+        ),
+        (r'"kind":"final",(.*)"seed":5', '"kind":"final",\\1"seed":6', r"no complete final run with seeds \[5\]"),
+        (r'"trial":9', '"trial":8', "recorded twice"),
+        (r'"dataset":"hotel"', '"dataset":"../../etc"', "is no name"),
+        (r'"model":"wukong"', '"model":"mlp"', "stands in the file of 'wukong'"),
+        (r'"status":"complete"', '"status":"splendid"', "line 1: status"),
+        (r'"protocol_id":"\w+"', '"protocol_id":"abc"', "different protocols cannot share a table"),
+        (r'\{"schema_version"', '{"__reduce__":"os.system","schema_version"', "Extra inputs are not permitted"),
+        (r'"widths":\[16,8\]', '"widths":[99]', "not the configuration of trial 0"),
+        (r'"predictions":"\w', '"predictions":"x', "not the predictions whose hash"),
+    ],
+)
+def test_an_edited_record_is_found_and_said(sent, pattern, by, problem):
+    before = sent.read_text()
+    sent.write_text(re.sub(pattern, by, before, count=1))
+    assert sent.read_text() != before
+    assert re.search(problem, problems(sent)), problems(sent)
+    assert run("submit-check", sent).exit_code == 1
+
+
+def test_a_missing_trial_is_found(sent):
+    lines = sent.read_text().splitlines(keepends=True)
+    sent.write_text("".join(lines[1:]))
+    assert "budget 0.1: 9 complete trials; the protocol asks for 10" in problems(sent)
+
+
+def test_a_validation_metric_that_its_history_denies_is_found(tmp_path):
+    path = folder(tmp_path, make(("wukong",))) / "records/hotel/wukong.jsonl"
+    assert "in its history" in problems(path)  # the made trials' scores are not those of their epochs
+
+
+def test_result_blocks_are_made_from_records_and_the_rest_stays(tmp_path):
+    folder(tmp_path / "results/made", make())
+    text = "# Title\n\n<!-- results: made -->\nof yesterday\n<!-- end results -->\n\nend\n"
+    after = readme.rewritten(text, tmp_path / "results", tmp_path)
+    assert after.startswith("# Title\n\n<!-- results: made -->\n") and after.endswith("<!-- end results -->\n\nend\n")
+    assert "of yesterday" not in after and "| 0.1 | Wukong | **0.4" in after and "Wukong is best at 1.6" in after
+    assert readme.rewritten(after, tmp_path / "results", tmp_path) == after
+
+
+def test_a_block_of_no_results_or_without_an_end_is_refused(tmp_path):
+    with pytest.raises(RecordError, match="no results in"):
+        readme.rewritten("<!-- results: x -->\n<!-- end results -->", tmp_path, tmp_path)
+    with pytest.raises(RecordError, match="1 result blocks begin and 0 end"):
+        readme.rewritten("<!-- results: x -->\n", tmp_path, tmp_path)
+
+
+def test_the_readmes_result_blocks_are_what_the_records_give():
+    root = Path(__file__).parents[1]
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert readme.rewritten(text, root / "results", root) == text
