@@ -83,7 +83,7 @@ def measure(python: str, program: str, folder: Path) -> dict[str, Any]:
     """Seconds of start and of work, and peak memory, of one way in a process of its own."""
     with tempfile.TemporaryDirectory() as out:
         head = f"folder, out = {str(folder)!r}, {out!r}\ncounts, categories = {COUNTS}, {CATEGORIES}\n"
-        environment = {**os.environ, "WUKONG_BENCH_CACHE": out, "RAY_DEDUP_LOGS": "0"}
+        environment = {**os.environ, "WUKONG_BENCH_CACHE": out, "RAY_ADDRESS": "local", "RAY_TMPDIR": out}
         done = subprocess.run(  # noqa: S603 (our own programs)
             [python, "-c", head + program + ENDING], env=environment, capture_output=True, text=True, check=False
         )
