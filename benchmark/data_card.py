@@ -74,9 +74,9 @@ def picture(fields: pl.DataFrame, title: str) -> Figure:
         colour = sns.color_palette("colorblind")[0]
         sns.barplot(x=ordered["table_rows"].to_numpy(), y=ordered["field"].to_list(), ax=left, color=colour)
         left.set_xscale("log")
-        left.set_xlim(1, None)
+        left.set_xlim(1, 8 * ordered["table_rows"].to_numpy().max())
+        left.grid(visible=False)
         left.bar_label(left.containers[0], fmt="{:,.0f}", padding=3, fontsize=9)
-        left.margins(x=0.2)
         left.set(xlabel="rows of the field's table", ylabel="")
         sns.barplot(x=100 * ordered["oov_test"].to_numpy(), y=ordered["field"].to_list(), ax=right, color="0.6")
         right.set(xlabel="OOV cells in the test part, %", ylabel="")

@@ -26,7 +26,7 @@ begun = time.monotonic()
 import datamodules
 from pathlib import Path
 data = datamodules.load("criteo_kaggle")(Path(folder))
-started = time.monotonic()
+started, used = time.monotonic(), time.process_time()
 data.prepare_data()
 """
 
@@ -34,7 +34,7 @@ PANDAS = """
 import time
 begun = time.monotonic()
 import numpy as np, pandas as pd
-started = time.monotonic()
+started, used = time.monotonic(), time.process_time()
 names = ["label", *counts, *categories]
 frame = pd.read_csv(f"{folder}/train.txt", sep="\\t", header=None, names=names, dtype=dict.fromkeys(categories, str))
 n = len(frame)
@@ -60,7 +60,7 @@ import logging
 from fuxictr.preprocess import FeatureProcessor, build_dataset
 from fuxictr.preprocess.build_dataset import init_ray
 init_ray()
-started = time.monotonic()
+started, used = time.monotonic(), time.process_time()
 fields = [
     {"active": True, "dtype": "float", "name": counts, "type": "numeric", "normalizer": "StandardScaler"},
     {"active": True, "dtype": "str", "name": categories, "type": "categorical"},
@@ -73,9 +73,10 @@ build_dataset(encoder, min_categr_count=10, **parts)
 
 ENDING = """
 import json, resource
-ended = time.monotonic()
+ended, cpu = time.monotonic(), time.process_time() - used
 peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-print(json.dumps({"start": started - begun, "seconds": ended - started, "peak_mb": peak / 1000}))
+found = {"start": started - begun, "seconds": ended - started, "cpu_seconds": cpu, "peak_mb": peak / 1000}
+print(json.dumps({key: round(value, 2) for key, value in found.items()}))
 """
 
 
@@ -83,7 +84,7 @@ def measure(python: str, program: str, folder: Path) -> dict[str, Any]:
     """Seconds of start and of work, and peak memory, of one way in a process of its own."""
     with tempfile.TemporaryDirectory() as out:
         head = f"folder, out = {str(folder)!r}, {out!r}\ncounts, categories = {COUNTS}, {CATEGORIES}\n"
-        environment = {**os.environ, "WUKONG_BENCH_CACHE": out, "RAY_DEDUP_LOGS": "0"}
+        environment = {**os.environ, "WUKONG_BENCH_CACHE": out, "RAY_ADDRESS": "local", "RAY_TMPDIR": out}
         done = subprocess.run(  # noqa: S603 (our own programs)
             [python, "-c", head + program + ENDING], env=environment, capture_output=True, text=True, check=False
         )
@@ -141,13 +142,17 @@ def main() -> None:
                 found[way].append(measure(*ways[way], folder))
                 print(f"round {i + 1}  {way:12}  {json.dumps(found[way][-1])}", flush=True)
         for way, runs in found.items():
-            seconds, start = (statistics.median(run[key] for run in runs) for key in ("seconds", "start"))
-            ratio = statistics.median(
-                run["seconds"] / ours["seconds"] for run, ours in zip(runs, found["wukong-bench"], strict=True)
+            seconds, cpu, start = (
+                statistics.median(run[key] for run in runs) for key in ("seconds", "cpu_seconds", "start")
+            )
+            wall_ratio, cpu_ratio = (
+                statistics.median(run[key] / ours[key] for run, ours in zip(runs, found["wukong-bench"], strict=True))
+                for key in ("seconds", "cpu_seconds")
             )
             print(
-                f"{way:12}  {seconds:7.2f} s  {arguments.rows / seconds / 1e3:7.1f} k rows/s  {ratio:6.2f} x our time  "
-                f"start {start:.1f} s  peak {max(run['peak_mb'] for run in runs):.0f} MB"
+                f"{way:12}  {seconds:7.2f} s  {arguments.rows / seconds / 1e3:7.1f} k rows/s  {wall_ratio:6.2f} x our time  "
+                f"{cpu:.2f} CPU-s of its own process ({cpu_ratio:.2f} x)  start {start:.1f} s  "
+                f"peak {max(run['peak_mb'] for run in runs):.0f} MB"
             )
         whole = folder / "train.txt"
         with (folder / "four.txt").open("wb") as file:

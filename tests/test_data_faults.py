@@ -185,7 +185,7 @@ def test_any_small_csv_either_has_an_invertible_encoding_or_gives_one_clear_erro
 def prepare(folder: Path, cache: Path, change: str = "") -> None:
     """What a process does; `change` is run first."""
     os.environ["WUKONG_BENCH_CACHE"] = str(cache)
-    exec(change)
+    exec(change, {})
     Three(folder).prepare_data()
 
 

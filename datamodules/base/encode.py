@@ -87,16 +87,15 @@ def _vocabulary(name: str, stream: Stream, parts: dict[str, list[Source]]) -> Vo
         if len(refused):
             raise DataError(_found(derived.column, refused["value"].sort()[0], parts, stream.title, derived.allowed))
         frame = frame.with_columns(computed.alias("value"))
-    return vocabulary(frame, encoding=fields.encoding, min_count=fields.least(name), fill=fields.fill.get(name, ""))
+    return vocabulary(frame, encoding=fields.encoding, min_count=fields.min_count, fill=fields.fill.get(name, ""))
 
 
 def _found(column: str, value: str, parts: dict[str, list[Source]], title: str, allowed: str) -> str:
     """What is wrong with a value, and where it stands first."""
     for split, sources in parts.items():
         for source in sources:
-            here = source.frame.select(
-                (pl.col(column).cast(pl.String) == value).arg_max(), (pl.col(column) == value).any()
-            )
+            same = pl.col(column).cast(pl.String) == value
+            here = source.frame.select(same.arg_max().alias("row"), same.any().alias("there"))
             row, there = here.collect(engine="streaming").row(0)
             if there:
                 return f"{source.where(row, title, split)}: {column} is {value!r}; allowed are {allowed}"

@@ -29,13 +29,6 @@ class Sequence:
 
 
 @dataclass(frozen=True)
-class Vectors:
-    """Frozen vectors for the values of a sparse field, in an HDF5 file of `key` (V,) and `value` (V, W)."""
-
-    file: str
-
-
-@dataclass(frozen=True)
 class Fields:
     """The columns of a data set and how they are encoded."""
 
@@ -47,7 +40,7 @@ class Fields:
     fill: dict[str, str] = field(default_factory=dict)  # `bars`: the value that stands for a missing one, if not ""
     group: str | None = None  # the column whose values part the rows for gAUC
     encoding: Encoding = "clean"
-    min_count: int | dict[str, int] = 1  # a value seen fewer times in the train part is rare; for each field or for all
+    min_count: int = 1  # a value seen fewer times in the train part is rare
 
     def column(self, name: str) -> str:
         """The column that a field is read from."""
@@ -57,10 +50,6 @@ class Fields:
         """All columns that are read, each once."""
         names = [self.label, *self.dense, *map(self.column, (*self.sparse, *self.sequences)), self.group]
         return list(dict.fromkeys(name for name in names if name is not None))
-
-    def least(self, name: str) -> int:
-        """The field's min_count."""
-        return self.min_count if isinstance(self.min_count, int) else self.min_count.get(name, 1)
 
 
 @dataclass(frozen=True)

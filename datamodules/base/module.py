@@ -40,7 +40,7 @@ class CTRDataModule(pl.LightningDataModule):
     derived_fields: ClassVar[dict[str, Derived]] = {}
     group_field: ClassVar[str | None] = None
     fill: ClassVar[dict[str, str]] = {}  # encoding `bars`: what stands for a missing value, where it is not ""
-    min_count: ClassVar[int | dict[str, int]] = 1  # a value seen fewer times in the train part is rare
+    min_count: ClassVar[int] = 1  # a value seen fewer times in the train part is rare
     encoding: ClassVar[Encoding] = "clean"
     split: ClassVar[str] = "own"
     splits: ClassVar[tuple[str, ...]] = ("own",)  # that may be asked for
@@ -79,8 +79,13 @@ class CTRDataModule(pl.LightningDataModule):
         return {
             "format": FORMAT,
             "dataset": type(self).__name__,
+            "label": self.label,
             "dense": self.dense_fields,
             "sparse": self.sparse_fields,
+            "sequences": {name: [s.length, s.table] for name, s in self.sequence_fields.items()},
+            "derived": {name: [d.column, d.compute.__name__] for name, d in self.derived_fields.items()},
+            "group": self.group_field,
+            "fill": self.fill,
             "min_count": self.min_count,
             "encoding": self.encoding,
             "split": self.split,

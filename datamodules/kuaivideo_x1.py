@@ -1,0 +1,31 @@
+"""KuaiVideo_x1: clicks on short videos with their history, 13,661,383 rows, in RecZoo's csv layout.
+
+There is no validation file: BARS tunes and stops on the test part. Here the validation part is the last tenth of the train
+file, which is sorted by time; the variant `bars_split` repeats BARS's choice. A history holds the first 100 items of the
+user up to the impression, not the last. gAUC groups rows by user.
+
+BARS adds a frozen 64-wide vector of each item's cover. They are not read here, so results do not compare with BARS's, and
+the title says so.
+"""
+
+from datamodules.base import Cells, Sequence
+from datamodules.base.reczoo import RecZooDataModule
+
+
+class KuaiVideoX1(RecZooDataModule):
+    """The published train and test parts."""
+
+    title = "KuaiVideo_x1 without cover vectors"
+    licence = "Kuaishou competition at China MM 2018: research use"
+    citation = "Li et al., ACM MM 2019 (ALPINE)"
+    hub, folder_name = "KuaiVideo_x1", "kuaivideo_x1"
+    splits = ("own", "bars")
+    md5 = {"train.csv": "16f13734411532cc313caf2180bfcd56", "test.csv": "ba26c01caaf6c65c272af11aa451fc7a"}
+    rows = {"train": 10_931_092, "test": 2_730_291}
+    label = "is_click"
+    sparse_fields = ("user_id", "item_id")
+    sequence_fields = {"pos_items": Sequence(100, "item_id"), "neg_items": Sequence(100, "item_id")}
+    group_field = "user_id"
+    min_count = 10
+    columns = ("timestamp", "user_id", "item_id", "is_click", "is_like", "is_follow", "pos_items", "neg_items")
+    cells = {name: Cells("sequence", longest=120) for name in ("pos_items", "neg_items")}
