@@ -1,5 +1,6 @@
 """One run: a model of one configuration trained on one data set with one seed."""
 
+import gc
 import logging
 import time
 import warnings
@@ -83,6 +84,13 @@ def train(
         },
         test=model.metrics if test else None,
     )
+
+
+def free_memory(device: str) -> None:
+    """Give back what a failed run still holds, so that the next one finds the memory it had."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
 
 
 def _trainer(device: str | torch.device, epochs: int, callback: pl.Callback) -> pl.Trainer:
