@@ -40,12 +40,16 @@ Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Studies run side by side; default one for each core, or one a GPU.")
 ]
 PerGpu = Annotated[int, typer.Option("--per-gpu", min=1, help="Studies run side by side on each visible GPU.")]
+Devices = Annotated[int, typer.Option("--devices", min=1, help="Devices that train each model together, by DDP.")]
 Accept = Annotated[
     bool, typer.Option("--accept-changes", help="Go on with a changed protocol, space, data or code; records say so.")
 ]
 Storage = Annotated[
     str | None,
     typer.Option(help="postgresql://USER@HOST/DATABASE, password in $PGPASSWORD or ~/.pgpass; default SQLite."),
+]
+Cluster = Annotated[
+    str | None, typer.Option(metavar="auto|local|ADDRESS", help="Run the studies as tasks of that Ray cluster.")
 ]
 Rename = Annotated[str | None, typer.Option("--name", help="Another name for the protocol and its results folder.")]
 
@@ -64,7 +68,9 @@ def run_protocol(
     jobs: Jobs = None,
     per_gpu: PerGpu = 1,
     rename: Rename = None,
+    devices: Devices = 1,
     storage: Storage = None,
+    cluster: Cluster = None,
     accept: Accept = False,
 ) -> None:
     """Tune every model on every data set at every budget, measure the winners, write tables and figures.
@@ -86,17 +92,21 @@ def run_protocol(
             facts = run.facts(protocol, data)
             folder.adopt_data(facts, protocol)
             chosen = _device(device)
-            studies = run.adopted(run.studies(protocol, path, facts, data, chosen), folder, facts, url)
+            studies = run.adopted(run.studies(protocol, path, facts, data, chosen), folder, facts, url, devices)
         left = [study for study in studies if study.runs_left()]
         if left:
-            lanes = _lanes(chosen, jobs, per_gpu)
+            lanes = _lanes(chosen, jobs, per_gpu) if devices == 1 else [chosen] * (jobs or 1)
             runs = sum(study.runs_left() for study in left)
+            where = f"{len(lanes)} at a time on {chosen}" if cluster is None else f"on the cluster {cluster}"
             console.print(
                 f"{protocol.name}: {len(left)} of {len(studies)} studies to do, {runs} runs, "
-                f"{len(lanes)} at a time on {chosen}; records in {path}",
+                f"{where}; records in {path}",
                 highlight=False,
             )
-            run.execute(left, lanes, console)
+            if cluster is None:
+                run.execute(left, lanes, console)
+            else:
+                run.execute_on_cluster(left, cluster, per_gpu, console)
         else:
             console.print(
                 f"{protocol.name}: nothing to train, all {len(studies)} studies are finished", highlight=False
@@ -162,6 +172,20 @@ def status(name: ProtocolName, results: Results = Path("results")) -> None:
 def report(name: ProtocolName, results: Results = Path("results")) -> None:
     """Make tables and figures anew from the records of a results folder."""
     _report(_folder(name, results), Console())
+
+
+@app.command()
+def merge(
+    target: Annotated[Path, typer.Argument(help="Results folder of one protocol, made if need be.")],
+    sources: Annotated[list[Path], typer.Argument(help="Results folders whose records it lacks.")],
+) -> None:
+    """Bring the records of several machines or people together; what they disagree about is named and nothing merged."""
+    from benchmark.folder import claimed
+    from benchmark.merge import merge
+
+    with claimed(target):
+        added = merge(target, sources)
+    Console().print(f"{added} records added to {target}", highlight=False)
 
 
 def _report(folder: Path, console: Console) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,6 +20,9 @@ from benchmark.errors import disk_error
 
 Kind = Literal["trial", "final"]
 Metrics = dict[str, float]
+Name = Annotated[
+    str, Field(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\z")
+]  # also a file's, which it cannot lead elsewhere
 
 
 class RecordError(ValueError):
@@ -41,9 +44,9 @@ class Record(BaseModel):
     overrides: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()  # changes of protocol, space, data or code that the user let pass before this run
     exact: bool = True  # one worker drew the study's trials in order, so that a repetition draws them again
-    dataset: str
+    dataset: Name
     data_fingerprint: str
-    model: str
+    model: Name
     budget: float  # training MFLOP per example
     trial: int  # position in the study; of a final run, the trial whose configuration it has
     seed: int  # of initialisation, dropout and data order
@@ -67,6 +70,7 @@ class Record(BaseModel):
     test: Metrics | None = None
 
     device: str | None = None
+    devices: int = 1  # that trained one model together
     threads: int | None = None
     commit: str | None = None  # of the suite
     dirty: bool | None = None  # uncommitted changes

@@ -1,5 +1,6 @@
 """A whole protocol: its studies, each resumable, in one results folder, on one machine or on a cluster."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from benchmark.progress import RunDisplay
 from benchmark.protocol import Protocol
 from benchmark.study import Study
 from benchmark.workers import in_processes
+
+KEEPS_TO_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # off: Ray's processes bind to 127.0.0.1 and nothing else
 
 
 def facts(protocol: Protocol, data_dir: Path | None) -> dict[str, dict[str, Any]]:
@@ -48,7 +51,9 @@ def _fields(study: Study, facts: dict[str, dict[str, Any]]) -> tuple[int, int]:
     return len(facts[study.dataset]["dense_columns"]), len(facts[study.dataset]["sparse_columns"])
 
 
-def adopted(studies: list[Study], folder: Folder, facts: dict[str, dict[str, Any]], url: str) -> list[Study]:
+def adopted(
+    studies: list[Study], folder: Folder, facts: dict[str, dict[str, Any]], url: str, devices: int
+) -> list[Study]:
     """The studies as this run of a folder runs them. Raises RunError if code or search space changed since."""
     spaces: dict[str, Any] = {}
     for study in studies:
@@ -57,11 +62,8 @@ def adopted(studies: list[Study], folder: Folder, facts: dict[str, dict[str, Any
         spaces[study.name] = {name: distribution_to_json(value) for name, value in found.items()}
     if any(study.runs_left() for study in studies):  # else nothing will be run that could differ
         folder.adopt_code(spaces, studies[0].protocol)
-    run, namespace = uuid4().hex, folder.namespace()
-    return [
-        replace(study, storage=url, run=run, namespace=namespace, identity=folder.identity, accepted=folder.accepted)
-        for study in studies
-    ]
+    same: dict[str, Any] = {"storage": url, "devices": devices, "run": uuid4().hex, "namespace": folder.namespace()}
+    return [replace(study, identity=folder.identity, accepted=folder.accepted, **same) for study in studies]
 
 
 def execute(studies: list[Study], devices: list[str], console: Console) -> None:
@@ -69,6 +71,22 @@ def execute(studies: list[Study], devices: list[str], console: Console) -> None:
     create(studies, console)
     with RunDisplay(studies, console) as display:
         in_processes(studies, devices, display)
+
+
+def execute_on_cluster(studies: list[Study], address: str, per_gpu: int, console: Console) -> None:
+    """Run the studies as tasks of a Ray cluster. Raises RunError without the extra, a cluster, or a storage all can reach."""
+    if studies[0].storage.startswith("sqlite") and address != "local":
+        raise RunError("--cluster needs a storage that all machines reach: --storage postgresql://USER@HOST/DATABASE")
+    if address == "local":
+        os.environ[KEEPS_TO_LOOPBACK] = "0"  # read when Ray is imported
+    try:
+        from benchmark import cluster
+    except ImportError:
+        raise RunError("--cluster needs the extra 'cluster': pip install -e '.[cluster]'") from None
+    create(studies, console)
+    gpus_each = 1 / per_gpu if studies[0].device.startswith("cuda") else 0
+    with cluster.connected(address), RunDisplay(studies, console) as display:
+        cluster.in_cluster(studies, gpus_each, display)
 
 
 def create(studies: list[Study], console: Console) -> None:

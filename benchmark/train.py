@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from benchmark.protocol import Training
 from datamodules.base import CTRDataModule
@@ -95,11 +95,13 @@ def free_memory(device: str) -> None:
 
 def _trainer(device: str | torch.device, epochs: int, callback: pl.Callback) -> pl.Trainer:
     """A silent Trainer: no logger, checkpoint or bar, whose cost for each step would rival a small model's."""
+    n_ranks = distributed.get_world_size() if distributed.is_initialized() else 1
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     device = torch.device(device)
     return pl.Trainer(
         accelerator=device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
+        devices=n_ranks if n_ranks > 1 else [device.index or 0] if device.type == "cuda" else 1,
+        strategy="ddp_find_unused_parameters_true" if n_ranks > 1 else "auto",
         max_epochs=epochs,
         logger=False,
         enable_checkpointing=False,

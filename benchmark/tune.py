@@ -8,16 +8,18 @@ and the trials before it, so that an interrupted study ends as an uninterrupted 
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from typing import Protocol as Interface
 
 import optuna
 import torch
+from torch import distributed
 
 import datamodules
 import models
 from benchmark import budget as budgets
 from benchmark import storage
+from benchmark.distributed import Ranks
 from benchmark.protocol import Protocol, digest
 from benchmark.provenance import anonymous, device_name, provenance
 from benchmark.records import Kind, Record
@@ -25,7 +27,8 @@ from benchmark.resume import LOSSES_ALLOWED, losses, resumed, tell
 from benchmark.sampler import SlotSampler
 from benchmark.space import budget_of, default_parameters, distributions, suggest_optimiser
 from benchmark.study import Progress, Study, missing_seeds, missing_trials, winner
-from benchmark.train import free_memory, train
+from benchmark.train import OnProgress, Outcome, free_memory, train
+from datamodules.base import CTRDataModule
 from models.base import Config, Optimiser
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # the display says what is worth saying
@@ -52,7 +55,8 @@ def run(study: Study, on_event: OnEvent = lambda event: None, ledger: Ledger | N
     away.
     """
     runner = Runner(study, on_event, ledger or study)
-    storage.patiently(runner.run, lambda: len(runner.ledger.records()), study.storage)
+    with runner:
+        storage.patiently(runner.run, lambda: len(runner.ledger.records()), study.storage)
 
 
 class Runner:
@@ -61,14 +65,18 @@ class Runner:
     def __init__(self, study: Study, on_event: OnEvent, ledger: Ledger):
         self.study, self.on_event, self.ledger = study, on_event, ledger
         self.protocol = study.protocol
-        self.data = datamodules.load(study.dataset)(
-            study.data_dir,
-            batch_size=self.protocol.training.batch_size,
-            train_rows=self.protocol.training.train_rows,
-            device=study.device,
-        )
+        self.data = _data(study, study.device)
         self.model = models.load(study.model)
         self.budget = budget_of(study, self.data.n_dense, len(self.data.cardinalities))
+
+        self._ranks: Ranks | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._ranks:
+            self._ranks.close()
 
     def run(self) -> None:
         """Trials, then final runs."""
@@ -143,16 +151,7 @@ class Runner:
             return self._record(kind, slot, seed, config, optimiser, status="failed", error=reason, params=params)
         on_progress(0.0, None)
         try:
-            outcome = train(
-                self.model,
-                config,
-                optimiser,
-                self.data,
-                self.protocol.training,
-                seed=seed,
-                test=kind == "final",
-                on_progress=on_progress,
-            )
+            outcome = self._train(kind, config, optimiser, seed, on_progress)
         except OSError:
             raise  # of a disk or file, not of the configuration
         except Exception as error:
@@ -161,6 +160,14 @@ class Runner:
             free_memory(self.study.device)
             return self._record(kind, slot, seed, config, optimiser, status="failed", error=reason, params=params)
         return self._record(kind, slot, seed, config, optimiser, status="complete", params=params, **asdict(outcome))
+
+    def _train(self, kind: Kind, config: Config, optimiser: Optimiser, seed: int, on_progress: OnProgress) -> Outcome:
+        """Train in this process, or in one for each of several devices; those report no progress on the way."""
+        if self.study.devices == 1:
+            return _training(self.study, self.data, kind, config, optimiser, seed, on_progress)
+        if self._ranks is None or self._ranks.closed:
+            self._ranks = Ranks(self.study.devices, self.study.device)
+        return self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed)
 
     def _record(
         self,
@@ -189,6 +196,7 @@ class Runner:
             forward_flops=forward,
             training_flops=budgets.training_flops(config, self.budget) if config else None,
             device=device_name(self.study.device),
+            devices=self.study.devices,
             threads=torch.get_num_threads(),
             **provenance(),
             **values,
@@ -204,3 +212,37 @@ def trial_seed(protocol: Protocol, config: Config, optimiser: Optimiser) -> int:
     """Seed of a trial's training: of what is trained, not of when or where."""
     content = [protocol.search.seed, config.model_dump(mode="json"), optimiser.model_dump(mode="json")]
     return int(digest(content), 16) % 2**31
+
+
+def _data(study: Study, device: str) -> CTRDataModule:
+    training = study.protocol.training
+    return datamodules.load(study.dataset)(
+        study.data_dir, batch_size=training.batch_size, train_rows=training.train_rows, device=device
+    )
+
+
+def _training(
+    study: Study,
+    data: CTRDataModule,
+    kind: Kind,
+    config: Config,
+    optimiser: Optimiser,
+    seed: int,
+    on_progress: OnProgress = lambda share, metrics: None,
+) -> Outcome:
+    return train(
+        models.load(study.model),
+        config,
+        optimiser,
+        data,
+        study.protocol.training,
+        seed=seed,
+        test=kind == "final",
+        on_progress=on_progress,
+    )
+
+
+def _training_in_rank(study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int) -> Outcome:
+    """The same in one of several processes, each with its device and its rows of every batch."""
+    device = f"cuda:{distributed.get_rank()}" if study.device.startswith("cuda") else study.device
+    return _training(study, _data(study, device), kind, config, optimiser, seed)

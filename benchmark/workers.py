@@ -139,4 +139,7 @@ def _end_with_parent() -> None:
 def _work(study: Study) -> None:
     from benchmark import tune
 
-    tune.run(study, _events.put)
+    try:
+        tune.run(study, _events.put)
+    except SystemExit:  # what Lightning makes of a SIGTERM
+        os._exit(128 + signal.SIGTERM)

@@ -76,9 +76,9 @@ def output(process: "subprocess.Popen[str]", code: int = 0, timeout: float = 120
     return said
 
 
-def finish(folder: Path, *arguments: str, code: int = 0, **changes: Any) -> str:
+def finish(folder: Path, *arguments: str, code: int = 0, env: dict[str, str] | None = None, **changes: Any) -> str:
     """Run the tiny protocol to its end and return what it said."""
-    return output(start(folder, *arguments, **changes), code)
+    return output(start(folder, *arguments, env=env, **changes), code)
 
 
 def workers(pid: int) -> list[int]:
