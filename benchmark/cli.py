@@ -48,6 +48,10 @@ Storage = Annotated[
     str | None,
     typer.Option(help="postgresql://USER@HOST/DATABASE, password in $PGPASSWORD or ~/.pgpass; default SQLite."),
 ]
+Share = Annotated[
+    int,
+    typer.Option("--share-studies", min=1, help="Workers at each study of a cluster; above 1 not exact, and recorded."),
+]
 Cluster = Annotated[
     str | None, typer.Option(metavar="auto|local|ADDRESS", help="Run the studies as tasks of that Ray cluster.")
 ]
@@ -71,6 +75,7 @@ def run_protocol(
     devices: Devices = 1,
     storage: Storage = None,
     cluster: Cluster = None,
+    share_studies: Share = 1,
     accept: Accept = False,
 ) -> None:
     """Tune every model on every data set at every budget, measure the winners, write tables and figures.
@@ -106,7 +111,7 @@ def run_protocol(
             if cluster is None:
                 run.execute(left, lanes, console)
             else:
-                run.execute_on_cluster(left, cluster, per_gpu, console)
+                run.execute_on_cluster(left, cluster, facts, per_gpu, share_studies, console)
         else:
             console.print(
                 f"{protocol.name}: nothing to train, all {len(studies)} studies are finished", highlight=False

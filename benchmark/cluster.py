@@ -70,8 +70,8 @@ class Ledger:
         return study.records()
 
     def keep(self, study: Study, worker: str, record: Record) -> bool:
-        """Add a record; False, and nothing is added, if another worker has claimed the study."""
-        if self._holder.get(study.name) != worker:
+        """Add a record; False, and nothing is added, if another worker has claimed the study. Those who share have no name."""
+        if worker and self._holder.get(study.name) != worker:
             return False
         study.keep(record)
         return True
@@ -128,15 +128,29 @@ def _work(study: Study, ledger: Any) -> None:
         over.set()
 
 
+def _share(study: Study, ledger: Any) -> None:
+    """The trials of one study beside other workers."""
+    import torch
+
+    from benchmark.share import tune_together
+
+    torch.set_num_threads(1)
+    tune_together(study, ledger.tell.remote, LedgerOfStudy(ledger, study, ""))
+
+
 def _beat(study: Study, ledger: Any, worker: str, over: threading.Event) -> None:
     while not over.wait(BEAT_SECONDS):
         ledger.beat.remote(study, worker)
 
 
 def in_cluster(
-    studies: list[Study], gpus_each: float, on_event: Callable[[Progress], None], grace_seconds: float = GRACE_SECONDS
+    studies: list[Study],
+    gpus_each: float,
+    on_event: Callable[[Progress], None],
+    grace_seconds: float = GRACE_SECONDS,
+    share: int = 1,
 ) -> None:
-    """Run the studies as tasks of the connected cluster, one CPU and a share of a GPU each.
+    """Run the studies as tasks of the connected cluster, one CPU and a share of a GPU each; `share` workers at each study.
 
     Ray retries a task whose node or process was lost. A study whose worker began and then gave no sign of life for
     `grace_seconds` is submitted again and the stalled worker barred. Raises what a study raised.
@@ -144,10 +158,14 @@ def in_cluster(
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     ledger: Any = ray.remote(Ledger).options(num_cpus=0, scheduling_strategy=here).remote()
     n_devices = studies[0].devices
-    task = ray.remote(_work).options(
-        num_cpus=n_devices, num_gpus=gpus_each * n_devices, max_retries=RETRIES, scheduling_strategy="SPREAD"
-    )
+    options: dict[str, Any] = {"num_cpus": n_devices, "num_gpus": gpus_each * n_devices}
+    options |= {"max_retries": RETRIES, "scheduling_strategy": "SPREAD"}
+    task = ray.remote(_work).options(**options)
     absolute = [replace(study, results=study.results.resolve()) for study in studies]
+    if share > 1:
+        _result(
+            [ray.remote(_share).options(**options).remote(study, ledger) for study in absolute for _ in range(share)]
+        )
     running = {task.remote(study, ledger): study for study in absolute}
     heard: dict[str, float] = {}  # when a study's worker last gave a sign of life; none before its first
     with stopped_by_sigterm():

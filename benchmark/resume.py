@@ -59,6 +59,15 @@ def resumed(
     return found
 
 
+def renumbered(study: Study, trials: dict[int, Record], space: Space) -> None:
+    """Make the storage anew so that each trial's number is its slot, with failed trials in the holes."""
+    delete_study(study)
+    found = open_study(study)
+    for slot in range(max(trials, default=-1) + 1):
+        hole = optuna.trial.create_trial(state=TrialState.FAIL)
+        found.add_trial(_frozen(trials[slot], study.protocol.training.monitor, space) if slot in trials else hole)
+
+
 def tell(optuna_study: optuna.Study, number: int, record: Record | None, monitor: str) -> None:
     """Close an open trial with what its record says; without a record it was lost."""
     if record is not None and record.status == "complete" and record.valid:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,13 +15,15 @@ from benchmark.errors import RunError
 from benchmark.folder import Folder
 from benchmark.progress import RunDisplay
 from benchmark.protocol import Protocol
+from benchmark.resume import renumbered
 from benchmark.study import Study
 from benchmark.workers import in_processes
 
+Facts = dict[str, dict[str, Any]]  # about each data set
 KEEPS_TO_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # off: Ray's processes bind to 127.0.0.1 and nothing else
 
 
-def facts(protocol: Protocol, data_dir: Path | None) -> dict[str, dict[str, Any]]:
+def facts(protocol: Protocol, data_dir: Path | None) -> Facts:
     """Title, columns, rows, fingerprint, licence and citation of each data set, encoded now if need be."""
     import datamodules
 
@@ -31,9 +34,7 @@ def facts(protocol: Protocol, data_dir: Path | None) -> dict[str, dict[str, Any]
     return found
 
 
-def studies(
-    protocol: Protocol, results: Path, facts: dict[str, dict[str, Any]], data_dir: Path | None, device: str
-) -> list[Study]:
+def studies(protocol: Protocol, results: Path, facts: Facts, data_dir: Path | None, device: str) -> list[Study]:
     """All studies of a protocol, the costliest first. Raises RunError where a budget is out of a model's reach."""
     found = [
         Study(protocol, dataset, model, budget, results, storage.storage_url(None, results), data_dir, device)
@@ -47,13 +48,11 @@ def studies(
     return found
 
 
-def _fields(study: Study, facts: dict[str, dict[str, Any]]) -> tuple[int, int]:
+def _fields(study: Study, facts: Facts) -> tuple[int, int]:
     return len(facts[study.dataset]["dense_columns"]), len(facts[study.dataset]["sparse_columns"])
 
 
-def adopted(
-    studies: list[Study], folder: Folder, facts: dict[str, dict[str, Any]], url: str, devices: int
-) -> list[Study]:
+def adopted(studies: list[Study], folder: Folder, facts: Facts, url: str, devices: int) -> list[Study]:
     """The studies as this run of a folder runs them. Raises RunError if code or search space changed since."""
     spaces: dict[str, Any] = {}
     for study in studies:
@@ -73,8 +72,10 @@ def execute(studies: list[Study], devices: list[str], console: Console) -> None:
         in_processes(studies, devices, display)
 
 
-def execute_on_cluster(studies: list[Study], address: str, per_gpu: int, console: Console) -> None:
-    """Run the studies as tasks of a Ray cluster. Raises RunError without the extra, a cluster, or a storage all can reach."""
+def execute_on_cluster(
+    studies: list[Study], address: str, facts: Facts, per_gpu: int, share: int, console: Console
+) -> None:
+    """Run the studies as tasks of a Ray cluster, `share` workers at each. Raises RunError without the extra, a cluster, or a storage all can reach."""
     if studies[0].storage.startswith("sqlite") and address != "local":
         raise RunError("--cluster needs a storage that all machines reach: --storage postgresql://USER@HOST/DATABASE")
     if address == "local":
@@ -84,9 +85,14 @@ def execute_on_cluster(studies: list[Study], address: str, per_gpu: int, console
     except ImportError:
         raise RunError("--cluster needs the extra 'cluster': pip install -e '.[cluster]'") from None
     create(studies, console)
+    if share > 1:
+        for study in studies:
+            trials = {record.trial: record for record in study.records() if record.kind == "trial"}
+            budget = space.budget_of(study, *_fields(study, facts))
+            renumbered(study, trials, partial(space.distributions, study=study, budget=budget))
     gpus_each = 1 / per_gpu if studies[0].device.startswith("cuda") else 0
     with cluster.connected(address), RunDisplay(studies, console) as display:
-        cluster.in_cluster(studies, gpus_each, display)
+        cluster.in_cluster(studies, gpus_each, display, share=share)
 
 
 def create(studies: list[Study], console: Console) -> None:

@@ -46,6 +46,8 @@ class Ledger(Interface):
     def keep(self, record: Record) -> None:
         """Add one."""
         ...
+        if self._spoilt:
+            raise SystemExit(record.error)
 
 
 def run(study: Study, on_event: OnEvent = lambda event: None, ledger: Ledger | None = None) -> None:
@@ -70,6 +72,7 @@ class Runner:
         self.budget = budget_of(study, self.data.n_dense, len(self.data.cardinalities))
 
         self._ranks: Ranks | None = None
+        self._spoilt = False  # by a device-side assert, say, after which every call of the device fails
 
     def __enter__(self) -> Self:
         return self
@@ -104,12 +107,13 @@ class Runner:
             sampler.next_slot(slot)
             trial = optuna_study.ask()
             trial.set_user_attr("slot", slot)
-            record = self._trial(optuna_study, trial, slot, {r.seed for r in trials.values() if r.config})
-            self._keep(record)
+            record = self.trial(optuna_study, trial, slot, {r.seed for r in trials.values() if r.config})
+            self.keep(record)
             trials[slot] = record
             tell(optuna_study, trial.number, record, self.protocol.training.monitor)
 
-    def _trial(self, optuna_study: optuna.Study, trial: optuna.Trial, slot: int, seen: set[int]) -> Record:
+    def trial(self, optuna_study: optuna.Study, trial: optuna.Trial, slot: int, seen: set[int]) -> Record:
+        """The record of a trial, trained unless it has no shape on budget or one of the seeds that were seen before."""
         optimiser, dropout = suggest_optimiser(trial, self.protocol)
         try:
             shapes = self.model.Config.suggest(trial, self.budget)
@@ -128,7 +132,7 @@ class Runner:
         config = self.model.Config.model_validate(best.config)
         optimiser = Optimiser.model_validate(best.optimiser)
         lost = losses(optuna_study, "final", f"{seed} of trial {best.trial}", self.study.run)
-        self._keep(self._run("final", best.trial, seed, lost, config=config, optimiser=optimiser, params=best.params))
+        self.keep(self._run("final", best.trial, seed, lost, config=config, optimiser=optimiser, params=best.params))
 
     def _run(
         self,
@@ -155,6 +159,7 @@ class Runner:
         except OSError:
             raise  # of a disk or file, not of the configuration
         except Exception as error:
+            self._spoilt = isinstance(error, torch.AcceleratorError)
             reason = anonymous(f"{type(error).__name__}: {error}")
             del error  # its traceback holds the model
             free_memory(self.study.device)
@@ -202,7 +207,8 @@ class Runner:
             **values,
         )
 
-    def _keep(self, record: Record) -> None:
+    def keep(self, record: Record) -> None:
+        """Add a record. Raises SystemExit after an error that spoilt the process, so that the next training has another."""
         self.ledger.keep(record)
         number = record.trial if record.kind == "trial" else record.seed
         self.on_event(Progress(self.study.name, record.kind, number, 1.0, record))

@@ -122,3 +122,19 @@ def test_a_worker_stalled_past_its_grace_is_barred_and_its_study_done_once(
     assert stalled and truth(tmp_path) == whole
     time.sleep(max(0.0, 27 - (time.monotonic() - began)))
     assert truth(tmp_path) == whole, "the stalled worker, awake again, wrote nothing"
+
+
+def test_workers_that_share_a_study_make_its_trials_once_and_the_records_say_so(
+    nodes: Any, server: Server, tmp_path: Path
+) -> None:
+    from benchmark.cluster import in_cluster
+
+    one = studies(server, tmp_path)[0]
+    in_cluster([one], 0, lambda event: None, share=2)
+    found = one.records()
+    complete = [r for r in found if r.kind == "trial" and r.status == "complete"]
+    assert 4 <= len(complete) <= 5 and len({r.seed for r in complete}) == len(complete)
+    assert not any(r.exact for r in found if r.kind == "trial") and [r.seed for r in found if r.kind == "final"] == [
+        1,
+        2,
+    ]

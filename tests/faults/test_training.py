@@ -73,6 +73,19 @@ def test_a_final_run_that_fails_is_recorded_once_and_never_averaged_as_a_number(
     assert best is not None and missing_seeds(found.records(), best, found.protocol) == []
 
 
+def test_an_error_that_spoils_the_process_is_recorded_and_the_process_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asserts(*args: Any, **kwargs: Any) -> Any:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(tune, "train", asserts)
+    found = study(tmp_path)
+    with pytest.raises(SystemExit):
+        tune.run(found)
+    assert [(r.status, r.trial) for r in found.records()] == [("failed", 0)]
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_predictions_that_are_not_finite_are_refused_before_any_metric(value: float) -> None:
     metric = Predictions()
