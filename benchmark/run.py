@@ -75,7 +75,10 @@ def execute(studies: list[Study], devices: list[str], console: Console) -> None:
 def execute_on_cluster(
     studies: list[Study], address: str, facts: Facts, per_gpu: int, share: int, console: Console
 ) -> None:
-    """Run the studies as tasks of a Ray cluster, `share` workers at each. Raises RunError without the extra, a cluster, or a storage all can reach."""
+    """Run the studies as tasks of a Ray cluster, `share` workers at each.
+
+    Raises RunError without the extra, a cluster, or a storage that all machines reach.
+    """
     if studies[0].storage.startswith("sqlite") and address != "local":
         raise RunError("--cluster needs a storage that all machines reach: --storage postgresql://USER@HOST/DATABASE")
     if address == "local":

@@ -15,6 +15,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from benchmark.errors import RunError, free_space
 from benchmark.study import Study
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # the display says what is worth saying
+
 ERRORS = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 BACK_OFF = (1, 2, 4, 8, 15, *[30] * 20)  # seconds between attempts to reach a database: ten minutes in all
 CONNECTION = {

@@ -31,8 +31,6 @@ from benchmark.train import OnProgress, Outcome, free_memory, train
 from datamodules.base import CTRDataModule
 from models.base import Config, Optimiser
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # the display says what is worth saying
-
 OnEvent = Callable[[Progress], None]
 
 
@@ -46,8 +44,6 @@ class Ledger(Interface):
     def keep(self, record: Record) -> None:
         """Add one."""
         ...
-        if self._spoilt:
-            raise SystemExit(record.error)
 
 
 def run(study: Study, on_event: OnEvent = lambda event: None, ledger: Ledger | None = None) -> None:
@@ -212,6 +208,8 @@ class Runner:
         self.ledger.keep(record)
         number = record.trial if record.kind == "trial" else record.seed
         self.on_event(Progress(self.study.name, record.kind, number, 1.0, record))
+        if self._spoilt:
+            raise SystemExit(record.error)
 
 
 def trial_seed(protocol: Protocol, config: Config, optimiser: Optimiser) -> int:

@@ -104,6 +104,14 @@ def wait_for_records(process: "subprocess.Popen[str]", results: Path, n: int, se
         time.sleep(0.01)
 
 
+def alive(pid: int) -> bool:
+    """Whether a process is there and not merely unburied."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def kill(pid: int) -> None:
     """What no process can catch."""
     os.kill(pid, signal.SIGKILL)

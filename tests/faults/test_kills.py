@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import Truth, finish, kill, kill_group, output, start, truth, wait_for_records, workers
+from commands import Truth, alive, finish, kill, kill_group, output, start, truth, wait_for_records, workers
 
 from benchmark import records
 
@@ -25,7 +25,7 @@ def test_a_killed_command_goes_on_where_it_was(tmp_path: Path, whole: Truth) -> 
     orphans = workers(process.pid)
     kill(process.pid)
     process.communicate(timeout=30)  # the pipe closes when the last worker is gone
-    assert orphans and not any(Path(f"/proc/{pid}").exists() for pid in orphans)
+    assert orphans and not any(alive(pid) for pid in orphans)
     finish(tmp_path, "--jobs", "2")
     assert truth(tmp_path / "tiny") == whole
     assert "nothing to train" in finish(tmp_path)
