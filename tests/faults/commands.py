@@ -69,7 +69,7 @@ def launch(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Po
     )
 
 
-def output(process: "subprocess.Popen[str]", code: int = 0, timeout: float = 120) -> str:
+def output(process: "subprocess.Popen[str]", code: int = 0, timeout: float = 300) -> str:
     """What the process says until it ends with that code."""
     said, _ = process.communicate(timeout=timeout)
     assert process.returncode == code, f"exit code {process.returncode}, not {code}:\n{said}"
@@ -95,7 +95,7 @@ def workers(pid: int) -> list[int]:
     return found
 
 
-def wait_for_records(process: "subprocess.Popen[str]", results: Path, n: int, seconds: float = 60) -> None:
+def wait_for_records(process: "subprocess.Popen[str]", results: Path, n: int, seconds: float = 200) -> None:
     """Wait until the run has written n records."""
     deadline = time.monotonic() + seconds
     while sum(path.read_bytes().count(b"\n") for path in results.glob("records/*/*.jsonl")) < n:
