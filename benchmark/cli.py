@@ -42,6 +42,22 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Studies run side by side; default one for each core, or one a GPU.")
 ]
+PerGpu = Annotated[int, typer.Option("--per-gpu", min=1, help="Studies run side by side on each visible GPU.")]
+Devices = Annotated[int, typer.Option("--devices", min=1, help="Devices that train each model together, by DDP.")]
+Accept = Annotated[
+    bool, typer.Option("--accept-changes", help="Go on with a changed protocol, space, data or code; records say so.")
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(help="postgresql://USER@HOST/DATABASE, password in $PGPASSWORD or ~/.pgpass; default SQLite."),
+]
+Share = Annotated[
+    int,
+    typer.Option("--share-studies", min=1, help="Workers at each study of a cluster; above 1 not exact, and recorded."),
+]
+Cluster = Annotated[
+    str | None, typer.Option(metavar="auto|local|ADDRESS", help="Run the studies as tasks of that Ray cluster.")
+]
 Rename = Annotated[str | None, typer.Option("--name", help="Another name for the protocol and its results folder.")]
 
 
@@ -57,38 +73,53 @@ def run_protocol(
     smoke: Smoke = False,
     device: Device = "auto",
     jobs: Jobs = None,
+    per_gpu: PerGpu = 1,
     rename: Rename = None,
+    devices: Devices = 1,
+    storage: Storage = None,
+    cluster: Cluster = None,
+    share_studies: Share = 1,
+    accept: Accept = False,
 ) -> None:
     """Tune every model on every data set at every budget, measure the winners, write tables and figures.
 
     Repeat the command to go on after an interruption; what is finished is not run again.
     """
     from benchmark import run
+    from benchmark.folder import Folder, claimed
+    from benchmark.storage import storage_url
 
     protocol = _protocol(name, set_, datasets, models, budgets, smoke, rename)
-    folder = results / protocol.name
+    path = results / protocol.name
     console = Console()
-    with run.claimed(folder):
-        run.adopt(protocol, folder)
+    with claimed(path):
+        url = storage_url(storage, path)
+        folder = Folder(path, accept=accept)
+        folder.adopt(protocol)
         with console.status("loading PyTorch and the data ..."):
-            facts = run.prepare(protocol, folder, data)
+            facts = run.facts(protocol, data)
+            folder.adopt_data(facts, protocol)
             chosen = _device(device)
-            studies = run.studies(protocol, folder, facts, data, chosen)
+            studies = run.adopted(run.studies(protocol, path, facts, data, chosen), folder, facts, url, devices)
         left = [study for study in studies if study.runs_left()]
         if left:
+            lanes = _lanes(chosen, jobs, per_gpu) if devices == 1 else [chosen] * (jobs or 1)
             runs = sum(study.runs_left() for study in left)
-            n_jobs = jobs or _default_jobs(chosen)
+            where = f"{len(lanes)} at a time on {chosen}" if cluster is None else f"on the cluster {cluster}"
             console.print(
-                f"{protocol.name}: {len(left)} of {len(studies)} studies to do, {runs} runs, {n_jobs} at a time on {chosen}; "
-                f"records in {folder}",
+                f"{protocol.name}: {len(left)} of {len(studies)} studies to do, {runs} runs, "
+                f"{where}; records in {path}",
                 highlight=False,
             )
-            run.execute(left, n_jobs, console)
+            if cluster is None:
+                run.execute(left, lanes, console)
+            else:
+                run.execute_on_cluster(left, cluster, facts, per_gpu, share_studies, console)
         else:
             console.print(
                 f"{protocol.name}: nothing to train, all {len(studies)} studies are finished", highlight=False
             )
-    report_commands.show(folder, console)
+    report_commands.show(path, console)
 
 
 @app.command()
@@ -103,6 +134,7 @@ def plan(
     smoke: Smoke = False,
     device: Device = "auto",
     jobs: Jobs = None,
+    per_gpu: PerGpu = 1,
     rename: Rename = None,
 ) -> None:
     """Say what `run` would do: trials, FLOPs, measured time for each step, estimated time and memory. Trains nothing."""
@@ -110,7 +142,7 @@ def plan(
 
     protocol = _protocol(name, set_, datasets, models, budgets, smoke, rename)
     chosen = _device(device)
-    plan.show(protocol, results / protocol.name, data, chosen, jobs or _default_jobs(chosen), Console())
+    plan.show(protocol, results / protocol.name, data, chosen, len(_lanes(chosen, jobs, per_gpu)), Console())
 
 
 @app.command("list")
@@ -168,6 +200,20 @@ def status(name: ProtocolName, results: Results = Path("results")) -> None:
         console.print(line, markup=False, highlight=False)
 
 
+@app.command()
+def merge(
+    target: Annotated[Path, typer.Argument(help="Results folder of one protocol, made if need be.")],
+    sources: Annotated[list[Path], typer.Argument(help="Results folders whose records it lacks.")],
+) -> None:
+    """Bring the records of several machines or people together; what they disagree about is named and nothing merged."""
+    from benchmark.folder import claimed
+    from benchmark.merge import merge
+
+    with claimed(target):
+        added = merge(target, sources)
+    Console().print(f"{added} records added to {target}", highlight=False)
+
+
 def _protocol(
     name: str,
     changes: list[str] | None,
@@ -213,8 +259,12 @@ def _device(name: str) -> str:
     return name
 
 
-def _default_jobs(device: str) -> int:
-    return 1 if device.startswith("cuda") else len(os.sched_getaffinity(0))
+def _lanes(device: str, jobs: int | None, per_gpu: int) -> list[str]:
+    import torch
+
+    from benchmark.run import lanes
+
+    return lanes(device, jobs, per_gpu, len(os.sched_getaffinity(0)), torch.cuda.device_count())
 
 
 def main() -> None:
@@ -224,8 +274,12 @@ def main() -> None:
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        print("stopped; repeat the command to go on from the last finished trial", file=sys.stderr)
+        _stopped()
         sys.exit(128 + signal.SIGINT)
+    except SystemExit as stop:
+        if stop.code == 128 + signal.SIGTERM:
+            _stopped()
+        raise
     except Exception as error:
         if not _is_users(error):
             raise
@@ -233,12 +287,16 @@ def main() -> None:
         sys.exit(2)
 
 
+def _stopped() -> None:
+    print("stopped; repeat the command to go on from the last finished trial", file=sys.stderr)
+
+
 def _is_users(error: Exception) -> bool:
     """Whether the error is one that its message tells how to mend, rather than a fault of the suite."""
     if hasattr(error, "format_message"):  # of click, which typer brings along under a private name
         return True
+    from benchmark.errors import RunError
     from benchmark.records import RecordError
-    from benchmark.run import RunError
 
     kinds = [ProtocolError, RecordError, RunError, models.UnknownModel, datamodules.UnknownDataset]
     if "datamodules.base" in sys.modules:

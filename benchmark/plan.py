@@ -15,9 +15,9 @@ import models
 from benchmark import run
 from benchmark.progress import duration
 from benchmark.protocol import Protocol
+from benchmark.space import default_config
 from benchmark.study import Study
 from benchmark.tables.cells import count
-from benchmark.tune import default_config
 from models.base import CTRModel
 
 WARM_UP_STEPS, TIMED_STEPS = 2, 8

@@ -2,11 +2,14 @@
 
 import platform
 import subprocess
+import sys
+import tempfile
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+LONGEST_ERROR = 300  # characters
 PACKAGES = ("wukong-bench", "torch", "lightning", "torchmetrics", "optuna", "numpy", "polars")
 
 
@@ -31,6 +34,28 @@ def device_name(device: str) -> str:
     except OSError:
         return platform.machine()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def anonymous(text: str) -> str:
+    """The first line of an error, at most 300 characters, without home folder, folders of packages, host or user name."""
+    line = text.partition("\n")[0]
+    for private, name in _private().items():
+        line = line.replace(private, name)
+    return line[:LONGEST_ERROR]
+
+
+@cache
+def _private() -> dict[str, str]:
+    """What an error must not tell, the longest first, and what stands in its place."""
+    found = {
+        str(Path(__file__).parents[1]): "<suite>",
+        sys.prefix: "<python>",
+        tempfile.gettempdir(): "<tmp>",
+        str(Path.cwd()): "<folder>",
+        str(Path.home()): "~",
+        platform.node(): "<host>",
+    }
+    return {text: found[text] for text in sorted(found, key=len, reverse=True) if len(text) > 3}
 
 
 def _git(*arguments: str) -> str | None:

@@ -4,17 +4,25 @@ A results folder is whole in itself: `protocol.toml` (resolved), `datasets/<data
 `records/<dataset>/<model>.jsonl` (appended, never edited) and what `report` generates from them.
 """
 
+import errno
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from benchmark.errors import disk_error
+
 Kind = Literal["trial", "final"]
 Metrics = dict[str, float]
+Name = Annotated[
+    str, Field(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\z")
+]  # also a file's, which it cannot lead elsewhere
 
 
 class RecordError(ValueError):
@@ -34,9 +42,11 @@ class Record(BaseModel):
     protocol: str
     protocol_id: str  # of what must be equal for records to share a table
     overrides: tuple[str, ...] = ()
-    dataset: str
+    accepted: tuple[str, ...] = ()  # changes of protocol, space, data or code that the user let pass before this run
+    exact: bool = True  # one worker drew the study's trials in order, so that a repetition draws them again
+    dataset: Name
     data_fingerprint: str
-    model: str
+    model: Name
     budget: float  # training MFLOP per example
     trial: int  # position in the study; of a final run, the trial whose configuration it has
     seed: int  # of initialisation, dropout and data order
@@ -61,6 +71,7 @@ class Record(BaseModel):
     predictions: str | None = None  # hash of the test predictions, where they were kept
 
     device: str | None = None
+    devices: int = 1  # that trained one model together
     threads: int | None = None
     commit: str | None = None  # of the suite
     dirty: bool | None = None  # uncommitted changes
@@ -94,14 +105,41 @@ def record_file(results: Path, dataset: str, model: str) -> Path:
 
 
 def append(results: Path, record: Record) -> None:
-    """Add a record with one write; a last line torn by a kill is moved to a `.torn` file first."""
+    """Add a record with one write; a last line torn by a kill is moved to a `.torn` file first.
+
+    Raises RunError if the disk is full or cannot be written; the file then ends where it ended.
+    """
     path = record_file(results, record.dataset, record.model)
-    path.parent.mkdir(parents=True, exist_ok=True)
     line = (record.model_dump_json() + "\n").encode()
-    with FileLock(results / ".lock.records"), path.open("ab+") as file:
-        _cut_torn_line(path)
-        os.write(file.fileno(), line)
-        os.fsync(file.fileno())
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(results / ".lock.records"), path.open("ab+") as file:
+            _cut_torn_line(path)
+            end = path.stat().st_size
+            try:
+                if os.write(file.fileno(), line) < len(line):  # what a disk does that is almost full
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(path, end)
+                raise
+
+
+def set_aside(results: Path, dataset: str, fingerprint: str) -> None:
+    """Move the records made on data of that fingerprint out of the tables' sight; nothing is deleted."""
+    there = results / "records" / dataset
+    if there.exists():
+        kept = results / "superseded" / f"{dataset}-{fingerprint}"
+        kept.parent.mkdir(exist_ok=True)
+        there.rename(kept)
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, path.parent) or error from None
 
 
 def read(results: Path) -> list[Record]:
@@ -149,10 +187,17 @@ def write_json(path: Path, value: object) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a text file in one step: readers see the old or the new content, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any:

@@ -22,15 +22,34 @@ class Study:
     storage: str  # Optuna storage URL
     data_dir: Path | None = None
     device: str = "cpu"
+    devices: int = 1  # that train one model together
+    run: str = ""  # the command that runs it; a trial lost while its command lives counts against the trial
+    namespace: str = ""  # of the results folder in a storage that several folders share
+    identity: str = ""  # of the protocol that the folder began with, where a change was accepted
+    accepted: tuple[str, ...] = ()  # those changes
+
+    @property
+    def storage_name(self) -> str:
+        """Its name in the storage."""
+        return f"{self.namespace} {self.name}".strip()
+
+    @property
+    def protocol_id(self) -> str:
+        """What its records must have in common to share a table."""
+        return self.identity or self.protocol.identity()
 
     @property
     def name(self) -> str:
-        """Its name in the storage and on the screen."""
+        """Its name on the screen."""
         return f"{self.dataset}/{self.model}/{self.budget:g}"
 
     def records(self) -> list[Record]:
         """Its records so far."""
         return records.of_study(self.results, self.dataset, self.model, self.budget)
+
+    def keep(self, record: Record) -> None:
+        """Add a record."""
+        records.append(self.results, record)
 
     def runs_left(self) -> int:
         """How many trainings it still needs; infeasible and repeated draws cost none."""

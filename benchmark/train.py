@@ -1,5 +1,6 @@
 """One run: a model of one configuration trained on one data set with one seed."""
 
+import gc
 import logging
 import time
 import warnings
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from benchmark.protocol import Training
 from datamodules.base import CTRDataModule
@@ -20,7 +21,7 @@ OnProgress = Callable[
     [float, dict[str, float] | None], None
 ]  # share of the run's steps done; metrics at an epoch's end
 SECONDS_PER_PROGRESS = 0.5
-OnTest = Callable[[Tensor, Tensor], None]  # logits and labels of the test part, (N,) each
+OnTest = Callable[[Tensor, Tensor], str | None]  # keeps logits and labels of the test part, (N,) each; their hash
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Outcome:
     history: tuple[dict[str, float], ...]
     valid: dict[str, float]
     test: dict[str, float] | None
+    predictions: str | None  # hash of the test predictions that were kept
 
 
 def train(
@@ -64,7 +66,8 @@ def train(
     selection = Selection(training, on_progress)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")  # advice on loggers and loader processes
-        trainer = _trainer(data.device, training.epochs, [selection, TestPredictions(on_test)])
+        predictions = TestPredictions(on_test)
+        trainer = _trainer(data.device, training.epochs, [selection, predictions])
         trainer.fit(model, datamodule=data)
         steps = trainer.global_step
         model.load_state_dict(selection.best_state)
@@ -84,16 +87,26 @@ def train(
             name: value for name, value in selection.history[selection.best_epoch - 1].items() if name != "train_loss"
         },
         test=model.metrics if test else None,
+        predictions=predictions.digest,
     )
+
+
+def free_memory(device: str) -> None:
+    """Give back what a failed run still holds, so that the next one finds the memory it had."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
 
 
 def _trainer(device: str | torch.device, epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:
     """A silent Trainer: no logger, checkpoint or bar, whose cost for each step would rival a small model's."""
+    n_ranks = distributed.get_world_size() if distributed.is_initialized() else 1
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     device = torch.device(device)
     return pl.Trainer(
         accelerator=device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
+        devices=n_ranks if n_ranks > 1 else [device.index or 0] if device.type == "cuda" else 1,
+        strategy="ddp_find_unused_parameters_true" if n_ranks > 1 else "auto",
         max_epochs=epochs,
         logger=False,
         enable_checkpointing=False,
@@ -109,11 +122,15 @@ class TestPredictions(pl.Callback):
 
     def __init__(self, on_test: OnTest):
         self.on_test = on_test
+        self.digest: str | None = None
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Called before the module's own hook, which forgets them."""
         assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
-        self.on_test(torch.cat(list(pl_module.predictions.logit_B)), torch.cat(list(pl_module.predictions.label_B)))
+        if distributed.is_initialized():
+            return  # each process has a part of the rows
+        logit_N, label_N = (torch.cat(list(x)) for x in (pl_module.predictions.logit_B, pl_module.predictions.label_B))
+        self.digest = self.on_test(logit_N, label_N)
 
 
 class Selection(pl.Callback):

@@ -1,12 +1,14 @@
 """Records: what is written is read back; what a kill or an editor left is noticed."""
 
 import math
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from benchmark import records
+from benchmark.errors import RunError
 from benchmark.records import Record, RecordError
 
 
@@ -68,7 +70,8 @@ def test_a_text_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch
     def disk_full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", disk_full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(os, "fsync", disk_full)
+    with pytest.raises(RunError, match=r"disk full at .* MB free\); mend that and repeat the command"):
         records.write_text(path, "new")
     assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]

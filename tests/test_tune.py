@@ -121,7 +121,7 @@ def test_a_kill_between_record_and_storage_loses_nothing(
 ) -> None:
     interrupted = study(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(tune, "_tell", lambda *_: (_ for _ in ()).throw(Killed()))
+        patch.setattr(tune, "tell", lambda *_: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             tune.run(interrupted)
     assert len(interrupted.records()) == 1

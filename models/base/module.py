@@ -6,7 +6,7 @@ from typing import ClassVar
 import lightning.pytorch as pl
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.base import config as base
@@ -72,11 +72,11 @@ class CTRModel(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One Adam step on the batch's mean cross-entropy plus regularisation."""
-        dense_BN, sparse_BF, label_B, *_ = batch
+        dense_BN, sparse_BF, label_B, *_ = self.shard(batch)
         adam = self.optimizers()
         assert not isinstance(adam, list)  # noqa: S101 (tells mypy)
         adam.zero_grad()
-        loss = binary_cross_entropy_with_logits(self(dense_BN, sparse_BF), label_B)
+        loss = self._loss(self(dense_BN, sparse_BF), label_B, n_rows=len(batch[-1]))
         self.manual_backward(loss)
         if self.optimiser.embedding_l2:
             for p in self.embedding_parameters():
@@ -100,7 +100,7 @@ class CTRModel(pl.LightningModule):
     def train_loss(self) -> float:
         """Mean loss of the epoch's steps so far; raises Diverged if one was not finite."""
         self._check_finite()
-        return torch.stack(self._losses).double().mean().item()
+        return _mean_over_ranks(torch.stack(self._losses).double().mean()).item()
 
     def on_validation_epoch_start(self) -> None:
         """Say that training diverged rather than that its predictions did."""
@@ -109,7 +109,7 @@ class CTRModel(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Gather the batch's predictions."""
-        dense_BN, sparse_BF, label_B, *group_B = batch
+        dense_BN, sparse_BF, label_B, *group_B = self.shard(batch)
         self.predictions.update(self(dense_BN, sparse_BF), label_B, *group_B)
 
     def on_validation_epoch_end(self) -> None:
@@ -129,6 +129,22 @@ class CTRModel(pl.LightningModule):
         dense_BN, sparse_BF, *_ = batch
         return self(dense_BN, sparse_BF).sigmoid()
 
+    @staticmethod
+    def shard(batch: Batch) -> Batch:
+        """This process's rows of a batch: all of them, or under DDP every n-th, so that no row is repeated or left out."""
+        if not distributed.is_initialized():
+            return batch
+        rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
+        return tuple(part[rank::n_ranks] for part in batch)
+
+    @staticmethod
+    def _loss(logit_B: Tensor, label_B: Tensor, n_rows: int) -> Tensor:
+        """Mean cross-entropy of the batch; under DDP a summand of which the mean over ranks is that, whatever their rows."""
+        if not distributed.is_initialized():
+            return binary_cross_entropy_with_logits(logit_B, label_B)
+        total = binary_cross_entropy_with_logits(logit_B, label_B, reduction="sum")
+        return total * (distributed.get_world_size() / n_rows)
+
     def _score(self, split: str) -> None:
         self.metrics = self.predictions.compute()
         self.predictions.reset()
@@ -137,7 +153,7 @@ class CTRModel(pl.LightningModule):
     def _check_finite(self) -> None:
         """Raise Diverged, naming the step, if a loss of this epoch's last block was not finite."""
         first = (len(self._losses) - 1) // STEPS_PER_FINITE_CHECK * STEPS_PER_FINITE_CHECK
-        block = torch.stack(self._losses[first:])
+        block = _mean_over_ranks(torch.stack(self._losses[first:]))  # so that all ranks stop together
         bad = (~block.isfinite()).nonzero()
         if len(bad):
             step = first + int(bad[0])
@@ -145,3 +161,10 @@ class CTRModel(pl.LightningModule):
                 f"loss is {block[bad[0]].item()} in step {step} of epoch {self.current_epoch}, "
                 f"learning rate {self.optimiser.learning_rate:.3g}"
             )
+
+
+def _mean_over_ranks(x: Tensor) -> Tensor:
+    if distributed.is_initialized():
+        distributed.all_reduce(x)
+        x /= distributed.get_world_size()
+    return x

@@ -1,0 +1,123 @@
+"""The command line as a process of its own, to be killed, starved and stopped by the tests of this folder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmark import protocol as protocols
+from benchmark import records, tune
+from benchmark.study import Study
+
+PROTOCOL: dict[str, Any] = {
+    "name": "tiny",
+    "datasets": ["synthetic"],
+    "models": ["mlp", "dcnv2"],
+    "budgets": [0.1],
+    "embedding_dim": 4,
+    "training": {"batch_size": 512, "train_rows": 4096},
+    "search": {"trials": 4, "dropout": [0.0, 0.2]},
+    "final": {"seeds": [1, 2]},
+}
+Truth = list[dict[str, Any]]
+
+
+def protocol_file(folder: Path, **changes: Any) -> Path:
+    """The tiny protocol, with sections changed, as a file."""
+    values = {**PROTOCOL, **changes}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tiny.toml").write_text(protocols.validated(values, "tiny").toml())
+    return folder / "tiny.toml"
+
+
+def study(results: Path, model: str = "mlp", **changes: Any) -> Study:
+    """One study of the tiny protocol, to run in this process."""
+    results.mkdir(parents=True, exist_ok=True)
+    protocol = protocols.validated({**PROTOCOL, **changes}, "tiny")
+    return Study(protocol, "synthetic", model, 0.1, results, f"sqlite:///{results / 'study.db'}")
+
+
+def truth(results: Path) -> Truth:
+    """What of the records neither the clock decided nor somebody who edits the suite meanwhile, in order."""
+    return [{**record.timeless(), "commit": None, "dirty": None} for record in records.read(results)]
+
+
+def uninterrupted(results: Path, **changes: Any) -> Truth:
+    """The records of the tiny protocol, made in this process by one study after the other."""
+    for model in {**PROTOCOL, **changes}["models"]:
+        tune.run(study(results, model, **changes))
+    return truth(results)
+
+
+def start(folder: Path, *arguments: str, env: dict[str, str] | None = None, **changes: Any) -> "subprocess.Popen[str]":
+    """`run` of the tiny protocol with results in the folder, in a process group of its own."""
+    return launch("run", str(protocol_file(folder, **changes)), "--results", str(folder), *arguments, env=env)
+
+
+def launch(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+    """The command line with these arguments."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmark", *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def output(process: "subprocess.Popen[str]", code: int = 0, timeout: float = 300) -> str:
+    """What the process says until it ends with that code."""
+    said, _ = process.communicate(timeout=timeout)
+    assert process.returncode == code, f"exit code {process.returncode}, not {code}:\n{said}"
+    return said
+
+
+def finish(folder: Path, *arguments: str, code: int = 0, env: dict[str, str] | None = None, **changes: Any) -> str:
+    """Run the tiny protocol to its end and return what it said."""
+    return output(start(folder, *arguments, env=env, **changes), code)
+
+
+def workers(pid: int) -> list[int]:
+    """Worker processes of a run, by what Linux says of its children."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            try:
+                command = Path(f"/proc/{child}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"spawn_main" in command:
+                found.append(int(child))
+    return found
+
+
+def wait_for_records(process: "subprocess.Popen[str]", results: Path, n: int, seconds: float = 200) -> None:
+    """Wait until the run has written n records."""
+    deadline = time.monotonic() + seconds
+    while sum(path.read_bytes().count(b"\n") for path in results.glob("records/*/*.jsonl")) < n:
+        assert process.poll() is None, f"ended with code {process.returncode}: {process.communicate()[0]}"
+        assert time.monotonic() < deadline, f"no {n} records within {seconds} s"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and not merely unburied."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def kill(pid: int) -> None:
+    """What no process can catch."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def kill_group(process: "subprocess.Popen[str]") -> None:
+    """The same for a run and all its workers at once."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()

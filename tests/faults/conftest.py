@@ -1,0 +1,18 @@
+"""All tests of this folder are the suite `pytest -m faults`."""
+
+from pathlib import Path
+
+import pytest
+from commands import Truth, uninterrupted
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Truth:
+    """The records of the tiny protocol when nothing goes wrong."""
+    return uninterrupted(tmp_path_factory.mktemp("whole"))

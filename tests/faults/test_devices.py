@@ -1,0 +1,60 @@
+"""One model over two processes: the metrics of one, to float error, also where batches do not divide."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from commands import study
+
+from benchmark import tune
+from benchmark.distributed import Ranks
+from models.base import CTRModel
+
+UNEVEN = {"batch_size": 513, "train_rows": 4105}  # the last batch has one row: one rank then has none
+
+
+def test_two_gloo_processes_give_the_metrics_of_one_to_float_error(tmp_path: Path) -> None:
+    search = {"trials": 2, "embedding_l2": [1e-5]}
+    one = study(tmp_path / "one", training=UNEVEN, search=search, final={"seeds": [1]})
+    two = replace(study(tmp_path / "two", training=UNEVEN, search=search, final={"seeds": [1]}), devices=2)
+    tune.run(one)
+    tune.run(two)
+    assert [r.devices for r in two.records()] == [2, 2, 2]
+    for mine, theirs in zip(two.records(), one.records(), strict=True):
+        assert (mine.status, mine.config, mine.steps, mine.examples) == (
+            "complete",
+            theirs.config,
+            theirs.steps,
+            theirs.examples,
+        )
+        for part in ("valid", "test"):
+            metrics, reference = getattr(mine, part), getattr(theirs, part)
+            assert metrics == (None if reference is None else pytest.approx(reference, rel=2e-5)), part
+        assert mine.history[0]["train_loss"] == pytest.approx(theirs.history[0]["train_loss"], rel=1e-5)
+
+
+def _rows(n_rows: int) -> list[int]:
+    label_B = torch.arange(n_rows)
+    return CTRModel.shard((label_B, label_B, label_B))[2].tolist()
+
+
+def _rows_of_all(n_rows: int) -> list[list[int]]:
+    found: list[list[int]] = [[], []]
+    torch.distributed.all_gather_object(found, _rows(n_rows))
+    return found
+
+
+def test_the_ranks_share_every_row_of_an_uneven_batch_once_and_a_failing_rank_ends_the_group() -> None:
+    ranks = Ranks(2, "cpu")
+    assert ranks(_rows_of_all, 5) == [[0, 2, 4], [1, 3]]
+    assert ranks(_rows_of_all, 1) == [[0], []]
+    with pytest.raises(ZeroDivisionError):
+        ranks(_fail_in_rank_1)
+    assert ranks.closed
+
+
+def _fail_in_rank_1() -> None:
+    if torch.distributed.get_rank() == 1:
+        raise ZeroDivisionError
+    torch.distributed.barrier()  # for ever, were it not ended

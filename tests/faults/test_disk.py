@@ -1,0 +1,127 @@
+"""Full disks, read-only folders, torn and truncated files."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Truth, finish, study, truth
+
+from benchmark import records, storage, tune
+from benchmark.errors import RunError
+from benchmark.folder import claimed
+from benchmark.records import Record, RecordError
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_costs_no_finished_trial(
+    small_disk: Path, tmp_path: Path, whole: Truth
+) -> None:
+    one = study(small_disk)
+    storage.open_study(one)
+    ballast = small_disk / "ballast"
+    free = os.statvfs(small_disk)
+    ballast.write_bytes(b"x" * (free.f_bavail * free.f_bsize - 3 * 4096))
+    with pytest.raises(RunError, match=rf"disk full at {small_disk}.*MB free.*repeat the command"):
+        tune.run(one)
+    before = truth(small_disk)
+    ballast.unlink()
+    tune.run(one)
+    mlp = [record for record in whole if record["model"] == "mlp"]
+    assert truth(small_disk) == mlp and before == mlp[: len(before)]
+
+
+def test_a_short_write_leaves_the_records_as_they_were(
+    tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a disk does that is almost full: it takes a part of the line and reports no error."""
+    records.append(tmp_path, record)
+    path = records.record_file(tmp_path, "d", "mlp")
+    whole, write = path.read_bytes(), os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:50]))
+        with pytest.raises(RunError, match="disk full"):
+            records.append(tmp_path, record)
+    assert path.read_bytes() == whole
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(RunError, match=r"cannot write to .*file/tiny: Not a directory"),
+        claimed(tmp_path / "file" / "tiny"),
+    ):
+        pass
+
+
+def test_a_record_cut_at_any_place_is_passed_over_and_any_flipped_line_is_named(tmp_path: Path, record: Record) -> None:
+    records.append(tmp_path, record)
+    path = records.record_file(tmp_path, "d", "mlp")
+    whole = path.read_bytes()
+    for cut in range(0, len(whole) - 1, 37):
+        path.write_bytes(whole + whole[:cut])
+        assert records.read(tmp_path) == [record]
+    path.write_bytes(whole + b"\x00\xff" + whole)
+    with pytest.raises(RecordError, match=r"mlp\.jsonl, line 2"):
+        records.read(tmp_path)
+
+
+def test_a_storage_that_is_damaged_behind_or_ahead_is_made_to_agree_with_the_records(
+    tmp_path: Path, whole: Truth
+) -> None:
+    """The records alone decide: a storage with a trial more teaches the sampler nothing."""
+    one = study(tmp_path)
+    tune.run(one)
+    path = records.record_file(tmp_path, "synthetic", "mlp")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    tune.run(one)
+    assert truth(tmp_path) == [record for record in whole if record["model"] == "mlp"]
+
+
+def test_a_storage_that_is_no_database_is_an_error_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir(parents=True)
+    (tmp_path / "tiny" / "study.db").write_bytes(b"not a database" * 1000)
+    said = finish(tmp_path, "--jobs", "1", code=2, models=["mlp"])
+    assert "out of reach: (sqlite3.DatabaseError) file is not a database" in said and "Traceback" not in said
+
+
+def test_sqlite_on_a_network_file_system_is_noticed(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"none / ext4 rw 0 0\nserver:/export {tmp_path} nfs4 rw 0 0\n")
+    assert storage.on_network(tmp_path / "results", mounts) == "nfs4"
+    mounts.write_text("none / ext4 rw 0 0\n")
+    assert storage.on_network(tmp_path / "results", mounts) is None
+
+
+def _changed(tmp_path: Path, *arguments: str, code: int, **changes: Any) -> str:
+    return finish(tmp_path, "--jobs", "1", *arguments, code=code, **{"models": ["mlp"], **changes})
+
+
+def test_a_changed_protocol_is_refused_with_its_differences_or_accepted_and_recorded(tmp_path: Path) -> None:
+    search = {"trials": 1, "dropout": [0.0, 0.2]}
+    _changed(tmp_path, code=0, search=search, final={"seeds": [1]})
+    search["trials"] = 2
+    said = _changed(tmp_path, code=2, search=search, final={"seeds": [1, 2]})
+    assert "holds results of another protocol: final.seeds [1] -> [1, 2]; search.trials 1 -> 2." in said
+    assert "--accept-changes" in said
+    _changed(tmp_path, "--accept-changes", code=0, search=search, final={"seeds": [1, 2]})
+    found = records.read(tmp_path / "tiny")
+    first = found[0]
+    assert first.accepted == () and {r.protocol_id for r in found} == {first.protocol_id}
+    assert all(any("search.trials 1 -> 2" in change for change in r.accepted) for r in found[1:] if r.trial == 1)
+    assert sum(r.kind == "trial" for r in found) == 2

@@ -1,0 +1,136 @@
+"""Kills and stops of real processes: the records end as those of a run that nothing befell."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from commands import Truth, alive, finish, kill, kill_group, output, start, truth, wait_for_records, workers
+
+from benchmark import records
+
+
+def test_a_killed_command_goes_on_where_it_was(tmp_path: Path, whole: Truth) -> None:
+    """Killed twice, once with its workers and once alone; then its workers end by themselves."""
+    process = start(tmp_path, "--jobs", "2")
+    wait_for_records(process, tmp_path / "tiny", 2)
+    kill_group(process)
+    process = start(tmp_path, "--jobs", "1")
+    wait_for_records(process, tmp_path / "tiny", 5)
+    orphans = workers(process.pid)
+    kill(process.pid)
+    process.communicate(timeout=60)  # the pipe closes when the last worker is gone
+    assert orphans and not any(alive(pid) for pid in orphans)
+    finish(tmp_path, "--jobs", "2")
+    assert truth(tmp_path / "tiny") == whole
+    assert "nothing to train" in finish(tmp_path)
+
+
+def test_a_killed_worker_is_replaced_and_its_neighbour_left_alone(tmp_path: Path, whole: Truth) -> None:
+    process = start(tmp_path, "--jobs", "2")
+    wait_for_records(process, tmp_path / "tiny", 1)
+    victim, *others = workers(process.pid)
+    kill(victim)
+    said = output(process)
+    assert len(others) == 1
+    assert truth(tmp_path / "tiny") == whole, said
+
+
+DIES_IN_TRIAL_0 = """
+    import sys
+    if any("spawn_main" in argument for argument in sys.orig_argv):
+        import os, signal
+        import benchmark.tune as tune
+        train = tune.train
+        def dies(model, config, optimiser, *rest, **more):
+            if optimiser.learning_rate == 1e-3 and model.__name__ == "MLP" and not more["test"]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return train(model, config, optimiser, *rest, **more)
+        tune.train = dies
+"""
+
+
+def test_a_configuration_that_kills_its_worker_twice_is_failed_and_the_study_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(DIES_IN_TRIAL_0))
+    finish(tmp_path, "--jobs", "1", models=["mlp"], env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"})
+    found = records.read(tmp_path / "tiny")
+    assert found[0].status == "failed"
+    assert found[0].error == "its worker process died 2 times in the middle; is there memory enough?"
+    assert [r.status for r in found[1:]] == ["complete"] * 6
+
+
+def test_workers_that_die_before_they_start_end_the_run_with_advice(tmp_path: Path) -> None:
+    dies = "import os, sys\nif any('spawn_main' in a for a in sys.orig_argv): os._exit(9)\n"
+    (tmp_path / "sitecustomize.py").write_text(dies)
+    said = output(
+        start(tmp_path, "--jobs", "1", models=["mlp"], env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}), 2
+    )
+    assert "3 worker processes in a row died before they finished anything" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_ends_at_once_says_how_to_go_on_and_goes_on(
+    tmp_path: Path, whole: Truth, number: signal.Signals, code: int
+) -> None:
+    process = start(tmp_path, "--jobs", "2")
+    wait_for_records(process, tmp_path / "tiny", 1)
+    stopped = time.monotonic()
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does it
+    else:
+        process.send_signal(number)
+    said = output(process, code, timeout=30)
+    assert time.monotonic() - stopped < 20
+    assert said.endswith("stopped; repeat the command to go on from the last finished trial\n")
+    assert "Traceback" not in said
+    finish(tmp_path, "--jobs", "2")
+    assert truth(tmp_path / "tiny") == whole
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    process = start(tmp_path, "--jobs", "1", models=["mlp"])
+    wait_for_records(process, tmp_path / "tiny", 1)
+    assert "is in use by another run" in finish(tmp_path, code=2, models=["mlp"])
+    output(process)
+
+
+WRITES = """
+    import sys
+    from pathlib import Path
+    import optuna
+    from commands import study
+    from benchmark.storage import open_study
+    one = open_study(study(Path(sys.argv[1])))
+    print("ready", flush=True)
+    while True:
+        trial = one.ask()
+        trial.suggest_float("x", 0, 1)
+        one.tell(trial, 0.5)
+"""
+
+
+def test_kills_in_the_middle_of_database_writes_leave_it_whole(tmp_path: Path) -> None:
+    told = 0
+    for moment in range(6):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WRITES), str(tmp_path)],
+            env={**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{Path.cwd()}"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(0.2 + 0.013 * moment)
+        kill(writer.pid)
+        writer.communicate()
+        with sqlite3.connect(tmp_path / "study.db") as database:
+            assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+            now = database.execute("select count(*) from trials where state = 'COMPLETE'").fetchone()[0]
+            assert now >= told
+            told = now
+    assert told > 0

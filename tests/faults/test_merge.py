@@ -1,0 +1,50 @@
+"""Results folders merge by content; what they disagree about is named."""
+
+from pathlib import Path
+
+import pytest
+from commands import PROTOCOL, Truth, study, truth
+
+from benchmark import protocol as protocols
+from benchmark import records, tune
+from benchmark.errors import RunError
+from benchmark.folder import Folder
+from benchmark.merge import merge
+from benchmark.records import Record, RecordError
+
+
+def folder(path: Path, fingerprint: str = "f") -> Path:
+    protocol = protocols.validated(PROTOCOL, "tiny")
+    Folder(path).adopt(protocol)
+    Folder(path).adopt_data({"synthetic": {"fingerprint": fingerprint}}, protocol)
+    return path
+
+
+def test_studies_run_apart_merge_to_the_records_of_one_machine_and_only_once(tmp_path: Path, whole: Truth) -> None:
+    for model in ("mlp", "dcnv2"):
+        tune.run(study(folder(tmp_path / model), model))
+    together = tmp_path / "together"
+    together.mkdir()
+    assert merge(together, [tmp_path / "mlp", tmp_path / "dcnv2"]) == len(whole)
+    assert truth(together) == whole
+    assert merge(together, [tmp_path / "mlp"]) == 0
+    assert (together / "protocol.toml").read_text() == (tmp_path / "mlp" / "protocol.toml").read_text()
+
+
+def test_conflicts_are_named_and_nothing_is_added(tmp_path: Path, record: Record) -> None:
+    a, b = folder(tmp_path / "a"), folder(tmp_path / "b")
+    records.append(a, record)
+    records.append(b, record.model_copy(update={"seed": 7, "seconds": 99.0}))
+    records.append(b, record.model_copy(update={"trial": 1}))
+    with pytest.raises(RecordError, match=rf"1 conflicts: d/mlp/1 trial 0 in {a} and {b}: seed$"):
+        merge(a, [b])
+    assert records.read(a) == [record]
+
+
+def test_folders_of_other_data_do_not_merge(tmp_path: Path, record: Record) -> None:
+    a, b = folder(tmp_path / "a"), folder(tmp_path / "b", "other")
+    records.append(a, record)
+    records.append(b, record.model_copy(update={"trial": 1}))
+    with pytest.raises(RunError, match="synthetic f -> other"):
+        merge(a, [b])
+    assert records.read(a) == [record]
