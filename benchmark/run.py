@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from benchmark import records
+from benchmark.memory import keep_freed_memory
 from benchmark.progress import RunDisplay
 from benchmark.protocol import Protocol, validated
 from benchmark.study import Progress, Study
@@ -197,6 +198,7 @@ def _start_worker(events: Any) -> None:
     import torch
 
     torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 def _end_with_parent() -> None:

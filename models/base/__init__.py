@@ -1,9 +1,11 @@
 """What every model shares: Config, FieldEmbedding, mlp, and CTRModel with its loss, metrics and optimiser."""
 
 from models.base.config import Budget, Config, Shape
+from models.base.execution import Batch, Execution
 from models.base.layers import FieldEmbedding, fan_in_, mlp, mlp_flops, tapered
 from models.base.metrics import Diverged, Predictions
-from models.base.module import Batch, CTRModel, Optimiser
+from models.base.module import CTRModel
+from models.base.optimiser import Optimiser
 
 __all__ = [
     "Batch",
@@ -11,6 +13,7 @@ __all__ = [
     "CTRModel",
     "Config",
     "Diverged",
+    "Execution",
     "FieldEmbedding",
     "Optimiser",
     "Predictions",

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from models.base.config import Config
 
@@ -68,6 +69,7 @@ class FieldEmbedding(nn.Module):
         self.register_buffer("offset_F", offset_F[: len(cardinalities)], persistent=False)
         self.offset_F: Tensor
         self.table = nn.Embedding(sum(cardinalities), d)
+        self.row_gradients = False  # whether backward leaves the table's gradient as rows; `Update` takes either
         nn.init.normal_(self.table.weight, std=config.embedding_std)
         self.dense: nn.Module | nn.Parameter | None = None
         if n_dense and config.bottom_mlp:
@@ -88,5 +90,6 @@ class FieldEmbedding(nn.Module):
         elif self.dense is not None:
             tokens.append(dense_BN.unsqueeze(-1) * self.dense)
         if self.n_sparse:
-            tokens.append(self.table(sparse_BF + self.offset_F))
+            row_BF = sparse_BF + self.offset_F
+            tokens.append(embedding(row_BF, self.table.weight, sparse=self.row_gradients))
         return tokens[0] if len(tokens) == 1 else torch.cat(tokens, dim=1)
