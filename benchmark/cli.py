@@ -14,6 +14,7 @@ import datamodules
 import models
 from benchmark import protocol as protocols
 from benchmark.protocol import Protocol, ProtocolError
+from benchmark.speed_commands import speed
 
 app = typer.Typer(
     help="Compare click-through-rate models at equal compute, equally tuned.",
@@ -145,6 +146,9 @@ def status(name: ProtocolName, results: Results = Path("results")) -> None:
 def report(name: ProtocolName, results: Results = Path("results")) -> None:
     """Make tables and figures anew from the records of a results folder."""
     _report(_folder(name, results), Console())
+
+
+app.command()(speed)
 
 
 def _report(folder: Path, console: Console) -> None:

@@ -63,16 +63,16 @@ def train(
     model = model_class(config, data.n_dense, data.cardinalities)
     model.optimiser = optimiser
     model.execution = Execution(**training.model_dump(include=set(Execution.model_fields)))
-    train, valid, test_part = data.train_dataloader(), data.val_dataloader(), data.test_dataloader()
-    selection = Selection(training, optimiser.learning_rate, len(train) * training.epochs, on_progress)
+    batches = data.train_dataloader()
+    selection = Selection(training, optimiser.learning_rate, len(batches) * training.epochs, on_progress)
     model.rate_of_step = selection.rate
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")  # advice on loggers and loader processes
         trainer = _trainer(data.device, training.epochs, selection)
-        trainer.fit(model, Blocks(train), Blocks(valid))
+        trainer.fit(model, Blocks(batches), Blocks(data.val_dataloader()))
         model.load_state_dict(selection.best_state)
         if test:
-            trainer.test(model, dataloaders=Blocks(test_part), verbose=False)
+            trainer.test(model, dataloaders=Blocks(data.test_dataloader()), verbose=False)
     return Outcome(
         dense_parameters=sum(p.numel() for p in model.dense_parameters()),
         embedding_parameters=sum(p.numel() for p in model.embedding_parameters()),

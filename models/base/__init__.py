@@ -5,7 +5,7 @@ from models.base.execution import Batch, Execution
 from models.base.layers import FieldEmbedding, fan_in_, mlp, mlp_flops, tapered
 from models.base.metrics import Diverged, Predictions
 from models.base.module import CTRModel
-from models.base.optimiser import Optimiser
+from models.base.optimiser import Optimiser, SparseOptimiser
 
 __all__ = [
     "Batch",
@@ -18,6 +18,7 @@ __all__ = [
     "Optimiser",
     "Predictions",
     "Shape",
+    "SparseOptimiser",
     "fan_in_",
     "mlp",
     "mlp_flops",
