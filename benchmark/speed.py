@@ -6,9 +6,11 @@ meanwhile meets all alike; what is reported is the median over rounds of each ca
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -66,7 +68,7 @@ def spread(values: list[float], digits: int = 2) -> str:
     return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table, first column left, the others right."""
     lines = [header, ("---", *["--:"] * (len(header) - 1)), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -125,6 +127,17 @@ def bandwidth(clock: Clock) -> float:
     return 2 * 4 * 2**26 / clock.of(lambda: b.copy_(a))
 
 
+def products(widths: Sequence[int], batch_size: int, clock: Clock) -> float:
+    """FLOP/s of the matrix products of an MLP of these widths alone, forward and backward: what its shapes allow."""
+    seconds, flops = 0.0, 0
+    for n_in, n_out in pairwise(widths):
+        x, weight = torch.ones(batch_size, n_in, device=clock.device), torch.ones(n_out, n_in, device=clock.device)
+        gradient, bias = torch.ones(batch_size, n_out, device=clock.device), torch.ones(n_out, device=clock.device)
+        seconds += clock.of(lambda: (torch.addmm(bias, x, weight.t()), gradient @ weight, gradient.t() @ x))  # noqa: B023
+        flops += 6 * batch_size * n_in * n_out
+    return flops / seconds
+
+
 PARTS = ("data", "forward", "backward", "optimiser")
 
 
@@ -139,7 +152,7 @@ def step_parts(model: CTRModel, batches: Iterator[Any], clock: Clock) -> tuple[f
     marks.append(clock())
     model.update.step()
     marks.append(clock())
-    return tuple(b - a for a, b in zip(marks, marks[1:], strict=False))
+    return tuple(b - a for a, b in pairwise(marks))
 
 
 def endless(batches: Batches) -> Iterator[Any]:
@@ -153,12 +166,18 @@ def of_models(names: list[str], device: str, n: int, execution: Execution | None
     clock, rows = Clock(device), []
     for mflop, batch_size in SIZES:
         with clicks(16 * batch_size, batch_size, device) as (batches, cardinalities):
-            cases: dict[str, Callable[[], Any]] = {"peak": lambda: peak(clock)}
+            cases: dict[str, Callable[[], Any]] = {"peak": partial(peak, clock)}
+            mlp: Any = default_config("mlp", mflop)
+            cases["MLP's products alone"] = partial(
+                products, ((N_DENSE + N_SPARSE) * EMBEDDING_DIM, *mlp.hidden), batch_size, clock
+            )
             configs = {name: default_config(name, mflop) for name in names}
             for name, config in configs.items():
                 model, source = prepared(name, config, cardinalities, device, execution), endless(batches)
-                cases[name] = lambda model=model, source=source: step_parts(model, source, clock)
+                cases[name] = partial(step_parts, model, source, clock)
             found = rounds(cases, n)
+        alone = [100 * a / p for a, p in zip(found["MLP's products alone"], found["peak"], strict=True)]
+        rows.append(("MLP's products alone", f"{mflop:.2f}", f"{batch_size:,}", *[""] * 5, spread(alone, 0)))
         for name, config in configs.items():
             flops = config.flops(N_DENSE, N_SPARSE)
             parts = np.array(found[name])

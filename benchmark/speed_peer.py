@@ -7,6 +7,8 @@ its documentation describes them. Everything that runs is FuxiCTR's.
 import logging
 import tempfile
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from benchmark.speed import (
 )
 from datamodules.base import Batches
 from models.base import Batch, Config, CTRModel, Execution
+from models.dcnv2 import DCNv2Config
 
 SMALL = (0.1, 4096)  # where the embeddings and what surrounds the arithmetic weigh most
 STEPS_PER_ROUND = 4
@@ -59,7 +62,7 @@ def peer(name: str, config: Any, cardinalities: list[int]) -> Any:
     from fuxictr.pytorch.layers import CrossNetV2, FeatureEmbedding, MLP_Block
     from fuxictr.pytorch.models import BaseModel
 
-    class Peer(BaseModel):  # type: ignore[misc, valid-type]
+    class Peer(BaseModel):  # type: ignore[misc]
         def __init__(self) -> None:
             folder = tempfile.gettempdir()
             super().__init__(feature_map(cardinalities), verbose=0, model_root=folder, metrics=["AUC", "logloss"])
@@ -67,7 +70,7 @@ def peer(name: str, config: Any, cardinalities: list[int]) -> Any:
             self.embedding = FeatureEmbedding(self.feature_map, EMBEDDING_DIM)
             self.cross = CrossNetV2(n_in, config.cross_layers) if name == "dcnv2" else None
             self.deep = MLP_Block(n_in, list(config.hidden), output_dim=None if self.cross else 1)
-            self.output = nn.Linear(n_in + config.hidden[-1], 1) if self.cross else None
+            self.output: Any = nn.Linear(n_in + config.hidden[-1], 1) if self.cross else None
             self.compile("adam", "binary_crossentropy", lr=1e-3)
             self._max_gradient_norm = 10.0  # as its `fit` sets it
 
@@ -87,7 +90,7 @@ def configured(name: str, mflop: float) -> Config:
     if name == "dcnv2":
         width = (N_DENSE + N_SPARSE) * EMBEDDING_DIM
         hidden = max(16, int((mflop * 1e6 / 2 - width**2) / width))
-        return models.load(name).Config(embedding_dim=EMBEDDING_DIM, cross_layers=1, hidden=(hidden,))
+        return DCNv2Config(embedding_dim=EMBEDDING_DIM, cross_layers=1, hidden=(hidden,))
     return config
 
 
@@ -122,7 +125,7 @@ def loader(batches: Batches, cardinalities: list[int], folder: Path) -> Any:
 
     dense, sparse, label = (array.numpy() for array in batches.arrays)
     columns = {f"x{i}": dense[:, i] for i in range(N_DENSE)} | {f"c{i}": sparse[:, i] for i in range(N_SPARSE)}
-    np.savez(folder / "train.npz", **columns, label=label)
+    np.savez(folder / "train.npz", **{**columns, "label": label})  # type: ignore[arg-type]
     train, _ = RankDataLoader(
         feature_map(cardinalities),
         stage="train",
@@ -155,25 +158,22 @@ def against_fuxictr(n: int) -> str:
         config = configured(name, mflop)
         with clicks(24 * batch_size, batch_size) as (batches, cardinalities), tempfile.TemporaryDirectory() as folder:
             ours = prepared(name, config, cardinalities)
-            lazy = prepared(name, config, cardinalities, execution=Execution(sparse_optimiser="rowwise_adagrad"))
+            rowwise = prepared(name, config, cardinalities, execution=Execution(sparse_optimiser="rowwise_adagrad"))
             theirs = peer(name, config, cardinalities)
             copy_weights(ours, theirs, cardinalities)
+            data = loader(batches, cardinalities, Path(folder))
             off = difference(ours, theirs, batches)
             if off > TOLERANCE:
                 raise ArithmeticError(f"{name}: predictions differ from FuxiCTR's by {off:.1e}; no speeds compared")
-            data, source = loader(batches, cardinalities, Path(folder)), endless(batches)
-
-            def step(model: CTRModel, source: Any = source) -> float:
-                return clock.of(lambda: [model.step(next(source)) for _ in range(STEPS_PER_ROUND)])
-
-            def their_step(theirs: Any = theirs, data: Any = iter(forever(data))) -> float:
-                return clock.of(lambda: [theirs.train_step(next(data)).item() for _ in range(STEPS_PER_ROUND)])
-
-            found = rounds(
-                {"ours": lambda o=ours: step(o), "lazy": lambda m=lazy: step(m), "theirs": their_step},  # type: ignore[misc]
-                n,
-            )
-        ratios = {key: [b / a for a, b in zip(found[key], found["theirs"], strict=True)] for key in ("ours", "lazy")}
+            sources: dict[str, tuple[Callable[[Any], object], Iterator[Any]]] = {
+                "ours": (ours.step, endless(batches)),
+                "row-wise": (rowwise.step, endless(batches)),
+                "theirs": (partial(_their_step, theirs), forever(data)),
+            }
+            found = rounds({who: partial(_steps, clock, *source) for who, source in sources.items()}, n)
+        ratios = {
+            key: [b / a for a, b in zip(found[key], found["theirs"], strict=True)] for key in ("ours", "row-wise")
+        }
         flops = config.flops(N_DENSE, N_SPARSE) / 1e6
         rows.append(
             (
@@ -182,7 +182,7 @@ def against_fuxictr(n: int) -> str:
                 f"{batch_size:,}",
                 f"{off:.0e}",
                 spread(ratios["ours"]),
-                spread(ratios["lazy"]),
+                spread(ratios["row-wise"]),
             )
         )
     logging.disable(logging.NOTSET)
@@ -190,7 +190,15 @@ def against_fuxictr(n: int) -> str:
     return table(header, rows)
 
 
-def forever(batches: Any) -> Any:
+def _their_step(model: Any, batch: dict[str, Tensor]) -> None:
+    model.train_step(batch).item()  # as its epoch's loop reads the loss
+
+
+def _steps(clock: Clock, step: Callable[[Any], object], source: Iterator[Any]) -> float:
+    return clock.of(lambda: [step(next(source)) for _ in range(STEPS_PER_ROUND)])
+
+
+def forever(batches: Any) -> Iterator[Any]:
     """The loader's full batches, epoch after epoch."""
     while True:
         yield from islice(batches, len(batches) - 1)

@@ -1,15 +1,16 @@
 """What surrounds the steps: a whole Lightning trial against a bare loop, batches, metrics."""
 
+from functools import partial
 from statistics import median
 
 import torch
 
 import models
 from benchmark.protocol import Training
-from benchmark.speed import Clock, clicks, prepared, rounds, spread, table
+from benchmark.speed import Clock, clicks, default_config, prepared, rounds, spread, table
 from benchmark.train import train
 from datamodules.base import Batches, CTRDataModule
-from models.base import Optimiser, Predictions
+from models.base import Config, Optimiser, Predictions
 
 PREDICTIONS = 5_000_000
 CELLS = (("mlp", 0.03, 1024), ("mlp", 0.4, 4096), ("wukong", 0.4, 4096))  # the first is the quickstart's smallest
@@ -34,39 +35,49 @@ class Given(CTRDataModule):
     val_dataloader = test_dataloader = train_dataloader
 
 
+def bare(name: str, config: Config, data: Given) -> None:
+    """An epoch, its validation and a copy of the weights, by hand."""
+    model, predictions = prepared(name, config, list(data.cardinalities)), Predictions()
+    for batch in data.batches:
+        model.step(batch)
+    model.eval()
+    with torch.inference_mode():
+        for batch in data.batches:
+            predictions.update(model(*batch[:2]), batch[2])
+    predictions.compute()
+    model.load_state_dict({key: value.clone() for key, value in model.state_dict().items()})
+
+
+def whole(name: str, config: Config, data: Given) -> None:
+    """The same as the suite does it."""
+    train(models.load(name), config, Optimiser(), data, Training(), seed=0, test=False)
+
+
 def of_trials(n: int) -> str:
     """A trial of one epoch and its validation through Lightning, over the same steps and metrics in a bare loop."""
-    from benchmark.speed import default_config
-
     clock, rows = Clock(), []
     for name, mflop, batch_size in CELLS:
         with clicks(64 * batch_size, batch_size, table_rows=100_000) as (batches, cardinalities):
             config = default_config(name, mflop)
             data = Given(batches, cardinalities)
 
-            def bare(name=name, config=config, batches=batches, cardinalities=cardinalities) -> float:  # type: ignore[no-untyped-def]
-                def work() -> None:
-                    model, predictions = prepared(name, config, cardinalities), Predictions()
-                    for batch in batches:
-                        model.step(batch)
-                    model.eval()
-                    with torch.inference_mode():
-                        for batch in batches:
-                            predictions.update(model(*batch[:2]), batch[2])
-                    predictions.compute()
-                    model.load_state_dict({key: value.clone() for key, value in model.state_dict().items()})
-
-                return clock.of(work)
-
-            def whole(name=name, config=config, data=data) -> float:  # type: ignore[no-untyped-def]
-                model = models.load(name)
-                return clock.of(lambda: train(model, config, Optimiser(), data, Training(), seed=0, test=False))
-
-            found = rounds({"bare": bare, "whole": whole}, n)
+            found = rounds(
+                {
+                    "bare": partial(clock.of, partial(bare, name, config, data)),
+                    "whole": partial(clock.of, partial(whole, name, config, data)),
+                },
+                n,
+            )
         ratio = [b / a for a, b in zip(found["bare"], found["whole"], strict=True)]
         steps = 2 * len(batches)
         rows.append(
-            (models.title(name), f"{mflop:g}", f"{batch_size:,}", f"{1e3 * median(found['bare']) / steps:.1f}", spread(ratio))
+            (
+                models.title(name),
+                f"{mflop:g}",
+                f"{batch_size:,}",
+                f"{1e3 * median(found['bare']) / steps:.1f}",
+                spread(ratio),
+            )
         )
     header = ("model", "forward MFLOP", "batch", "ms a batch, bare", "Lightning trial over bare loop")
     return table(header, rows)

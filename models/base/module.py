@@ -57,7 +57,7 @@ class CTRModel(pl.LightningModule):
         for embed in embeds:  # CUDA sums rows in no fixed order; its dense gradient is deterministic
             embed.row_gradients = sparse != "adam" or not (self.execution.compile or embed.table.weight.is_cuda)
         self.update = Update(
-            [embed.table.weight for embed in embeds if len(embed.table.weight)],
+            [embed.table for embed in embeds if embed.n_sparse],
             self.embedding_parameters(),
             self.dense_parameters(),
             self.optimiser,

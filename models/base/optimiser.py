@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from models.base.rowwise import LazyAdam, RowwiseAdagrad, row_sums
 
 SparseOptimiser = Literal["adam", "lazy_adam", "rowwise_adagrad"]
-ROWWISE: dict[str, type[torch.optim.Optimizer]] = {"lazy_adam": LazyAdam, "rowwise_adagrad": RowwiseAdagrad}
+ROWWISE: dict[str, type[LazyAdam] | type[RowwiseAdagrad]] = {"lazy_adam": LazyAdam, "rowwise_adagrad": RowwiseAdagrad}
 
 CLEARED_WHOLE = 8  # a buffer of fewer rows than this for each gathered one is cleared faster as a whole
 
@@ -34,13 +34,13 @@ class Optimiser(BaseModel):
 class Update:
     """One optimisation step from the gradients that backward left, which are gone afterwards.
 
-    `tables` are the parameters whose gradient may come as rows, `embeddings` all that get the embeddings' L2, the tables
-    among them. Under a row-wise optimiser only the rows of the batch get their L2.
+    The gradients of `tables` may come as rows; `embeddings` are all parameters with the embeddings' L2, those of the
+    tables among them. Under a row-wise optimiser only the rows of the batch get their L2.
     """
 
     def __init__(
         self,
-        tables: Sequence[nn.Parameter],
+        tables: Sequence[nn.Embedding],
         embeddings: Sequence[nn.Parameter],
         dense: Sequence[nn.Parameter],
         settings: Optimiser,
@@ -48,17 +48,17 @@ class Update:
     ):
         self.settings, self.embeddings = settings, list(embeddings)
         self.parameters = [*embeddings, *dense]
-        rowwise = {id(table) for table in tables} if sparse_optimiser != "adam" else set()
+        rowwise = [table.weight for table in tables] if sparse_optimiser != "adam" else []
+        self._rowwise = {id(weight) for weight in rowwise}
         groups = [
-            {"params": [p for p in embeddings if id(p) not in rowwise], "weight_decay": 0.0},
+            {"params": [p for p in embeddings if id(p) not in self._rowwise], "weight_decay": 0.0},
             {"params": list(dense), "weight_decay": settings.weight_decay},
         ]
         self.optimisers: list[torch.optim.Optimizer] = []
         if groups := [group for group in groups if group["params"]]:
             self.optimisers.append(torch.optim.Adam(groups, lr=settings.learning_rate, fused=True))
         if rowwise:
-            self.optimisers.append(ROWWISE[sparse_optimiser](tables, {"lr": settings.learning_rate}))
-        self._rowwise = rowwise
+            self.optimisers.append(ROWWISE[sparse_optimiser](rowwise, {"lr": settings.learning_rate}))
         self._buffers: dict[nn.Parameter, Tensor] = {}
 
     def set_learning_rate(self, rate: float) -> None:
