@@ -57,7 +57,7 @@ def of_trials(n: int) -> str:
     """A trial of one epoch and its validation through Lightning, over the same steps and metrics in a bare loop."""
     clock, rows = Clock(), []
     for name, mflop, batch_size in CELLS:
-        with clicks(64 * batch_size, batch_size, table_rows=100_000) as (batches, cardinalities):
+        with clicks(32 * batch_size, batch_size, table_rows=100_000) as (batches, cardinalities):
             config = default_config(name, mflop)
             data = Given(batches, cardinalities)
 
