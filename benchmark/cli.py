@@ -15,6 +15,7 @@ import models
 from benchmark import data_commands, report_commands
 from benchmark import protocol as protocols
 from benchmark.protocol import Protocol, ProtocolError
+from benchmark.speed_commands import speed
 
 app = typer.Typer(
     help="Compare click-through-rate models at equal compute, equally tuned.",
@@ -212,6 +213,9 @@ def merge(
     with claimed(target):
         added = merge(target, sources)
     Console().print(f"{added} records added to {target}", highlight=False)
+
+
+app.command()(speed)
 
 
 def _protocol(

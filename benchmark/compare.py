@@ -6,9 +6,9 @@ from typing import Any
 
 from benchmark.comparison import cells, family
 from benchmark.findings import Findings
+from benchmark.folder import differences
 from benchmark.formats import Cell, Column, Table
 from benchmark.records import Record
-from benchmark.folder import differences
 from benchmark.statistics import difference, mean_interval
 from benchmark.summary import METRICS, title
 from benchmark.tables.cells import LABEL, number, text

@@ -8,17 +8,17 @@ from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 import datamodules
 import models
 from benchmark import run
+from benchmark.memory import keep_freed_memory
 from benchmark.progress import duration
 from benchmark.protocol import Protocol
 from benchmark.space import default_config
 from benchmark.study import Study
 from benchmark.tables.cells import count
-from models.base import CTRModel
+from models.base import CTRModel, Execution
 
 WARM_UP_STEPS, TIMED_STEPS = 2, 8
 BYTES_PER_PARAMETER = 16  # float32 weight, gradient and Adam's two moments
@@ -27,6 +27,7 @@ BYTES_PER_PARAMETER = 16  # float32 weight, gradient and Adam's two moments
 def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, jobs: int, console: Console) -> None:
     """Print one line for each study and their sum."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     facts = run.facts(protocol, data_dir)
     studies = run.studies(protocol, results, facts, data_dir, device)
     table = Table(title=f"{protocol.name}: {protocol.title}", title_justify="left", box=box.SIMPLE_HEAD)
@@ -76,15 +77,14 @@ def _data(study: Study) -> "datamodules.base.CTRDataModule":
 
 def _seconds_per_step(study: Study, model: CTRModel) -> float:
     """Mean time of a forward, backward and optimiser step on real batches."""
-    adam = model.configure_optimizers()
+    model.execution = Execution(**study.protocol.training.model_dump(include=set(Execution.model_fields)))
+    model.configure_optimizers()
     batches = iter(_data(study).train_dataloader())
     started, steps = 0.0, 0
-    for i, (dense_BN, sparse_BF, label_B) in zip(range(WARM_UP_STEPS + TIMED_STEPS), batches, strict=False):
+    for i, batch in zip(range(WARM_UP_STEPS + TIMED_STEPS), batches, strict=False):
         if i == WARM_UP_STEPS:
             started, steps = time.monotonic(), 0
-        adam.zero_grad()
-        binary_cross_entropy_with_logits(model(dense_BN, sparse_BF), label_B).backward()
-        adam.step()
+        model.step(batch)
         steps += 1
     if study.device.startswith("cuda"):
         torch.cuda.synchronize()

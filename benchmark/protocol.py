@@ -47,7 +47,13 @@ class Training(Section):
     patience: PositiveInt = 1  # stop after so many epochs in a row without improvement
     monitor: Literal["auc", "logloss"] = "logloss"  # validation metric that selects epochs, trials and configs
     schedule: Literal["constant", "linear", "plateau"] = "constant"  # of the learning rate, see train.Selection
+    warmup: float = Field(
+        default=0.0, ge=0.0, lt=1.0
+    )  # share of all possible steps in which the rate rises to its full
     clip_norm: NonNegativeFloat = 10.0  # of the gradient of all parameters together; 0: not clipped
+    sparse_optimiser: Literal["adam", "lazy_adam", "rowwise_adagrad"] = "adam"  # of the tables; adam: dense, exact
+    precision: Literal["fp32", "bf16"] = "fp32"  # of the matrix products
+    compile: bool = False  # torch.compile, with CUDA graphs on a GPU
     train_rows: PositiveInt | None = None  # only the first rows of the train part; None: all
 
 

@@ -2,18 +2,20 @@
 
 import gc
 import logging
+import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, distributed
 
 from benchmark.protocol import Training
-from datamodules.base import CTRDataModule
-from models.base import Config, CTRModel, Optimiser
+from datamodules.base import Batches, CTRDataModule
+from models.base import Batch, Config, CTRModel, Execution, Optimiser
 
 LEAST_IMPROVEMENT = 1e-6  # of the monitored metric; BARS's
 
@@ -22,6 +24,7 @@ OnProgress = Callable[
 ]  # share of the run's steps done; metrics at an epoch's end
 SECONDS_PER_PROGRESS = 0.5
 OnTest = Callable[[Tensor, Tensor], str | None]  # keeps logits and labels of the test part, (N,) each; their hash
+STEPS_PER_BLOCK = 32  # the time that Lightning takes for each would rival a small model's step
 
 
 @dataclass(frozen=True)
@@ -63,22 +66,24 @@ def train(
     data.seed = seed
     model = model_class(config, data.n_dense, data.cardinalities)
     model.optimiser = optimiser
-    selection = Selection(training, on_progress)
+    model.execution = Execution(**training.model_dump(include=set(Execution.model_fields)))
+    batches = data.train_dataloader()
+    selection = Selection(training, optimiser.learning_rate, len(batches) * training.epochs, on_progress)
+    model.rate_of_step = selection.rate
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")  # advice on loggers and loader processes
         predictions = TestPredictions(on_test)
         trainer = _trainer(data.device, training.epochs, [selection, predictions])
-        trainer.fit(model, datamodule=data)
-        steps = trainer.global_step
+        trainer.fit(model, _loader(batches), _loader(data.val_dataloader()))
         model.load_state_dict(selection.best_state)
         if test:
-            trainer.test(model, dataloaders=data.test_dataloader(), verbose=False)
+            trainer.test(model, dataloaders=_loader(data.test_dataloader()), verbose=False)
     return Outcome(
         dense_parameters=sum(p.numel() for p in model.dense_parameters()),
         embedding_parameters=sum(p.numel() for p in model.embedding_parameters()),
         epochs=len(selection.history),
         best_epoch=selection.best_epoch,
-        steps=steps,
+        steps=model.steps,
         examples=len(selection.history) * data.meta["rows"]["train"],
         train_seconds=selection.train_seconds,
         seconds=time.monotonic() - started,
@@ -133,34 +138,54 @@ class TestPredictions(pl.Callback):
         self.digest = self.on_test(logit_N, label_N)
 
 
+def _loader(batches: Batches) -> "Batches | Blocks":
+    """Blocks of batches; under DDP single ones, since it gathers gradients once for each of Lightning's steps."""
+    return batches if distributed.is_initialized() else Blocks(batches)
+
+
+class Blocks:
+    """Batches in blocks of STEPS_PER_BLOCK, each an iterator: what Lightning does for each step, it does for each block."""
+
+    def __init__(self, batches: Batches):
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.batches) / STEPS_PER_BLOCK)
+
+    def __iter__(self) -> Iterator[Iterator[Batch]]:
+        batches = iter(self.batches)
+        for _ in range(len(self)):
+            yield islice(batches, STEPS_PER_BLOCK)
+
+
 class Selection(pl.Callback):
-    """Keeps the weights of the best epoch, lowers the learning rate, stops early, and reports progress.
+    """Keeps the weights of the best epoch, sets the learning rate, stops early, and reports progress.
 
     Schedules: constant; linear, from the full rate in the first step towards 0 after the last possible one; plateau, a tenth
-    of the rate after each epoch without improvement (BARS).
+    of the rate after each epoch without improvement (BARS). Warm-up multiplies any of them by a rise from near 0 to 1.
     """
 
-    def __init__(self, training: Training, on_progress: OnProgress):
-        self.training, self.on_progress = training, on_progress
+    def __init__(self, training: Training, learning_rate: float, steps: int, on_progress: OnProgress):
+        self.training, self.learning_rate, self.steps, self.on_progress = training, learning_rate, steps, on_progress
+        self.warmup_steps = round(training.warmup * steps)
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.best_state: dict[str, Tensor] = {}
         self.train_seconds = 0.0
         self._epoch_started = self._reported = time.monotonic()
 
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        rate = self.learning_rate
+        if self.training.schedule == "linear":
+            rate *= 1 - step / self.steps
+        if step < self.warmup_steps:
+            rate *= (step + 1) / (self.warmup_steps + 1)
+        return rate
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
         self._epoch_started = time.monotonic()
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
-    ) -> None:
-        """Set the step's learning rate."""
-        if self.training.schedule == "linear":
-            assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
-            left = 1 - trainer.global_step / (trainer.num_training_batches * self.training.epochs)
-            for group in trainer.optimizers[0].param_groups:
-                group["lr"] = pl_module.optimiser.learning_rate * left
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
@@ -168,7 +193,8 @@ class Selection(pl.Callback):
         """Report now and then."""
         if time.monotonic() - self._reported > SECONDS_PER_PROGRESS:
             self._reported = time.monotonic()
-            self.on_progress(trainer.global_step / (trainer.num_training_batches * self.training.epochs), None)
+            assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
+            self.on_progress(pl_module.steps / self.steps, None)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the epoch's clock."""
@@ -184,8 +210,7 @@ class Selection(pl.Callback):
             self.best_state = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
         else:
             if self.training.schedule == "plateau":
-                for group in trainer.optimizers[0].param_groups:
-                    group["lr"] *= 0.1
+                self.learning_rate *= 0.1
             trainer.should_stop = epoch - self.best_epoch >= self.training.patience
         self.on_progress(epoch / self.training.epochs, pl_module.metrics)
 

@@ -28,7 +28,7 @@ from benchmark.sampler import SlotSampler
 from benchmark.space import budget_of, default_parameters, distributions, suggest_optimiser
 from benchmark.study import Progress, Study, missing_seeds, missing_trials, winner
 from benchmark.train import OnProgress, Outcome, free_memory, train
-from datamodules.base import CTRDataModule
+from datamodules.base import CTRDataModule, DataError
 from models.base import Config, Optimiser
 
 OnEvent = Callable[[Progress], None]
@@ -152,7 +152,7 @@ class Runner:
         on_progress(0.0, None)
         try:
             outcome = self._train(kind, config, optimiser, seed, on_progress)
-        except OSError:
+        except (OSError, DataError):
             raise  # of a disk or file, not of the configuration
         except Exception as error:
             self._spoilt = isinstance(error, torch.AcceleratorError)

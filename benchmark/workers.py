@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from benchmark.errors import RunError
+from benchmark.memory import keep_freed_memory
 from benchmark.resume import LOSSES_ALLOWED
 from benchmark.study import Progress, Study
 
@@ -127,6 +128,7 @@ def _start_worker(events: Any) -> None:
     import torch
 
     torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 def _end_with_parent() -> None:

@@ -144,6 +144,14 @@ class WukongConfig(base.Config):
         return total + base.mlp_flops(n_out * d, self.top_mlp, 1)
 
 
+def combinations(weight_OT: Tensor, x_BTD: Tensor) -> Tensor:
+    """W X for each example, x_BOD: the same W in a batched product, which is exact and reads X as it lies.
+
+    `W @ X` would transpose X into one product of B D rows and as few columns as W has rows: 4 times slower on a CPU.
+    """
+    return torch.bmm(weight_OT.expand(len(x_BTD), -1, -1), x_BTD)
+
+
 class LinearCompressBlock(nn.Module):
     """W_L X: n_L embeddings, each a linear combination of the n embeddings of X. Also the residual's W_R."""
 
@@ -154,7 +162,7 @@ class LinearCompressBlock(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BOD."""
-        x_BOD = self.weight_OT @ x_BTD
+        x_BOD = combinations(self.weight_OT, x_BTD)
         return x_BOD if self.bias_O1 is None else x_BOD + self.bias_O1
 
 
@@ -197,9 +205,11 @@ class FactorizationMachineBlock(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BOD with n_F embeddings."""
-        x_BDT = x_BTD.transpose(1, 2)
-        y = self.attentive_y(x_BTD) if self.attentive_y is not None else self.y_TK
-        fm_BTK = x_BTD @ (x_BDT if y is None else x_BDT @ y)
+        if self.y_TK is not None:
+            yx_BKD = combinations(self.y_TK.t(), x_BTD)
+        else:
+            yx_BKD = x_BTD if self.attentive_y is None else self.attentive_y(x_BTD).transpose(1, 2) @ x_BTD
+        fm_BTK = x_BTD @ yx_BKD.transpose(1, 2)
         return self.mlp(self.norm(fm_BTK.flatten(1))).unflatten(1, (self.n_out, -1))
 
 

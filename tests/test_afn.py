@@ -82,7 +82,8 @@ def test_both_tables_and_both_sets_of_dense_embeddings_count_as_embeddings():
 
 def test_no_parameter_is_optimised_twice_or_left_out():
     model = AFN(config(), 3, [5, 6])
-    groups = model.configure_optimizers().param_groups
+    [adam] = model.configure_optimizers()
+    groups = adam.param_groups
     optimised = [id(p) for group in groups for p in group["params"]]
     assert sorted(optimised) == sorted(id(p) for p in model.parameters())
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss, roc_auc_score
+from torchmetrics.functional.classification import binary_auroc
 
 from models.base import Diverged, Predictions
+from models.base.metrics import auc
 
 
 def predictions(logit: torch.Tensor, label: torch.Tensor, batch_size: int = 7) -> Predictions:
@@ -46,3 +48,11 @@ def test_nan_on_the_positives_is_no_perfect_score() -> None:
 def test_one_class_has_no_auc(label: float) -> None:
     with pytest.raises(ValueError, match="AUC needs both classes"):
         predictions(torch.randn(5), torch.full((5,), label)).compute()
+
+
+@pytest.mark.parametrize("decimals", [1, 6])  # many ties, few
+def test_auc_is_torchmetrics(decimals: int) -> None:
+    torch.manual_seed(0)
+    logit = torch.randn(20_000).round(decimals=decimals)
+    label = (torch.rand(20_000) < logit.sigmoid()).float()
+    assert auc(logit, label) == pytest.approx(binary_auroc(logit.double().sigmoid(), label.long()).item(), abs=1e-7)

@@ -16,6 +16,7 @@ from benchmark import records, tune
 from benchmark.records import Record
 from benchmark.sampler import SlotSampler
 from benchmark.study import Progress, Study, missing_trials, winner
+from datamodules.base import DataError
 from models.base import Shape
 from models.mlp import MLP
 
@@ -146,7 +147,7 @@ def test_tuning_never_reads_the_test_part(tmp_path: Path, monkeypatch: pytest.Mo
     shutil.rmtree(copy / "test")
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(copy.parent))
     blind = study(tmp_path / "results")
-    with pytest.raises(FileNotFoundError, match="test"):
+    with pytest.raises(DataError, match=r"test/dense\.npy"):
         tune.run(blind)
     assert timeless(blind.records()) == timeless(whole.records())[:4]
 

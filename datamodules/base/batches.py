@@ -33,7 +33,7 @@ class Batches:
     """
 
     def __init__(self, folder: Path, batch_size: int, *, seed: int | None = None, device: str | torch.device = "cpu"):
-        kinds = [kind for kind in ("dense", "sparse", "label", "group") if (folder / f"{kind}.npy").exists()]
+        kinds = ["dense", "sparse", "label", *(["group"] if (folder / "group.npy").exists() else [])]
         try:
             maps = [torch.from_numpy(np.load(folder / f"{kind}.npy", mmap_mode="c")) for kind in kinds]
         except (OSError, ValueError) as error:

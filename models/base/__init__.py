@@ -1,9 +1,11 @@
 """What every model shares: Config, FieldEmbedding, FieldWeights, mlp, and CTRModel with its loss, metrics and optimiser."""
 
 from models.base.config import Budget, Config, Shape
+from models.base.execution import Batch, Execution
 from models.base.layers import FieldEmbedding, FieldWeights, GroupEmbedding, fan_in_, mlp, mlp_flops, tapered
 from models.base.metrics import Diverged, Predictions
-from models.base.module import Batch, CTRModel, Optimiser
+from models.base.module import CTRModel
+from models.base.optimiser import Optimiser, SparseOptimiser
 
 __all__ = [
     "Batch",
@@ -11,12 +13,14 @@ __all__ = [
     "CTRModel",
     "Config",
     "Diverged",
+    "Execution",
     "FieldEmbedding",
     "FieldWeights",
     "GroupEmbedding",
     "Optimiser",
     "Predictions",
     "Shape",
+    "SparseOptimiser",
     "fan_in_",
     "mlp",
     "mlp_flops",

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding, embedding_bag
 
 from models.base.config import Config
 
@@ -89,6 +89,7 @@ class FieldEmbedding(nn.Module):
         self.register_buffer("offset_F", offset_F[: len(rows)], persistent=False)
         self.offset_F: Tensor
         self.table = nn.Embedding(sum(rows), d)
+        self.row_gradients = False  # whether backward leaves the table's gradient as rows; `Update` takes either
         nn.init.normal_(self.table.weight, std=config.embedding_std)
         self.dense: nn.Module | nn.Parameter | None = None
         if n_dense and config.bottom_mlp:
@@ -109,7 +110,8 @@ class FieldEmbedding(nn.Module):
         elif self.dense is not None:
             tokens.append(dense_BN.unsqueeze(-1) * self.dense)
         if self.n_sparse:
-            tokens.append(self.table(sparse_BF[:, : self.n_sparse] + self.offset_F))
+            row_BF = sparse_BF[:, : self.n_sparse] + self.offset_F
+            tokens.append(embedding(row_BF, self.table.weight, sparse=self.row_gradients))
         start = self.n_sparse
         for length, field in self.sequences:
             tokens.append(self._mean(sparse_BF[:, start : start + length], field).unsqueeze(1))
@@ -121,7 +123,9 @@ class FieldEmbedding(nn.Module):
         present_BL = (id_BL >= 0).to(self.table.weight.dtype)
         weight_BL = present_BL / present_BL.sum(1, keepdim=True).clamp(min=1)
         row_BL = id_BL.clamp(min=0) + self.offset_F[field]
-        return embedding_bag(row_BL, self.table.weight, mode="sum", per_sample_weights=weight_BL)
+        return embedding_bag(
+            row_BL, self.table.weight, mode="sum", per_sample_weights=weight_BL, sparse=self.row_gradients
+        )
 
 
 class GroupEmbedding(nn.Module):

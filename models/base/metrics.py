@@ -2,11 +2,11 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchmetrics import Metric
-from torchmetrics.functional.classification import binary_auroc
 
 from models.base.grouped_auc import grouped_auc
 
@@ -18,7 +18,7 @@ class Diverged(ArithmeticError):
 class Predictions(Metric):
     """Gathers logits and labels over batches (and processes); `compute` returns every metric of the suite.
 
-    auc: area under the ROC curve, ties counted half, exact to 1e-7. logloss: mean binary cross-entropy in nats.
+    auc: area under the ROC curve, ties counted half, exact. logloss: mean binary cross-entropy in nats.
     normalised_entropy: logloss over the entropy of the split's own positive rate (He et al. 2014).
     calibration: mean predicted probability over the positive rate; 1 is calibrated on average.
     gauc: where rows have groups and some group has both classes, the AUC within groups (see `grouped_auc`).
@@ -50,16 +50,16 @@ class Predictions(Metric):
         n_bad = int((~logit_B.isfinite()).sum())
         if n_bad:
             raise Diverged(f"{n_bad} of {len(logit_B)} predictions are not finite")
-        rate = label_B.mean().item()
+        rate = label_B.mean(dtype=torch.float64).item()
         if not 0 < rate < 1:
             raise ValueError(f"AUC needs both classes; all {len(label_B)} labels are {rate:.0f}")
-        logloss = binary_cross_entropy_with_logits(logit_B, label_B).item()
+        logloss = binary_cross_entropy_with_logits(logit_B.double(), label_B.double()).item()
         entropy = -rate * math.log(rate) - (1 - rate) * math.log1p(-rate)
         metrics = {
-            "auc": binary_auroc(logit_B.sigmoid(), label_B.long(), validate_args=False).item(),
+            "auc": auc(logit_B, label_B),
             "logloss": logloss,
             "normalised_entropy": logloss / entropy,
-            "calibration": logit_B.sigmoid().mean().item() / rate,
+            "calibration": logit_B.double().sigmoid_().mean().item() / rate,
         }
         if len(self.group_B):
             group_B = torch.cat(self.group_B) if isinstance(self.group_B, list) else self.group_B
@@ -68,6 +68,26 @@ class Predictions(Metric):
         return metrics
 
     def _concatenated(self) -> tuple[Tensor, Tensor]:
-        """The logits and labels of all batches in float64: lists before a gather over processes, tensors after it."""
+        """The logits and labels of all batches: lists before a gather over processes, tensors after it."""
         logit, label = (torch.cat(x) if isinstance(x, list) else x for x in (self.logit_B, self.label_B))
-        return logit.double(), label.double()
+        return logit, label
+
+
+def auc(logit_B: Tensor, label_B: Tensor) -> float:
+    """Area under the ROC curve of finite logits and 0/1 labels of both classes, ties counted half: exact.
+
+    It is the share of pairs in which the positive is above the negative, counted in integers after one sort. On a CPU
+    NumPy sorts, several times faster than torch.
+    """
+    positive_P, negative_N = (_sorted(logit_B[label_B == label]) for label in (1, 0))
+    if logit_B.is_cuda:
+        below, not_above = (torch.searchsorted(negative_N, positive_P, right=tied).sum() for tied in (False, True))
+    else:
+        below, not_above = (
+            negative_N.numpy().searchsorted(positive_P.numpy(), side).sum() for side in ("left", "right")
+        )
+    return (int(below) + int(not_above)) / (2 * len(positive_P) * len(negative_N))
+
+
+def _sorted(x_B: Tensor) -> Tensor:
+    return x_B.sort().values if x_B.is_cuda else torch.from_numpy(np.sort(x_B.numpy()))

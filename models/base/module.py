@@ -1,34 +1,20 @@
 """CTRModel: the LightningModule that every model extends with its maths only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import lightning.pytorch as pl
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
 from torch import Tensor, distributed, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.base import config as base
+from models.base.execution import Batch, Execution
 from models.base.layers import Cardinality, FieldEmbedding
 from models.base.metrics import Diverged, Predictions
-
-Batch = tuple[
-    Tensor, ...
-]  # dense_BN float32, sparse_BF int32 or int64, label_B float32; then group_B where there are groups
+from models.base.optimiser import Optimiser, Update
 
 STEPS_PER_FINITE_CHECK = 50  # one host synchronisation for so many steps
-
-
-class Optimiser(BaseModel):
-    """Adam and its regularisation, the same kind for every model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    learning_rate: PositiveFloat = 1e-3
-    embedding_l2: NonNegativeFloat = 0.0  # lambda of lambda/2 * ||E||^2, every row of every table at every step (BARS)
-    weight_decay: NonNegativeFloat = 0.0  # the same lambda for all other parameters
-    clip_norm: NonNegativeFloat = 10.0  # of the gradient of all parameters together; 0: not clipped
 
 
 class CTRModel(pl.LightningModule):
@@ -44,13 +30,17 @@ class CTRModel(pl.LightningModule):
     def __init__(self, config: base.Config, n_dense: int, cardinalities: Sequence[Cardinality]):
         super().__init__()
         self.config = config
-        self.optimiser = Optimiser()  # assign another before training
+        self.optimiser = Optimiser()  # assign others before training
+        self.execution = Execution()
+        self.rate_of_step: Callable[[int], float] | None = None  # learning rate of step 0, 1, ...; None: constant
+        self.steps = 0
         self.n_tokens = config.n_tokens(n_dense, len(cardinalities))
         self.embed = FieldEmbedding(n_dense, cardinalities, config, bottom_relu=self.bottom_relu)
-        self.automatic_optimization = False  # one step is ours to order: loss, L2, clip, Adam
+        self.automatic_optimization = False  # a step is ours to order, and many make one of Lightning's
         self.predictions = Predictions()
         self.metrics: dict[str, float] = {}  # of the last validation or test epoch, in float64
-        self._losses: list[Tensor] = []
+        self._losses: list[Tensor] = []  # of the last steps, then of the epoch's steps before them
+        self._epoch_losses: list[Tensor] = []
 
     def embedding_parameters(self) -> list[nn.Parameter]:
         """Embedding tables, the v_i of dense fields that have one each, and first-order weights."""
@@ -61,37 +51,47 @@ class CTRModel(pl.LightningModule):
         embedding = {id(p) for p in self.embedding_parameters()}
         return [p for p in self.parameters() if id(p) not in embedding]
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam over all parameters; embeddings get their L2 in `training_step`, so that clipping sees it, as in BARS."""
-        groups = [
-            {"params": self.embedding_parameters(), "weight_decay": 0.0},
-            {"params": self.dense_parameters(), "weight_decay": self.optimiser.weight_decay},
-        ]
-        groups = [group for group in groups if group["params"]]
-        return torch.optim.Adam(groups, lr=self.optimiser.learning_rate, fused=True)
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """The optimisers of `update`, which `step` drives."""
+        embeds = [module for module in self.modules() if isinstance(module, FieldEmbedding)]
+        sparse = self.execution.sparse_optimiser
+        for embed in embeds:  # CUDA sums rows in no fixed order; its dense gradient is deterministic
+            embed.row_gradients = sparse != "adam" or not (
+                self.execution.compile or embed.table.weight.is_cuda or distributed.is_initialized()
+            )
+        self.update = Update(
+            [embed.table for embed in embeds if embed.n_sparse],
+            self.embedding_parameters(),
+            self.dense_parameters(),
+            self.optimiser,
+            sparse,
+        )
+        return self.update.optimisers
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """One Adam step on the batch's mean cross-entropy plus regularisation."""
-        dense_BN, sparse_BF, label_B, *_ = self.shard(batch)
-        adam = self.optimizers()
-        assert not isinstance(adam, list)  # noqa: S101 (tells mypy)
-        adam.zero_grad()
-        loss = self._loss(self(dense_BN, sparse_BF), label_B, n_rows=len(batch[-1]))
-        self.manual_backward(loss)
-        if self.optimiser.embedding_l2:
-            for p in self.embedding_parameters():
-                if p.grad is not None:
-                    p.grad.add_(p.detach(), alpha=self.optimiser.embedding_l2)
-        if self.optimiser.clip_norm:
-            nn.utils.clip_grad_norm_(self.parameters(), self.optimiser.clip_norm)
-        adam.step()
+    def training_step(self, batch: Batch | Iterator[Batch], batch_idx: int) -> None:
+        """One optimisation step on the batch, or on each batch of a block of them."""
+        for one in batch if isinstance(batch, Iterator) else [batch]:
+            self.step(one)
+
+    def step(self, batch: Batch) -> None:
+        """One optimisation step on the batch's mean cross-entropy plus regularisation."""
+        if self.rate_of_step is not None:
+            self.update.set_learning_rate(self.rate_of_step(self.steps))
+        if distributed.is_initialized():
+            loss = self._loss_of_ranks(batch)
+            self.manual_backward(loss)
+        else:
+            loss = self.execution.loss(self, batch)
+            loss.backward()
+        self.update.step()
+        self.steps += 1
         self._losses.append(loss.detach())
-        if len(self._losses) % STEPS_PER_FINITE_CHECK == 0:
-            self._check_finite()
+        if len(self._losses) == STEPS_PER_FINITE_CHECK:
+            self._gather_losses()
 
     def on_train_epoch_start(self) -> None:
         """Forget the losses of the epoch before."""
-        self._losses.clear()
+        self._losses, self._epoch_losses = [], []
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's mean training loss."""
@@ -99,25 +99,25 @@ class CTRModel(pl.LightningModule):
 
     def train_loss(self) -> float:
         """Mean loss of the epoch's steps so far; raises Diverged if one was not finite."""
-        self._check_finite()
-        return _mean_over_ranks(torch.stack(self._losses).double().mean()).item()
+        self._gather_losses()
+        return _mean_over_ranks(torch.cat(self._epoch_losses).double().mean()).item()
 
     def on_validation_epoch_start(self) -> None:
         """Say that training diverged rather than that its predictions did."""
-        if self._losses:
-            self._check_finite()
+        self._gather_losses()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Gather the batch's predictions."""
-        dense_BN, sparse_BF, label_B, *group_B = self.shard(batch)
-        self.predictions.update(self(dense_BN, sparse_BF), label_B, *group_B)
+    def validation_step(self, batch: Batch | Iterator[Batch], batch_idx: int) -> None:
+        """Gather the predictions of the batch, or of each batch of a block of them."""
+        for one in batch if isinstance(batch, Iterator) else [batch]:
+            rows = self.shard(one)
+            self.predictions.update(self.execution.logits(self, rows), *rows[2:])
 
     def on_validation_epoch_end(self) -> None:
         """Compute and log the metrics of the validation part."""
         self._score("valid")
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Gather the batch's predictions."""
+    def test_step(self, batch: Batch | Iterator[Batch], batch_idx: int) -> None:
+        """Gather the predictions, as in validation."""
         self.validation_step(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
@@ -126,8 +126,7 @@ class CTRModel(pl.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Click probabilities of the batch, (B,)."""
-        dense_BN, sparse_BF, *_ = batch
-        return self(dense_BN, sparse_BF).sigmoid()
+        return self.execution.logits(self, batch).sigmoid()
 
     @staticmethod
     def shard(batch: Batch) -> Batch:
@@ -137,26 +136,27 @@ class CTRModel(pl.LightningModule):
         rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
         return tuple(part[rank::n_ranks] for part in batch)
 
-    @staticmethod
-    def _loss(logit_B: Tensor, label_B: Tensor, n_rows: int) -> Tensor:
-        """Mean cross-entropy of the batch; under DDP a summand of which the mean over ranks is that, whatever their rows."""
-        if not distributed.is_initialized():
-            return binary_cross_entropy_with_logits(logit_B, label_B)
-        total = binary_cross_entropy_with_logits(logit_B, label_B, reduction="sum")
-        return total * (distributed.get_world_size() / n_rows)
+    def _loss_of_ranks(self, batch: Batch) -> Tensor:
+        """A summand of which the mean over DDP's ranks is the batch's mean cross-entropy, however many rows each has."""
+        rows = self.shard(batch)
+        total = binary_cross_entropy_with_logits(self.execution.logits(self, rows), rows[2], reduction="sum")
+        return total * (distributed.get_world_size() / len(batch[2]))
 
     def _score(self, split: str) -> None:
         self.metrics = self.predictions.compute()
         self.predictions.reset()
         self.log_dict({f"{split}_{name}": value for name, value in self.metrics.items()})
 
-    def _check_finite(self) -> None:
-        """Raise Diverged, naming the step, if a loss of this epoch's last block was not finite."""
-        first = (len(self._losses) - 1) // STEPS_PER_FINITE_CHECK * STEPS_PER_FINITE_CHECK
-        block = _mean_over_ranks(torch.stack(self._losses[first:]))  # so that all ranks stop together
+    def _gather_losses(self) -> None:
+        """Take the last steps' losses off the graph of Python objects; raises Diverged naming a step that was not finite."""
+        if not self._losses:
+            return
+        block = _mean_over_ranks(torch.stack(self._losses))  # so that all ranks stop together
+        self._losses = []
+        self._epoch_losses.append(block)
         bad = (~block.isfinite()).nonzero()
         if len(bad):
-            step = first + int(bad[0])
+            step = sum(map(len, self._epoch_losses[:-1])) + int(bad[0])
             raise Diverged(
                 f"loss is {block[bad[0]].item()} in step {step} of epoch {self.current_epoch}, "
                 f"learning rate {self.optimiser.learning_rate:.3g}"

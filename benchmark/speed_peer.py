@@ -1,0 +1,204 @@
+"""The same models built from FuxiCTR's layers, trained by its own step on its own loader; equal numbers before speed.
+
+Its package on PyPI has layers, loaders and the training loop, but not the models: DNN and DCNv2 are put together here as
+its documentation describes them. Everything that runs is FuxiCTR's.
+"""
+
+import logging
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import models
+from benchmark.speed import (
+    EMBEDDING_DIM,
+    N_DENSE,
+    N_SPARSE,
+    SIZES,
+    Clock,
+    clicks,
+    default_config,
+    endless,
+    prepared,
+    rounds,
+    spread,
+    table,
+)
+from datamodules.base import Batches
+from models.base import Batch, Config, CTRModel, Execution
+from models.dcnv2 import DCNv2Config
+
+SMALL = (0.1, 4096)  # where the embeddings and what surrounds the arithmetic weigh most
+STEPS_PER_ROUND = 4
+TOLERANCE = 1e-5  # of logits and of weights after three steps
+
+
+def feature_map(cardinalities: list[int]) -> Any:
+    """FuxiCTR's description of the fields, in our order."""
+    from fuxictr.features import FeatureMap
+
+    fields = FeatureMap("speed", ".")
+    fields.features = OrderedDict()
+    for i in range(N_DENSE):
+        fields.features[f"x{i}"] = {"type": "numeric", "source": ""}
+    for i, cardinality in enumerate(cardinalities):
+        fields.features[f"c{i}"] = {"type": "categorical", "source": "", "vocab_size": cardinality}
+    fields.labels = ["label"]
+    fields.num_fields, fields.default_emb_dim = N_DENSE + len(cardinalities), EMBEDDING_DIM
+    fields.set_column_index()
+    return fields
+
+
+def peer(name: str, config: Any, cardinalities: list[int]) -> Any:
+    """FuxiCTR's model of that architecture, ready to take steps."""
+    from fuxictr.pytorch.layers import CrossNetV2, FeatureEmbedding, MLP_Block
+    from fuxictr.pytorch.models import BaseModel
+
+    class Peer(BaseModel):  # type: ignore[misc]
+        def __init__(self) -> None:
+            folder = tempfile.gettempdir()
+            super().__init__(feature_map(cardinalities), verbose=0, model_root=folder, metrics=["AUC", "logloss"])
+            n_in = (N_DENSE + N_SPARSE) * EMBEDDING_DIM
+            self.embedding = FeatureEmbedding(self.feature_map, EMBEDDING_DIM)
+            self.cross = CrossNetV2(n_in, config.cross_layers) if name == "dcnv2" else None
+            self.deep = MLP_Block(n_in, list(config.hidden), output_dim=None if self.cross else 1)
+            self.output: Any = nn.Linear(n_in + config.hidden[-1], 1) if self.cross else None
+            self.compile("adam", "binary_crossentropy", lr=1e-3)
+            self._max_gradient_norm = 10.0  # as its `fit` sets it
+
+        def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+            x = self.embedding(self.get_inputs(inputs), flatten_emb=True)
+            logit = self.deep(x)
+            if self.cross is not None:
+                logit = self.output(torch.cat([self.cross(x), logit], dim=-1))
+            return {"y_pred": self.output_activation(logit)}
+
+    return Peer()
+
+
+def configured(name: str, mflop: float) -> Config:
+    """Trial 0 at so many forward MFLOP, but full-rank cross layers where FuxiCTR has no others, one of them."""
+    config = default_config(name, mflop)
+    if name == "dcnv2":
+        width = (N_DENSE + N_SPARSE) * EMBEDDING_DIM
+        hidden = max(16, int((mflop * 1e6 / 2 - width**2) / width))
+        return DCNv2Config(embedding_dim=EMBEDDING_DIM, cross_layers=1, hidden=(hidden,))
+    return config
+
+
+def copy_weights(ours: Any, theirs: Any, cardinalities: list[int]) -> None:
+    """Give the peer our weights."""
+    with torch.no_grad():
+        layers = theirs.embedding.embedding_layer.embedding_layers
+        for i in range(N_DENSE):
+            layers[f"x{i}"].weight.copy_(ours.embed.dense[i].unsqueeze(1))
+        for i, rows in enumerate(ours.embed.table.weight.split(cardinalities)):
+            layers[f"c{i}"].weight.copy_(rows)
+        pairs = [(theirs.deep.mlp, ours.mlp if theirs.cross is None else ours.deep)]
+        if theirs.cross is not None:
+            pairs += [(theirs.output, ours.output)]
+            pairs += [(a, b.linear) for a, b in zip(theirs.cross.cross_layers, ours.cross, strict=True)]
+        for a, b in pairs:
+            for mine, other in zip(b.parameters(), a.parameters(), strict=True):
+                other.copy_(mine)
+
+
+def as_columns(batch: Batch) -> dict[str, Tensor]:
+    """A batch as FuxiCTR's collator makes it."""
+    dense_BN, sparse_BF, label_B = batch
+    columns = {f"x{i}": x for i, x in enumerate(dense_BN.double().unbind(1))}
+    columns |= {f"c{i}": x for i, x in enumerate(sparse_BF.double().unbind(1))}
+    return {**columns, "label": label_B.double()}
+
+
+def loader(batches: Batches, cardinalities: list[int], folder: Path) -> Any:
+    """FuxiCTR's loader of the same rows, without worker processes, whose CPU time would not be seen."""
+    from fuxictr.pytorch.dataloaders import RankDataLoader
+
+    dense, sparse, label = (array.numpy() for array in batches.arrays)
+    columns = {f"x{i}": dense[:, i] for i in range(N_DENSE)} | {f"c{i}": sparse[:, i] for i in range(N_SPARSE)}
+    np.savez(folder / "train.npz", **{**columns, "label": label})  # type: ignore[arg-type]
+    train, _ = RankDataLoader(
+        feature_map(cardinalities),
+        stage="train",
+        train_data=str(folder / "train.npz"),
+        batch_size=batches.batch_size,
+        num_workers=0,
+    )
+    return train
+
+
+def difference(ours: CTRModel, theirs: Any, batches: Batches) -> float:
+    """Greatest difference of the predictions before and after three steps of each."""
+    source = endless(batches)
+    worst = 0.0
+    for batch in islice(source, 4):
+        with torch.no_grad():
+            mine, other = ours.execution.logits(ours, batch).sigmoid(), theirs(as_columns(batch))["y_pred"].squeeze(1)
+        worst = max(worst, float((mine - other).abs().max()))
+        ours.step(batch)
+        theirs.train_step(as_columns(batch))
+    return worst
+
+
+def against_fuxictr(n: int) -> str:
+    """The table of whole steps, loader included: FuxiCTR's time over ours."""
+    logging.disable(logging.INFO)
+    clock, rows = Clock(), []
+    cells = [("mlp", *SMALL), *(("mlp", *size) for size in SIZES), ("dcnv2", 0.85, 4096), ("dcnv2", *SIZES[1])]
+    for name, mflop, batch_size in cells:
+        config = configured(name, mflop)
+        with clicks(24 * batch_size, batch_size) as (batches, cardinalities), tempfile.TemporaryDirectory() as folder:
+            ours = prepared(name, config, cardinalities)
+            rowwise = prepared(name, config, cardinalities, execution=Execution(sparse_optimiser="rowwise_adagrad"))
+            theirs = peer(name, config, cardinalities)
+            copy_weights(ours, theirs, cardinalities)
+            data = loader(batches, cardinalities, Path(folder))
+            off = difference(ours, theirs, batches)
+            if off > TOLERANCE:
+                raise ArithmeticError(f"{name}: predictions differ from FuxiCTR's by {off:.1e}; no speeds compared")
+            sources: dict[str, tuple[Callable[[Any], object], Iterator[Any]]] = {
+                "ours": (ours.step, endless(batches)),
+                "row-wise": (rowwise.step, endless(batches)),
+                "theirs": (partial(_their_step, theirs), forever(data)),
+            }
+            found = rounds({who: partial(_steps, clock, *source) for who, source in sources.items()}, n)
+        ratios = {
+            key: [b / a for a, b in zip(found[key], found["theirs"], strict=True)] for key in ("ours", "row-wise")
+        }
+        flops = config.flops(N_DENSE, N_SPARSE) / 1e6
+        rows.append(
+            (
+                models.title(name),
+                f"{flops:.2f}",
+                f"{batch_size:,}",
+                f"{off:.0e}",
+                spread(ratios["ours"]),
+                spread(ratios["row-wise"]),
+            )
+        )
+    logging.disable(logging.NOTSET)
+    header = ("model", "forward MFLOP", "batch", "greatest difference", "speed-up, dense Adam", "row-wise Adagrad")
+    return table(header, rows)
+
+
+def _their_step(model: Any, batch: dict[str, Tensor]) -> None:
+    model.train_step(batch).item()  # as its epoch's loop reads the loss
+
+
+def _steps(clock: Clock, step: Callable[[Any], object], source: Iterator[Any]) -> float:
+    return clock.of(lambda: [step(next(source)) for _ in range(STEPS_PER_ROUND)])
+
+
+def forever(batches: Any) -> Iterator[Any]:
+    """The loader's full batches, epoch after epoch."""
+    while True:
+        yield from islice(batches, len(batches) - 1)

@@ -1,0 +1,117 @@
+"""What surrounds the steps: a whole Lightning trial against a bare loop, batches, metrics."""
+
+from functools import partial
+from statistics import median
+
+import torch
+
+import models
+from benchmark.protocol import Training
+from benchmark.speed import Clock, clicks, default_config, prepared, rounds, spread, table
+from benchmark.train import train
+from datamodules.base import Batches, CTRDataModule
+from models.base import Config, Optimiser, Predictions
+
+PREDICTIONS = 5_000_000
+CELLS = (("mlp", 0.03, 1024), ("mlp", 0.4, 4096), ("wukong", 0.4, 4096))  # the first is the quickstart's smallest
+
+
+class Given(CTRDataModule):
+    """Batches that exist already, as a data module."""
+
+    def __init__(self, batches: Batches, cardinalities: list[int]):
+        super().__init__(batch_size=batches.batch_size)
+        self.batches = batches
+        self.meta = {
+            "dense_columns": [*range(batches.arrays[0].shape[1])],
+            "cardinalities": cardinalities,
+            "rows": {"train": batches.rows},
+        }
+
+    def train_dataloader(self) -> Batches:
+        """The batches."""
+        return self.batches
+
+    val_dataloader = test_dataloader = train_dataloader
+
+
+def bare(name: str, config: Config, data: Given) -> None:
+    """An epoch, its validation and a copy of the weights, by hand."""
+    model, predictions = prepared(name, config, [c for c in data.cardinalities if isinstance(c, int)]), Predictions()
+    for batch in data.batches:
+        model.step(batch)
+    model.eval()
+    with torch.inference_mode():
+        for batch in data.batches:
+            predictions.update(model(*batch[:2]), batch[2])
+    predictions.compute()
+    model.load_state_dict({key: value.clone() for key, value in model.state_dict().items()})
+
+
+def whole(name: str, config: Config, data: Given) -> None:
+    """The same as the suite does it."""
+    train(models.load(name), config, Optimiser(), data, Training(), seed=0, test=False)
+
+
+def of_trials(n: int) -> str:
+    """A trial of one epoch and its validation through Lightning, over the same steps and metrics in a bare loop."""
+    clock, rows = Clock(), []
+    for name, mflop, batch_size in CELLS:
+        with clicks(32 * batch_size, batch_size, table_rows=100_000) as (batches, cardinalities):
+            config = default_config(name, mflop)
+            data = Given(batches, cardinalities)
+
+            found = rounds(
+                {
+                    "bare": partial(clock.of, partial(bare, name, config, data)),
+                    "whole": partial(clock.of, partial(whole, name, config, data)),
+                },
+                n,
+            )
+        ratio = [b / a for a, b in zip(found["bare"], found["whole"], strict=True)]
+        steps = 2 * len(batches)
+        rows.append(
+            (
+                models.title(name),
+                f"{mflop:g}",
+                f"{batch_size:,}",
+                f"{1e3 * median(found['bare']) / steps:.1f}",
+                spread(ratio),
+            )
+        )
+    header = ("model", "forward MFLOP", "batch", "ms a batch, bare", "Lightning trial over bare loop")
+    return table(header, rows)
+
+
+def of_data(n: int) -> str:
+    """Batches a second, and the metrics of PREDICTIONS predictions against scikit-learn's."""
+    from sklearn.metrics import log_loss, roc_auc_score
+
+    clock = Clock()
+    rates = []
+    with clicks(2**20, 4096) as (batches, _):
+        for _ in range(n):
+            rates.append(batches.rows / clock.of(lambda: [None for _ in batches]) / 1e6)
+    torch.manual_seed(0)
+    logit_B = torch.randn(PREDICTIONS) - 1
+    label_B = (torch.rand(PREDICTIONS) < logit_B.sigmoid()).float()
+    probability, label = logit_B.double().sigmoid().numpy(), label_B.numpy()
+
+    def ours() -> dict[str, float]:
+        predictions = Predictions()
+        predictions.update(logit_B, label_B)
+        return predictions.compute()
+
+    def theirs() -> tuple[float, float]:
+        return roc_auc_score(label, probability), log_loss(label, probability)
+
+    found = rounds({"ours": lambda: clock.of(ours), "scikit-learn": lambda: clock.of(theirs)}, n)
+    ratio = [b / a for a, b in zip(found["ours"], found["scikit-learn"], strict=True)]
+    return table(
+        ("what", "measured"),
+        [
+            ("million rows/s, 39 fields in batches of 4,096, shuffled", spread(rates)),
+            ("scikit-learn's AUC and LogLoss of 5 M predictions over all our metrics of them", spread(ratio)),
+            ("difference of the AUCs", f"{abs(ours()['auc'] - theirs()[0]):.0e}"),
+        ],
+    )
