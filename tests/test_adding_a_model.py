@@ -45,7 +45,7 @@ def test_the_example_is_tuned_and_tabulated_beside_another_model(tree: Path) -> 
     assert done.returncode == 0, done.stderr
     found = [r for r in records.read(tree / "results" / "smoke") if r.model == "nfm"]
     assert [r.kind for r in found] == ["trial", "trial", "final", "final"]
-    assert "| 0.09 | NFM | 0." in (tree / "results/smoke/tables/synthetic.md").read_text()
+    assert "| 0.09 | NFM | 0." in (tree / "results/smoke/tables/synthetic_quality.md").read_text()
 
 
 def test_the_example_meets_the_conformance_tests(tree: Path) -> None:
