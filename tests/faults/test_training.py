@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from commands import Truth, study, truth
@@ -18,8 +17,6 @@ from commands import Truth, study, truth
 from benchmark import records, run, tune
 from benchmark.provenance import anonymous
 from benchmark.study import missing_seeds, winner
-from datamodules.base import DataError
-from datamodules.base.encode import checked
 from models.base import Diverged, Predictions
 from models.mlp import MLP
 
@@ -95,21 +92,12 @@ def test_predictions_that_are_not_finite_are_refused_before_any_metric(value: fl
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0])
-def test_one_class_is_refused_by_the_data_check_and_by_the_metric(label: float) -> None:
-    frame = pl.DataFrame({"label": [label] * 3})
-    with pytest.raises(DataError, match=r"the valid part has one class only \(\d positives in 3 rows\)"):
-        checked("valid", frame, (), (), "here")
+def test_one_class_is_refused_by_the_metric(label: float) -> None:
+    """The data check, which refuses it before training, has its tests beside the data sets."""
     metric = Predictions()
     metric.update(torch.tensor([0.3, 0.1, 0.2]), torch.full((3,), label))
     with pytest.raises(ValueError, match="needs both classes"):
         metric.compute()
-
-
-@pytest.mark.parametrize("bad", ["2", "-1", "0.5", "yes", None])
-def test_a_label_other_than_0_and_1_is_refused_with_its_row_and_value(bad: str | None) -> None:
-    frame = pl.DataFrame({"label": ["0", "1", bad]})
-    with pytest.raises(DataError, match=rf"row 3 is {bad!r}; allowed are 0 and 1"):
-        checked("train", frame, (), (), "here")
 
 
 def test_an_encoded_part_that_was_cut_off_is_no_failed_trial_but_ends_the_run(
