@@ -274,25 +274,16 @@ def _lanes(device: str, jobs: int | None, per_gpu: int) -> list[str]:
 def main() -> None:
     """Run the command line; what the user can mend is one line on standard error and exit code 2."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        _stopped()
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(app(standalone_mode=False))  # typer turns Ctrl-C into the number to exit with
     except SystemExit as stop:
-        if stop.code == 128 + signal.SIGTERM:
-            _stopped()
+        if stop.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            print("stopped; repeat the command to go on from the last finished trial", file=sys.stderr)
         raise
     except Exception as error:
         if not _is_users(error):
             raise
         print(f"wukong-bench: {_message(error)}", file=sys.stderr)
         sys.exit(2)
-
-
-def _stopped() -> None:
-    print("stopped; repeat the command to go on from the last finished trial", file=sys.stderr)
 
 
 def _is_users(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmark.resume import tell
 from benchmark.sampler import SlotSampler
 from benchmark.space import default_parameters
-from benchmark.storage import open_study
+from benchmark.storage import connect, open_study
 from benchmark.study import Study
 from benchmark.tune import Ledger, OnEvent, Runner
 
@@ -38,7 +38,7 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, beat_seconds:
     warnings.simplefilter("ignore", ExperimentalWarning)  # of Optuna's heartbeats
     search = study.protocol.search
     sampler = TrialNumberSampler(search.sampler, search.seed, default_parameters(study))
-    shared = open_study(study, sampler, heartbeat=beat_seconds)
+    shared, storage = open_study(study, sampler, heartbeat=beat_seconds), connect(study, beat_seconds)
     with Runner(study, on_event, ledger) as runner:
         while True:
             optuna.storages.fail_stale_trials(shared)
@@ -51,7 +51,7 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, beat_seconds:
                 continue
             trial = shared.ask()
             seen = {record.seed for record in ledger.records() if record.kind == "trial" and record.config}
-            with _beating(shared, trial, beat_seconds):
+            with _beating(storage, trial, beat_seconds):
                 record = runner.trial(shared, trial, trial.number, seen).model_copy(update={"exact": False})
             if shared.get_trials(deepcopy=False)[trial.number].state != TrialState.RUNNING:
                 warnings.warn(
@@ -64,10 +64,9 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, beat_seconds:
 
 
 @contextmanager
-def _beating(shared: optuna.Study, trial: optuna.Trial, seconds: int) -> Iterator[None]:
+def _beating(storage: optuna.storages.RDBStorage, trial: optuna.Trial, seconds: int) -> Iterator[None]:
     """Give signs of life of the trial's worker to the storage."""
-    storage, over = shared._storage, threading.Event()
-    assert isinstance(storage, optuna.storages.RDBStorage)  # noqa: S101 (tells mypy)
+    over = threading.Event()
 
     def beat() -> None:
         while True:

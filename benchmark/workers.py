@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +23,7 @@ from benchmark.memory import keep_freed_memory
 from benchmark.resume import LOSSES_ALLOWED
 from benchmark.study import Progress, Study
 
+POLL_SECONDS = 0.2
 OnEvent = Callable[[Progress], None]
 
 
@@ -39,8 +40,11 @@ def in_processes(studies: list[Study], devices: list[str], on_event: OnEvent) ->
     with stopped_by_sigterm(), ThreadPoolExecutor(len(lanes)) as threads:
         done = [threads.submit(_lane, device, todo, stopping, on_event) for device in lanes]
         try:
-            for lane in as_completed(done):
-                lane.result()
+            left = set(done)
+            while left:  # with a timeout: a signal that another thread received wakes the main thread no sooner
+                finished, left = wait(left, POLL_SECONDS, FIRST_COMPLETED)
+                for lane in finished:
+                    lane.result()
         except BaseException:
             stopping.set()
             while not all(lane.done() for lane in done):  # a lane may be starting its worker right now

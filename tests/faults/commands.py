@@ -57,6 +57,11 @@ def start(folder: Path, *arguments: str, env: dict[str, str] | None = None, **ch
     return launch("run", str(protocol_file(folder, **changes)), "--results", str(folder), *arguments, env=env)
 
 
+def _heed_interrupts() -> None:
+    """Undo what a shell sets for its background jobs."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def launch(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
     """The command line with these arguments."""
     return subprocess.Popen(
@@ -66,6 +71,7 @@ def launch(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Po
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 (no other thread runs when the tests launch)
     )
 
 
