@@ -23,7 +23,7 @@ def test_combinations_are_w_times_x_with_its_gradients() -> None:
 def test_wukongs_blocks_are_the_papers_products() -> None:
     torch.manual_seed(0)
     x_BTD = torch.randn(B, T, D)
-    block = FactorizationMachineBlock(T, WukongConfig(embedding_dim=D, n_fmb=2, rank=4, fmb_mlp=(6,)))
+    block = FactorizationMachineBlock(T, 2, WukongConfig(embedding_dim=D, n_fmb=2, rank=4, fmb_mlp=(6,)))
     fm_BTK = x_BTD @ x_BTD.transpose(1, 2) @ block.y_TK
     torch.testing.assert_close(block(x_BTD), block.mlp(block.norm(fm_BTK.flatten(1))).unflatten(1, (2, D)))
     compress = LinearCompressBlock(T, 4)

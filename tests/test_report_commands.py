@@ -114,7 +114,7 @@ def test_consistent_records_pass_as_unverified(sent):
         ),
         (r'"kind":"final",(.*)"seed":5', '"kind":"final",\\1"seed":6', r"no complete final run with seeds \[5\]"),
         (r'"trial":9', '"trial":8', "recorded twice"),
-        (r'"dataset":"hotel"', '"dataset":"../../etc"', "is no name"),
+        (r'"dataset":"hotel"', '"dataset":"../../etc"', "line 1: dataset: String should match"),
         (r'"model":"wukong"', '"model":"mlp"', "stands in the file of 'wukong'"),
         (r'"status":"complete"', '"status":"splendid"', "line 1: status"),
         (r'"protocol_id":"\w+"', '"protocol_id":"abc"', "different protocols cannot share a table"),

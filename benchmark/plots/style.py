@@ -17,7 +17,22 @@ from benchmark.formats import printable
 from benchmark.summary import title
 
 # Okabe and Ito's colours without their yellow, and darker ones of Tol's muted set: told apart by the colour-blind and on paper.
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#8c6d31", "#882255", "#7f7f7f", "#332288", "#56b4e9")
+COLOURS = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#cc79a7",
+    "#8c6d31",
+    "#882255",
+    "#7f7f7f",
+    "#332288",
+    "#56b4e9",
+    "#117733",
+    "#aa4499",
+    "#661100",
+    "#6699cc",
+)
 MARKERS = "osD^vPX*<>dhp8"
 HOLLOW = "(hollow)"  # ends the name of published points in a legend
 METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
