@@ -1,6 +1,7 @@
 """Where a record comes from: source commit, versions and device; no host name, user or path."""
 
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,7 @@ def anonymous(text: str) -> str:
     """The first line of an error, at most 300 characters, without home folder, folders of packages, host or user name."""
     line = text.partition("\n")[0]
     for private, name in _private().items():
-        line = line.replace(private, name)
+        line = re.sub(rf"(?<![\w.-]){re.escape(private)}(?![\w.-])", name, line)
     return line[:LONGEST_ERROR]
 
 
@@ -55,7 +56,7 @@ def _private() -> dict[str, str]:
         str(Path.home()): "~",
         platform.node(): "<host>",
     }
-    return {text: found[text] for text in sorted(found, key=len, reverse=True) if len(text) > 3}
+    return {text: found[text] for text in sorted(found, key=len, reverse=True)}
 
 
 def _git(*arguments: str) -> str | None:
