@@ -100,20 +100,7 @@ def test_one_class_is_refused_by_the_metric(label: float) -> None:
         metric.compute()
 
 
-<<<<<<< HEAD
-def test_an_encoded_part_that_was_cut_off_is_no_failed_trial_but_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-=======
-@pytest.mark.parametrize("bad", ["2", "-1", "0.5", "yes", None])
-def test_a_label_other_than_0_and_1_is_refused_with_its_row_and_value(bad: str | None) -> None:
-    frame = pl.DataFrame({"label": ["0", "1", bad]})
-    with pytest.raises(DataError, match=rf"row 3 is {bad!r}; allowed are 0 and 1"):
-        checked("train", frame, (), (), "here")
-
-
 def test_an_encoded_part_that_was_cut_off_is_never_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
->>>>>>> faults
     import shutil
 
     import datamodules
