@@ -17,6 +17,7 @@ from commands import Truth, study, truth
 from benchmark import records, run, tune
 from benchmark.provenance import anonymous
 from benchmark.study import missing_seeds, winner
+from datamodules.base import DataError
 from models.base import Diverged, Predictions
 from models.mlp import MLP
 
@@ -113,8 +114,9 @@ def test_an_encoded_part_that_was_cut_off_is_never_scored(tmp_path: Path, monkey
     with pytest.raises(Exception, match=r"mmap|damaged"):
         np.load(copy / "valid" / "label.npy", mmap_mode="c")
     found = study(tmp_path / "results", search={"trials": 1})
-    tune.run(found)
-    assert not any(r.status == "complete" for r in found.records())
+    with pytest.raises(DataError, match="damaged"):
+        tune.run(found)
+    assert found.records() == []
 
 
 def test_a_clock_that_runs_backwards_in_another_time_zone_changes_no_duration_and_no_order(
