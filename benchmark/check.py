@@ -59,14 +59,21 @@ def default_config(model_class: type[CTRModel], n_dense: int, n_sparse: int, mfl
 
 
 def random_configs(model_class: type[CTRModel], n_dense: int, n_sparse: int, count: int) -> Iterator[Config]:
-    """Configurations from the model's own space at budgets from 0.1 to 100 training MFLOP."""
+    """Configurations from the model's own space at budgets from 0.1 to 100 training MFLOP.
+
+    Raises Fault if hardly any draw can meet them.
+    """
     draw = random.Random(0)  # noqa: S311 (no secret)
-    while count:
+    for _ in range(20 * count):
+        if not count:
+            return
         budget = Budget(10 ** draw.uniform(5, 8), n_dense, n_sparse, draw.choice([4, 8, 16]))
         trial = _study(draw.randrange(2**32)).ask()
         with suppress(Infeasible):
             yield fit(model_class.Config.suggest(trial, budget), budget)
             count -= 1
+    if count:
+        raise Fault("hardly any draw meets budgets from 0.1 to 100 MFLOP; yield smaller shapes after the first")
 
 
 def check_flops(model_class: type[CTRModel], n_configs: int = 10) -> str:
