@@ -86,14 +86,15 @@ def run_protocol(
 
     Repeat the command to go on after an interruption; what is finished is not run again.
     """
-    from benchmark import run
     from benchmark.folder import Folder, claimed
-    from benchmark.storage import storage_url
 
     protocol = _protocol(name, set_, datasets, models, budgets, smoke, rename)
     path = results / protocol.name
     console = Console()
     with claimed(path):
+        from benchmark import run  # with torch, which takes seconds: only once the folder is ours
+        from benchmark.storage import storage_url
+
         url = storage_url(storage, path)
         folder = Folder(path, accept=accept)
         folder.adopt(protocol)

@@ -158,7 +158,10 @@ def test_help_and_list_do_not_import_torch() -> None:
         (["run", "quickstart", "--budgets", "low"], "budgets.0: Input should be a valid number"),
         (["run", "quickstart", "--device", "gpu"], "no device 'gpu'; (auto, cpu, cuda, cuda:N)"),
         (["run", "smoke", "--budgets", "0.0001"], "no width meets 0.0001 training MFLOP per example"),
-        (["run", "smoke", "--datasets", "frappe", "--data", "nowhere"], "frappe: no folder with train.csv, valid.csv"),
+        (
+            ["run", "smoke", "--datasets", "frappe", "--data", "nowhere"],
+            "frappe_x1: no folder with train.csv, valid.csv",
+        ),
         (["run", "none.toml"], "none.toml: no such file"),
         (["run"], "Missing argument 'PROTOCOL'"),
         (["run", "smoke", "--job", "2"], "No such option"),
@@ -196,7 +199,7 @@ def refused_in_one_line(
         ("train.csv", "", "train.csv: the file is empty"),
         ("valid.csv", "label,user\n2,1\n", "no column 'item'"),
         ("test.csv", None, "the test part has one class only"),
-        ("train.csv", "bad label", "label of data row 1 is 'x'; allowed are 0 and 1"),
+        ("train.csv", "bad label", "line 2: label is 'x'; allowed are 0 and 1"),
     ],
 )
 def test_bad_data_is_one_line_and_exit_code_2(
@@ -253,6 +256,6 @@ def test_changed_data_do_not_join_a_folder(tmp_path: Path) -> None:
     assert command(*arguments, folder=tmp_path).returncode == 0
     (tmp_path / "test.csv").write_text(header + ("1" + ",1" * 10 + "\n" + "0" + ",2" * 10 + "\n") * 60)
     refused = command(*arguments, folder=tmp_path)
-    assert refused.returncode == 2 and "smoke holds results on other data: frappe was" in refused.stderr
+    assert refused.returncode == 2 and "smoke holds results on other data: frappe " in refused.stderr
     facts = json.loads((tmp_path / "results/smoke/datasets/frappe.json").read_text())
     assert facts["title"] == "Frappe_x1 (train, valid, test not as published)"
