@@ -78,7 +78,7 @@ def test_changes_are_applied_and_recorded(path: Path) -> None:
     protocol = protocols.load(str(path), {"search.trials": 7, "models": ["dlrm"]})
     assert protocol.search.trials == 7 and protocol.models == ("dlrm",)
     assert protocol.overrides == ('models=["dlrm"]', "search.trials=7")
-    with pytest.raises(ProtocolError, match="no key 'search.trails'"):
+    with pytest.raises(ProtocolError, match=r"no key 'search.trails'"):
         protocols.load(str(path), {"search.trails": 7})
 
 
