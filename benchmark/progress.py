@@ -1,6 +1,7 @@
 """What a run shows: one live display on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,7 @@ START_UP_MFLOP = 0.6  # cost of a step that no FLOP explains, as training MFLOP 
 class RunDisplay:
     """Follows the events of a run: overall share, time left, each running study, its best trial so far."""
 
-    def __init__(self, studies: list[Study], console: Console):
+    def __init__(self, studies: Sequence[Study], console: Console):
         self.console = console
         self.monitor = studies[0].protocol.training.monitor
         self.budget = {study.name: study.budget for study in studies}

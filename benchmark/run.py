@@ -1,6 +1,7 @@
 """A whole protocol: its studies, each resumable, in one results folder, on one machine or on a cluster."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,11 @@ def adopted(studies: list[Study], folder: Folder, facts: Facts, url: str, device
 def execute(studies: list[Study], devices: list[str], console: Console) -> None:
     """Run the studies in one spawned process for each of the devices, shown on the console."""
     create(studies, console)
+    in_lanes(studies, devices, console)
+
+
+def in_lanes(studies: Sequence[Study], devices: list[str], console: Console) -> None:
+    """The same for studies that need no storage."""
     with RunDisplay(studies, console) as display:
         in_processes(studies, devices, display)
 

@@ -18,8 +18,8 @@ from benchmark.resume import tell
 from benchmark.sampler import SlotSampler
 from benchmark.space import default_parameters
 from benchmark.storage import connect, open_study
-from benchmark.study import Study
-from benchmark.tune import Ledger, OnEvent, Runner
+from benchmark.study import OnEvent, Study
+from benchmark.tune import Ledger, Runner
 
 BEAT_SECONDS = 20  # between the signs of life of a worker
 POLL_SECONDS = 1.0  # while the last trials are other workers'

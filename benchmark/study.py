@@ -1,5 +1,6 @@
 """One study of a protocol, what its records say is left of it, and what it tells the screen. Imports no torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Study:
     namespace: str = ""  # of the results folder in a storage that several folders share
     identity: str = ""  # of the protocol that the folder began with, where a change was accepted
     accepted: tuple[str, ...] = ()  # those changes
+    keeps_predictions: bool = True  # of the test part, for comparisons over its rows
 
     @property
     def storage_name(self) -> str:
@@ -50,6 +52,12 @@ class Study:
     def keep(self, record: Record) -> None:
         """Add a record."""
         records.append(self.results, record)
+
+    def execute(self, on_event: "OnEvent") -> None:
+        """Bring it to its end in this process."""
+        from benchmark import tune  # with torch
+
+        tune.run(self, on_event)
 
     def runs_left(self) -> int:
         """How many trainings it still needs; infeasible and repeated draws cost none."""
@@ -91,6 +99,9 @@ class Progress:
     number: int  # of the trial, or the seed of the final run
     share: float  # of this run's steps done
     finished: Record | None = None
+
+
+OnEvent = Callable[[Progress], None]
 
 
 def missing_trials(trials: list[Record], protocol: Protocol) -> int:

@@ -5,7 +5,6 @@ behind is brought up to its records before it goes on. Every draw depends only o
 and the trials before it, so that an interrupted study ends as an uninterrupted one does.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Self
@@ -26,12 +25,10 @@ from benchmark.records import Kind, Record
 from benchmark.resume import LOSSES_ALLOWED, losses, resumed, tell
 from benchmark.sampler import SlotSampler
 from benchmark.space import budget_of, default_parameters, distributions, suggest_optimiser
-from benchmark.study import Progress, Study, missing_seeds, missing_trials, winner
+from benchmark.study import OnEvent, Progress, Study, missing_seeds, missing_trials, winner
 from benchmark.train import OnProgress, Outcome, free_memory, train
 from datamodules.base import CTRDataModule, DataError
 from models.base import Config, Optimiser
-
-OnEvent = Callable[[Progress], None]
 
 
 class Ledger(Interface):
@@ -55,6 +52,16 @@ def run(study: Study, on_event: OnEvent = lambda event: None, ledger: Ledger | N
     runner = Runner(study, on_event, ledger or study)
     with runner:
         storage.patiently(runner.run, lambda: len(runner.ledger.records()), study.storage)
+
+
+def run_fixed(
+    study: Study, number: int, config: dict[str, Any], optimiser: dict[str, Any], seeds: list[int], on_event: OnEvent
+) -> None:
+    """The final runs alone, of a configuration that no search chose; their records' trial is `number`."""
+    with Runner(study, on_event, study) as runner:
+        chosen = runner.model.Config.model_validate(config), Optimiser.model_validate(optimiser)
+        for seed in seeds:
+            runner.keep(runner.once("final", number, seed, 0, *chosen, params={}))
 
 
 class Runner:
@@ -122,21 +129,20 @@ class Runner:
                 "trial", slot, seed, config, optimiser, status="duplicate", error="drawn before", params=trial.params
             )
         lost = losses(optuna_study, "trial", str(slot), self.study.run)
-        return self._run("trial", slot, seed, lost, config=config, optimiser=optimiser, params=trial.params)
+        return self.once("trial", slot, seed, lost, config, optimiser, params=trial.params)
 
     def _final(self, optuna_study: optuna.Study, best: Record, seed: int) -> None:
         config = self.model.Config.model_validate(best.config)
         optimiser = Optimiser.model_validate(best.optimiser)
         lost = losses(optuna_study, "final", f"{seed} of trial {best.trial}", self.study.run)
-        self.keep(self._run("final", best.trial, seed, lost, config=config, optimiser=optimiser, params=best.params))
+        self.keep(self.once("final", best.trial, seed, lost, config, optimiser, params=best.params))
 
-    def _run(
+    def once(
         self,
         kind: Kind,
         slot: int,
         seed: int,
         lost: int,
-        *,
         config: Config,
         optimiser: Optimiser,
         params: dict[str, Any],
@@ -235,6 +241,8 @@ def _training(
     on_progress: OnProgress = lambda share, metrics: None,
 ) -> Outcome:
     def keep(logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
+        if not study.keeps_predictions:
+            return None
         path = predictions.prediction_file(study.results, study.dataset, study.model, study.budget, seed)
         return predictions.write(path, logit_N.cpu().numpy(), label_N.cpu().numpy())
 

@@ -10,7 +10,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -21,13 +21,12 @@ from typing import Any, NoReturn
 from benchmark.errors import RunError
 from benchmark.memory import keep_freed_memory
 from benchmark.resume import LOSSES_ALLOWED
-from benchmark.study import Progress, Study
+from benchmark.study import OnEvent, Study
 
 POLL_SECONDS = 0.2
-OnEvent = Callable[[Progress], None]
 
 
-def in_processes(studies: list[Study], devices: list[str], on_event: OnEvent) -> None:
+def in_processes(studies: Sequence[Study], devices: list[str], on_event: OnEvent) -> None:
     """Run the studies, each device's worker one at a time; events reach `on_event` in threads of this process.
 
     Raises what a worker raised, RunError if workers die without getting anywhere.
@@ -143,9 +142,7 @@ def _end_with_parent() -> None:
 
 
 def _work(study: Study) -> None:
-    from benchmark import tune
-
     try:
-        tune.run(study, _events.put)
+        study.execute(_events.put)
     except SystemExit:  # what Lightning makes of a SIGTERM
         os._exit(128 + signal.SIGTERM)

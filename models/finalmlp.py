@@ -1,21 +1,22 @@
 """FinalMLP: two MLP streams with feature gates, fused bilinearly (Mao et al. 2023, arXiv 2304.00902).
 
-    h_s   = 2 sigmoid(Gate_s(c_s)) * flatten(X)              eq. 4 and 5, stream s = 1, 2; c_s a learnt context
+    h_s   = 2 sigmoid(Gate_s(c_s)) * flatten(X)              eq. 4 and 5, stream s = 1, 2; c_s the gate's context
     o_s   = MLP_s(h_s)                                       eq. 1
     logit = b + w_1^T o_1 + w_2^T o_2 + sum_j o_1j^T W_j o_2j   eq. 8 and 9, o_s cut into H chunks o_sj
 
-Departures: the context c_s is a learnt constant (the official code's choice when no context field is named), so the gates
-are computed once a batch, not once a row; it starts from N(0, 1), since from 0 (official code) no ReLU of the gate would
-ever open and only the last bias could learn. Both w_s have a bias, as in the official code.
+A context is the embeddings of chosen fields in tables of the gate's own, or, where none is chosen, a learnt constant (the
+official code's choice too). Departures: the constant starts from N(0, 1), since from 0 (official code) no ReLU of the gate
+would ever open and only the last bias could learn. Both w_s have a bias, as in the official code.
 
-B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, C = T D, H heads, I and J chunk widths.
+B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, C = T D, K width of a context (B = 1
+where it is constant), H heads, I and J chunk widths.
 """
 
 from collections.abc import Iterator, Sequence
 
 import torch
 from optuna import Trial
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from models import base
@@ -27,7 +28,10 @@ class FinalMLPConfig(base.Config):
     mlp1: tuple[PositiveInt, ...] = (400,)  # BARS Frappe_x1 and MovieLens_x1
     mlp2: tuple[PositiveInt, ...] = (800,)
     gate: tuple[NonNegativeInt, ...] = (800,)  # hidden widths of each gate's MLP; empty: no gates
+    context1: tuple[NonNegativeInt, ...] = ()  # fields that the first gate reads: positions, the dense fields' first
+    context2: tuple[NonNegativeInt, ...] = ()
     heads: PositiveInt = 10
+    dropout2: float | None = Field(default=None, ge=0.0, lt=1.0)  # of the second stream, where it is not `dropout`
 
     default = {"depth1": 2, "depth2": 1, "ratio": 1.0, "heads": 4, "gate": 64}
 
@@ -71,30 +75,45 @@ class FinalMLPConfig(base.Config):
             heads //= 2
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Both streams and their fusion; the gates cost nothing per example, see `flops_per_batch`."""
+        """Both streams and their fusion, and the gates that read fields; for the others see `flops_per_batch`."""
         n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
         n1, n2 = self.mlp1[-1], self.mlp2[-1]
         streams = base.mlp_flops(n_in, self.mlp1) + base.mlp_flops(n_in, self.mlp2)
         bilinear = 2 * (n1 * n2 // self.heads + n2)
-        return self.embedding_flops(n_dense) + streams + bilinear + 2 * (n1 + n2)
+        gates = sum(self._gate_flops(context, n_in) for context in (self.context1, self.context2) if context)
+        return self.embedding_flops(n_dense) + gates + streams + bilinear + 2 * (n1 + n2)
 
     def flops_per_batch(self, n_dense: int, n_sparse: int) -> int:
-        """Both gates on their constant contexts."""
+        """The gates on constant contexts."""
         n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
-        return 2 * base.mlp_flops(self.embedding_dim, self.gate, n_in) if self.gate else 0
+        return sum(self._gate_flops(context, n_in) for context in (self.context1, self.context2) if not context)
+
+    def _gate_flops(self, context: tuple[int, ...], n_in: int) -> int:
+        return base.mlp_flops(max(1, len(context)) * self.embedding_dim, self.gate, n_in) if self.gate else 0
 
 
 class FeatureGate(nn.Module):
-    """2 sigmoid(MLP(c)), one factor for each of the C inputs, from a learnt context c."""
+    """2 sigmoid(MLP(c)), one factor for each of the C inputs, from the context fields or a learnt constant c."""
 
-    def __init__(self, embedding_dim: int, hidden: Sequence[int], n_out: int):
+    def __init__(
+        self, config: FinalMLPConfig, context: Sequence[int], n_dense: int, cardinalities: Sequence[int], n_out: int
+    ):
         super().__init__()
-        self.context_1D = nn.Parameter(torch.randn(1, embedding_dim))
-        self.mlp = base.mlp(embedding_dim, hidden, n_out)
+        self.dense, self.sparse = ([f for f in context if f < n_dense], [f - n_dense for f in context if f >= n_dense])
+        if context:
+            tables = base.Config(embedding_dim=config.embedding_dim, embedding_std=config.embedding_std)
+            self.embed = base.FieldEmbedding(len(self.dense), [cardinalities[f] for f in self.sparse], tables)
+        else:
+            self.context_1D = nn.Parameter(torch.randn(1, config.embedding_dim))
+        self.mlp = base.mlp(max(1, len(context)) * config.embedding_dim, config.gate, n_out)
 
-    def forward(self, x_BC: Tensor) -> Tensor:
+    def forward(self, x_BC: Tensor, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
         """Return the gated x_BC."""
-        return 2 * self.mlp(self.context_1D).sigmoid() * x_BC
+        if self.dense or self.sparse:
+            context_BK = self.embed(dense_BN[:, self.dense], sparse_BF[:, self.sparse]).flatten(1)
+        else:
+            context_BK = self.context_1D
+        return 2 * self.mlp(context_BK).sigmoid() * x_BC
 
 
 class BilinearFusion(nn.Module):
@@ -124,16 +143,17 @@ class FinalMLP(base.CTRModel):
         super().__init__(config, n_dense, cardinalities)
         n_in = self.n_tokens * config.embedding_dim
         self.gate1, self.gate2 = (
-            FeatureGate(config.embedding_dim, config.gate, n_in) if config.gate else nn.Identity() for _ in range(2)
+            FeatureGate(config, context, n_dense, cardinalities, n_in) if config.gate else None
+            for context in (config.context1, config.context2)
         )
-        self.mlp1, self.mlp2 = (
-            base.mlp(n_in, hidden, dropout=config.dropout, batch_norm=config.batch_norm)
-            for hidden in (config.mlp1, config.mlp2)
-        )
+        dropout2 = config.dropout if config.dropout2 is None else config.dropout2
+        self.mlp1 = base.mlp(n_in, config.mlp1, dropout=config.dropout, batch_norm=config.batch_norm)
+        self.mlp2 = base.mlp(n_in, config.mlp2, dropout=dropout2, batch_norm=config.batch_norm)
         self.fusion = BilinearFusion(config.mlp1[-1], config.mlp2[-1], config.heads)
 
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
         """Return logit_B."""
         x_BC = self.embed(dense_BN, sparse_BF).flatten(1)
-        o1_BI, o2_BJ = self.mlp1(self.gate1(x_BC)), self.mlp2(self.gate2(x_BC))
-        return self.fusion(o1_BI, o2_BJ).squeeze(1)
+        h1_BC = self.gate1(x_BC, dense_BN, sparse_BF) if self.gate1 else x_BC
+        h2_BC = self.gate2(x_BC, dense_BN, sparse_BF) if self.gate2 else x_BC
+        return self.fusion(self.mlp1(h1_BC), self.mlp2(h2_BC)).squeeze(1)

@@ -30,13 +30,35 @@ def test_heads_are_the_blocks_of_a_block_diagonal_bilinear_form() -> None:
 
 
 def test_a_gate_is_twice_the_sigmoid_of_its_mlp_on_the_context() -> None:
-    gate = FeatureGate(4, (7,), 10).double()
+    gate = FeatureGate(CONFIG, (), 0, [], 10).double()
     for p in gate.parameters():
         nn.init.normal_(p)
     x_BC = normal(3, 10)
     hidden = (gate.mlp[0].weight @ gate.context_1D[0] + gate.mlp[0].bias).clamp(min=0)
     factor_C = 2 / (1 + (-(gate.mlp[2].weight @ hidden + gate.mlp[2].bias)).exp())
-    torch.testing.assert_close(gate(x_BC), x_BC * factor_C)
+    torch.testing.assert_close(gate(x_BC, *batch(0, 3, rows=3)), x_BC * factor_C)
+
+
+def test_a_gate_with_context_fields_reads_each_rows_values_in_tables_of_its_own() -> None:
+    config = CONFIG.with_field("context2", (1, 4, 2))  # the second dense field, the third and the first sparse one
+    model = build("finalmlp", config, 2, 3)
+    gate, (dense_BN, sparse_BF) = model.gate2, batch(2, 3)
+    x_BC = normal(len(sparse_BF), 20)
+    for b in range(len(sparse_BF)):
+        context = [gate.embed.dense[0] * dense_BN[b, 1]]
+        context += [gate.embed.table.weight[i * CARDINALITY + sparse_BF[b, f]] for i, f in enumerate((2, 0))]
+        hidden = (gate.mlp[0].weight @ torch.cat(context) + gate.mlp[0].bias).clamp(min=0)
+        factor_C = 2 / (1 + (-(gate.mlp[2].weight @ hidden + gate.mlp[2].bias)).exp())
+        torch.testing.assert_close(gate(x_BC, dense_BN, sparse_BF)[b], x_BC[b] * factor_C)
+    assert any(p is gate.embed.table.weight for p in model.embedding_parameters())
+    assert counted_flops(FinalMLP, config, 2, 3) == config.flops(2, 3) > CONFIG.flops(2, 3)
+    assert config.flops_per_batch(2, 3) == CONFIG.flops_per_batch(2, 3) / 2
+
+
+def test_the_second_stream_may_have_a_dropout_of_its_own() -> None:
+    model = build("finalmlp", CONFIG.with_field("dropout", 0.1).with_field("dropout2", 0.3), 0, 3)
+    rates = [[m.p for m in stream if isinstance(m, nn.Dropout)] for stream in (model.mlp1, model.mlp2)]
+    assert rates == [[0.1, 0.1], [0.3]]
 
 
 def test_gates_at_zero_weights_are_the_identity() -> None:
@@ -57,9 +79,10 @@ def test_the_logit_is_the_fusion_of_two_streams_each_with_its_own_gate() -> None
             for b in range(len(sparse_BF))
         ]
     )
-    o1, o2 = model.mlp1(model.gate1(x_BC)), model.mlp2(model.gate2(x_BC))
+    h1_BC, h2_BC = (gate(x_BC, dense_BN, sparse_BF) for gate in (model.gate1, model.gate2))
+    o1, o2 = model.mlp1(h1_BC), model.mlp2(h2_BC)
     torch.testing.assert_close(model(dense_BN, sparse_BF), model.fusion(o1, o2).squeeze(1))
-    assert not torch.equal(model.gate1(x_BC), model.gate2(x_BC))
+    assert not torch.equal(h1_BC, h2_BC)
 
 
 def test_gates_are_computed_once_a_batch_whatever_its_size() -> None:

@@ -11,7 +11,7 @@ from models.autoint import AutoIntConfig, InteractingLayer
 from models.base import mlp
 from models.dcnv2 import CrossLayer
 from models.dlrm import DLRMConfig
-from models.finalmlp import BilinearFusion, FeatureGate
+from models.finalmlp import BilinearFusion, FeatureGate, FinalMLPConfig
 from models.fm import FMConfig
 from models.lr import LRConfig
 from models.xdeepfm import CompressedInteractionNetwork
@@ -125,7 +125,8 @@ def test_bilinear_fusion_of_finalmlp() -> None:
 
 def test_feature_gates_of_finalmlp() -> None:
     """Theirs repeats the constant context and runs the gate's MLP for every row; ours runs it once a batch."""
-    ours = [FeatureGate(D, (7,), 10).double() for _ in range(2)]
+    config = FinalMLPConfig(embedding_dim=D, gate=(7,))
+    ours = [FeatureGate(config, (), 0, [], 10).double() for _ in range(2)]
     theirs = finalmlp.FeatureSelection(None, 10, D, [7]).double()
     for gate, bias, block in zip(
         ours, (theirs.fs1_ctx_bias, theirs.fs2_ctx_bias), (theirs.fs1_gate, theirs.fs2_gate), strict=True
@@ -134,7 +135,7 @@ def test_feature_gates_of_finalmlp() -> None:
         bias.data = gate.context_1D.detach()
         block.mlp.load_state_dict(gate.mlp.state_dict())
     x_BC = normal(B, 10)
-    for gated, expected in zip((gate(x_BC) for gate in ours), theirs(None, x_BC), strict=True):
+    for gated, expected in zip((gate(x_BC, x_BC, x_BC) for gate in ours), theirs(None, x_BC), strict=True):
         torch.testing.assert_close(gated, expected)
 
 

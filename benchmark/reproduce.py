@@ -1,0 +1,215 @@
+"""Published configurations trained anew, ours beside theirs: `benchmark/published/<name>.toml` says what was published.
+
+No search, no budget: each row of a published table is one configuration, trained by the rules of its source with several
+seeds. The records of a reproduction stand apart from those of protocols, since its models do not compete.
+"""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from benchmark import protocol as protocols
+from benchmark import records
+from benchmark.formats import Cell, Column, Table
+from benchmark.protocol import Final, Protocol, ProtocolError, Section, Training
+from benchmark.published import FOLDER
+from benchmark.records import Record
+from benchmark.statistics.seeds import mean_interval
+from benchmark.study import OnEvent, Study
+from benchmark.tables.cells import number, text, whole
+
+
+class Row(Section):
+    """A row of a published table: what was trained, and what came of it."""
+
+    model: str  # ours
+    published_as: str
+    source: str  # of the configuration
+    auc: float
+    logloss: float
+    seed_aucs: tuple[float, ...] = ()  # where the source has several runs
+    parameters: PositiveInt
+    training_mflop: PositiveFloat | None = None  # per example
+    note: str = ""
+    within: NonNegativeFloat = 0.002  # of the published AUC: reproduced
+    embedding_l2: NonNegativeFloat = 0.0
+    config: dict[str, Any] = {}
+
+
+class Reproduction(Section):
+    """A published table."""
+
+    name: str
+    title: str
+    dataset: str
+    source: str
+    caveat: str  # what a reader must know before comparing
+    seeds: tuple[NonNegativeInt, ...] = (1, 2, 3)
+    training: Training
+    learning_rate: PositiveFloat = 1e-3
+    config: dict[str, Any] = {}  # of all rows
+    rows: tuple[Row, ...] = Field(min_length=1)
+
+    def settings(self, row: Row) -> dict[str, Any]:
+        """The fields of the row's model configuration; logistic regression has no embedding width."""
+        return {**{k: v for k, v in self.config.items() if row.model != "lr" or k != "embedding_dim"}, **row.config}
+
+    def optimiser(self, row: Row) -> dict[str, Any]:
+        """The fields of the row's optimiser."""
+        clip = {"clip_norm": self.training.clip_norm}
+        return {"learning_rate": self.learning_rate, "embedding_l2": row.embedding_l2, **clip}
+
+
+@dataclass(frozen=True)
+class FixedStudy(Study):
+    """One published configuration and its runs, one for each seed; its records' `trial` is its row."""
+
+    row: int = 0
+    published_as: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    optimiser: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its name on the screen."""
+        return f"{self.dataset}/{self.published_as}"
+
+    def records(self) -> list[Record]:
+        """Its records so far."""
+        path = records.record_file(self.results, self.dataset, self.model)
+        return [record for record in records.read_file(path) if record.trial == self.row] if path.exists() else []
+
+    def seeds_left(self) -> list[int]:
+        """Seeds without a complete run."""
+        done = {record.seed for record in self.records() if record.status == "complete"}
+        return [seed for seed in self.protocol.final.seeds if seed not in done]
+
+    def runs_left(self) -> int:
+        """How many trainings it still needs."""
+        return len(self.seeds_left())
+
+    def execute(self, on_event: OnEvent) -> None:
+        """Train what is missing."""
+        from benchmark.tune import run_fixed
+
+        run_fixed(self, self.row, self.config, self.optimiser, self.seeds_left(), on_event)
+
+
+def names() -> list[str]:
+    """Names of the published tables that can be reproduced."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str) -> Reproduction:
+    """The published table of that name. Raises ProtocolError."""
+    if name not in names():
+        raise ProtocolError(f"no published table {name!r}; {protocols.nearest(name, names())}")
+    try:
+        return Reproduction.model_validate(
+            {"name": name, **tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))}
+        )
+    except ValidationError as error:
+        raise ProtocolError(f"{name}.toml: {error}") from None
+
+
+def studies(
+    table: Reproduction, results: Path, n_fields: tuple[int, int], data_dir: Path | None = None, device: str = "cpu"
+) -> list[FixedStudy]:
+    """The configurations as studies. Reads the models' files."""
+    import models
+
+    protocol = Protocol(
+        name=table.name,
+        title=table.title,
+        datasets=(table.dataset,),
+        models=tuple(dict.fromkeys(row.model for row in table.rows)),
+        budgets=(1.0,),  # none is asked for
+        embedding_dim=table.config.get("embedding_dim", 1),
+        training=table.training,
+        final=Final(seeds=table.seeds),
+    )
+    found = []
+    for i, row in enumerate(table.rows):
+        config = models.load(row.model).Config.model_validate(table.settings(row))
+        mflop = 3 * config.flops(*n_fields) / 1e6
+        found.append(
+            FixedStudy(
+                protocol,
+                table.dataset,
+                row.model,
+                mflop,
+                results,
+                "",
+                data_dir,
+                device,
+                keeps_predictions=False,
+                row=i,
+                published_as=row.published_as,
+                config=table.settings(row),
+                optimiser=table.optimiser(row),
+            )
+        )
+    return found
+
+
+def comparison(table: Reproduction, studies: list[FixedStudy], dataset_title: str) -> Table:
+    """Ours beside theirs, with a verdict for each row that has runs."""
+    columns = (
+        Column("published as", numeric=False),
+        Column("model", numeric=False, narrow=False),
+        Column("AUC theirs"),
+        Column("AUC ours"),
+        Column("difference"),
+        Column("verdict", numeric=False),
+        Column("LogLoss theirs", narrow=False),
+        Column("LogLoss ours", narrow=False),
+        Column("seeds", narrow=False),
+        Column("parameters theirs", narrow=False),
+        Column("parameters ours", narrow=False),
+        Column("note", numeric=False, narrow=False),
+    )
+    rows = tuple(_cells(table.rows[study.row], study) for study in studies)
+    legend = (
+        f"{table.source}. {table.caveat} Ours: mean of the seeds with the half-width of its 95 % t interval. Reproduced: "
+        "the mean is within the tolerance of the published AUC (0.002; logistic regression 0.003), or inside the range of "
+        "the source's own seeds."
+    )
+    return Table(table.name, "Published and reproduced", dataset_title, columns, rows, legend)
+
+
+def _cells(row: Row, study: FixedStudy) -> tuple[Cell, ...]:
+    done = [record for record in study.records() if record.status == "complete" and record.test]
+    auc, logloss = ([(record.test or {})[name] for record in done] for name in ("auc", "logloss"))
+    mean, half = mean_interval(auc) if auc else (None, None)
+    loss, loss_half = mean_interval(logloss) if logloss else (None, None)
+    first = done[0] if done else None
+    ours = (first.dense_parameters or 0) + (first.embedding_parameters or 0) if first else None
+    return (
+        text(row.published_as),
+        text(study.model),
+        number(row.auc),
+        number(mean, half=half),
+        number(None if mean is None else mean - row.auc, "+.4f"),
+        text(verdict(row, auc)),
+        number(row.logloss),
+        number(loss, half=loss_half),
+        whole(len(done)),
+        whole(row.parameters),
+        whole(ours),
+        text("; ".join(part for part in (row.note, row.source) if part)),
+    )
+
+
+def verdict(row: Row, aucs: list[float]) -> str:
+    """Whether the mean of our AUCs is the published one, as far as its source lets one say."""
+    if not aucs:
+        return "not run"
+    mean = sum(aucs) / len(aucs)
+    if abs(mean - row.auc) <= row.within:
+        return "reproduced"
+    if row.seed_aucs and min(row.seed_aucs) <= mean <= max(row.seed_aucs):
+        return "reproduced: inside its seeds"
+    return f"gap of {mean - row.auc:+.4f}".replace("-", "−")
