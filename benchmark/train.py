@@ -18,6 +18,7 @@ from datamodules.base import Batches, CTRDataModule
 from models.base import Batch, Config, CTRModel, Execution, Optimiser
 
 LEAST_IMPROVEMENT = 1e-6  # of the monitored metric; BARS's
+LEAST_RATE = 1e-6  # that plateaus lead to; BARS's
 
 OnProgress = Callable[
     [float, dict[str, float] | None], None
@@ -162,7 +163,7 @@ class Selection(pl.Callback):
     """Keeps the weights of the best epoch, sets the learning rate, stops early, and reports progress.
 
     Schedules: constant; linear, from the full rate in the first step towards 0 after the last possible one; plateau, a tenth
-    of the rate after each epoch without improvement (BARS). Warm-up multiplies any of them by a rise from near 0 to 1.
+    of the rate after each epoch without improvement, at least LEAST_RATE (BARS). Warm-up multiplies any of them by a rise from near 0 to 1.
     """
 
     def __init__(self, training: Training, learning_rate: float, steps: int, on_progress: OnProgress):
@@ -210,7 +211,7 @@ class Selection(pl.Callback):
             self.best_state = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
         else:
             if self.training.schedule == "plateau":
-                self.learning_rate *= 0.1
+                self.learning_rate = max(0.1 * self.learning_rate, LEAST_RATE)
             trainer.should_stop = epoch - self.best_epoch >= self.training.patience
         self.on_progress(epoch / self.training.epochs, pl_module.metrics)
 
