@@ -31,13 +31,18 @@ app.command()(speed)
 
 @app.command("list")
 def list_names(
-    kind: Annotated[str, typer.Argument(metavar="models|datasets|protocols|published", help="What to list.")],
+    kind: Annotated[str, typer.Argument(metavar="models|datasets|protocols|published|presets", help="What to list.")],
 ) -> None:
-    """List the models, data sets, protocols or published tables at hand."""
+    """List the models, data sets, protocols, published tables or models' presets at hand."""
     listings = {
         "models": lambda: {name: models.summary(name) for name in models.names()},
         "datasets": lambda: {name: datamodules.summary(name) for name in datamodules.names()},
         "protocols": lambda: {name: protocols.load(name).title for name in protocols.names()},
+        "presets": lambda: {
+            f"{name} {key}": ", ".join(f"{k} {v}" for k, v in config.model_dump(exclude_defaults=True).items())
+            for name in models.names()
+            for key, config in models.presets(name).items()
+        },
         "published": lambda: {name: reproduce.load(name).title for name in reproduce.names()},
     }
     if kind not in listings:

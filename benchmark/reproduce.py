@@ -32,7 +32,7 @@ class Row(Section):
     logloss: float
     seed_aucs: tuple[float, ...] = ()  # where the source has several runs
     parameters: PositiveInt
-    training_mflop: PositiveFloat | None = None  # per example
+    training_mflop: NonNegativeFloat | None = None  # per example
     note: str = ""
     within: NonNegativeFloat = 0.002  # of the published AUC: reproduced
     embedding_l2: NonNegativeFloat = 0.0
@@ -50,6 +50,7 @@ class Reproduction(Section):
     seeds: tuple[NonNegativeInt, ...] = (1, 2, 3)
     training: Training
     learning_rate: PositiveFloat = 1e-3
+    table_rate: PositiveFloat = 1.0  # times the learning rate: that of a row-wise optimiser of the tables
     config: dict[str, Any] = {}  # of all rows
     rows: tuple[Row, ...] = Field(min_length=1)
 
@@ -59,8 +60,12 @@ class Reproduction(Section):
 
     def optimiser(self, row: Row) -> dict[str, Any]:
         """The fields of the row's optimiser."""
-        clip = {"clip_norm": self.training.clip_norm}
-        return {"learning_rate": self.learning_rate, "embedding_l2": row.embedding_l2, **clip}
+        return {
+            "learning_rate": self.learning_rate,
+            "table_rate": self.table_rate,
+            "embedding_l2": row.embedding_l2,
+            "clip_norm": self.training.clip_norm,
+        }
 
 
 @dataclass(frozen=True)

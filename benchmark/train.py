@@ -163,7 +163,8 @@ class Selection(pl.Callback):
     """Keeps the weights of the best epoch, sets the learning rate, stops early, and reports progress.
 
     Schedules: constant; linear, from the full rate in the first step towards 0 after the last possible one; plateau, a tenth
-    of the rate after each epoch without improvement, at least LEAST_RATE (BARS). Warm-up multiplies any of them by a rise from near 0 to 1.
+    of the rate after each epoch without improvement, down to LEAST_RATE (BARS). Warm-up multiplies any of them by a rise from
+    near 0 to 1.
     """
 
     def __init__(self, training: Training, learning_rate: float, steps: int, on_progress: OnProgress):

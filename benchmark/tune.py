@@ -219,9 +219,9 @@ class Runner:
 
 
 def trial_seed(protocol: Protocol, config: Config, optimiser: Optimiser) -> int:
-    """Seed of a trial's training: of what is trained, not of when or where."""
-    content = [protocol.search.seed, config.model_dump(mode="json"), optimiser.model_dump(mode="json")]
-    return int(digest(content), 16) % 2**31
+    """Seed of a trial's training: of what is trained, not of when or where, nor of options that later versions add."""
+    chosen = [value.model_dump(mode="json", exclude_defaults=True) for value in (config, optimiser)]
+    return int(digest([protocol.search.seed, *chosen]), 16) % 2**31
 
 
 def _data(study: Study, device: str) -> CTRDataModule:

@@ -3,6 +3,7 @@
 import ast
 import difflib
 import sys
+import tomllib
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from models.base import CTRModel
+    from models.base import Config, CTRModel
 
 
 class UnknownModel(ValueError):
@@ -36,6 +37,15 @@ def summary(name: str) -> str:
 def load(name: str) -> "type[CTRModel]":
     """The model class of that name; raises UnknownModel."""
     return _model_in(import_module(f"models.{_known(name)}"))
+
+
+def presets(name: str) -> "dict[str, Config]":
+    """The model's published configurations by name, from the .toml file beside it; none without one."""
+    file = Path(__file__).parent / f"{_known(name)}.toml"
+    if not file.exists():
+        return {}
+    config = load(name).Config
+    return {key: config.model_validate(value) for key, value in tomllib.loads(file.read_text("utf-8")).items()}
 
 
 def load_file(path: Path) -> "type[CTRModel]":

@@ -1,3 +1,4 @@
+import polars as pl
 import pytest
 import torch
 from model_checks import counted_flops, parameters
@@ -5,6 +6,7 @@ from naive import CARDINALITY, batch, build, layer_norm, normal
 from torch import Tensor, nn
 
 import models
+from benchmark.published import FOLDER
 from models.wukong import (
     VARIANTS,
     AttentiveY,
@@ -213,38 +215,52 @@ def test_flops_of_every_option_are_torchs_count(options: dict[str, object]) -> N
     assert counted_flops(models.load("wukong"), config, 4, 3) == config.flops(4, 3)
 
 
-# l, n_F = n_L, k, width of the FMB's three layers, GFLOP and billions of parameters as printed in Table 5
-TABLE_5 = [
-    (2, 8, 24, 2048, 0.53, 627.74),
-    (4, 32, 24, 2048, 1.25, 627.82),
-    (8, 32, 24, 2048, 2.12, 627.95),
-    (8, 48, 48, 4096, 5.6, 628.46),
-    (8, 96, 96, 8192, 22.23, 630.96),
-    (8, 96, 96, 16384, 61.0, 636.99),
-    (8, 192, 192, 16384, 108.0, 644.0),
-]
+PRESETS = models.presets("wukong")
+PRINTED = pl.read_csv(FOLDER / "wukong_paper_internal.csv")
+TABLE_5 = PRINTED.filter(pl.col("model") == "Wukong")
 
 
-def table_5_config(layers: int, n: int, rank: int, width: int) -> WukongConfig:
-    return WukongConfig(
-        embedding_dim=160, layers=layers, n_fmb=n, n_lcb=n, rank=rank, fmb_mlp=(width,) * 3, top_mlp=(2048,) * 3
-    )
+def dense_parameters(config: WukongConfig, n_dense: int, n_sparse: int) -> int:
+    return parameters(models.load("wukong"), config, n_dense, [0] * n_sparse)
 
 
-@pytest.mark.parametrize(("layers", "n", "rank", "width", "gflop", "_billions"), TABLE_5)
-def test_table_5_flops_are_met_as_far_as_the_paper_says_what_was_built(
-    layers: int, n: int, rank: int, width: int, gflop: float, _billions: float
-) -> None:
-    """720 tokens of width 160. Not printed: how features were grouped or doubled, the bottom and the final MLP.
+@pytest.mark.parametrize(
+    ("row", "ratio"), enumerate([0.91, 0.81, 0.74, 0.94, 1.05, 0.96, 1.09]), ids=[f"table5_{i}" for i in range(1, 8)]
+)
+def test_flops_of_table_5_as_far_as_the_paper_says_what_was_built(row: int, ratio: float) -> None:
+    """720 tokens of width 160. Not printed: how features were grouped or doubled, the bottom and the top MLP.
 
     Where the FMB's MLP is 4096 wide or more it dominates, and the count is met within 10 %. The three models with 2048 fall
-    short by 9, 19 and 26 %: the paper's layers hold something that its table does not name, see the next test.
+    short by 9, 19 and 26 %: the paper's layers hold something that its table does not name, see the next but one.
     """
-    ratio = 3 * table_5_config(layers, n, rank, width).flops(0, 720) / 1e9 / gflop
-    if width >= 4096:
-        assert ratio == pytest.approx(1, abs=0.1)
-    else:
-        assert 0.7 < ratio < 0.95
+    config, printed = PRESETS[f"table5_{row + 1}"], TABLE_5.row(row, named=True)
+    assert f"l={config.layers}" in printed["config"] and f"3x{config.fmb_mlp[0]}" in printed["config"]
+    assert config.n_fmb == config.n_lcb
+    gflop = 3 * config.flops(0, 720) / 1e9
+    assert gflop / printed["gflop_per_example_training"] == pytest.approx(ratio, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("row", "added", "ours"),
+    [(1, 0.08, 0.078), (2, 0.13, 0.088), (3, 0.51, 0.596), (4, 2.50, 2.942), (5, 6.03, 5.851), (6, 7.01, 9.553)],
+)
+def test_parameters_of_table_5_grow_row_by_row(row: int, added: float, ours: float) -> None:
+    """The tables of 627 B are the same in all rows, so what a row adds to the one before is of the dense part.
+
+    Ours against printed: -3, -32, +17, +18, -3, +36 % if its billions are 10^9; -9, -37, +9, +10, -10, +27 % if 2^30. No
+    reading of the equations that we know meets all six; the second and the last step, where n and k double, are the far ones.
+    """
+    printed = TABLE_5["params_total_billion"]
+    assert printed[row] - printed[row - 1] == pytest.approx(added, abs=0.005)
+    after, before = (dense_parameters(PRESETS[f"table5_{i}"], 0, 720) for i in (row + 1, row))
+    assert (after - before) / 1e9 == pytest.approx(ours, abs=0.001)
+
+
+def test_the_criteo_preset_is_as_near_to_the_paper_as_its_search_space_comes() -> None:
+    """Printed: 28.01 M dense parameters and 173.73 training MFLOP; no configuration of App. A that we found has both."""
+    config = PRESETS["criteo_tb"]
+    assert 3 * config.flops(13, 26) / 1e6 == pytest.approx(0.961 * 173.73, rel=0.001)
+    assert dense_parameters(config, 13, 26) == pytest.approx(0.981 * 28_009_121, rel=0.001)
 
 
 def test_a_layer_of_table_5_has_more_parameters_than_the_equations_give_at_width_2048() -> None:
@@ -253,10 +269,8 @@ def test_a_layer_of_table_5_has_more_parameters_than_the_equations_give_at_width
     The 13 M beyond have room for an attentive Y (an MLP of 3x2048 from four compressed embeddings has 12.8 M), but with
     that the largest model would cost half as much again as printed. So what the default Y was remains open.
     """
-    four, eight = (table_5_config(layers, 32, 24, 2048) for layers in (4, 8))
-    ours = (
-        parameters(models.load("wukong"), eight, 0, [1] * 720) - parameters(models.load("wukong"), four, 0, [1] * 720)
-    ) / 4
+    four, eight = PRESETS["table5_2"], PRESETS["table5_3"]
+    ours = (dense_parameters(eight, 0, 720) - dense_parameters(four, 0, 720)) / 4
     low, high = (0.12 * 2**30 / 4, 0.14 * 2**30 / 4)  # the printed difference and its rounding
     assert low < 35e6 < high
     assert ours == pytest.approx(22e6, rel=0.01)
@@ -264,7 +278,5 @@ def test_a_layer_of_table_5_has_more_parameters_than_the_equations_give_at_width
     with torch.device("meta"):
         y = AttentiveY(64, 24, attentive)
     assert ours + sum(p.numel() for p in y.parameters()) == pytest.approx(35e6, rel=0.01)
-    largest = table_5_config(8, 192, 192, 16384).model_copy(
-        update={"attentive_tokens": 4, "attentive_mlp": (16384,) * 3}
-    )
+    largest = PRESETS["table5_7"].model_copy(update={"attentive_tokens": 4, "attentive_mlp": (16384,) * 3})
     assert 3 * largest.flops(0, 720) / 1e9 > 1.5 * 108

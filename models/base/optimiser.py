@@ -26,6 +26,7 @@ class Optimiser(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: PositiveFloat = 1e-3
+    table_rate: PositiveFloat = 1.0  # times the learning rate: that of a row-wise optimiser (Wukong App. A: 100)
     embedding_l2: NonNegativeFloat = 0.0  # lambda of lambda/2 * ||E||^2, every row of every table at every step (BARS)
     weight_decay: NonNegativeFloat = 0.0  # the same lambda for all other parameters
     clip_norm: NonNegativeFloat = 10.0  # of the gradient of all parameters together; 0: not clipped
@@ -58,14 +59,15 @@ class Update:
         if groups := [group for group in groups if group["params"]]:
             self.optimisers.append(torch.optim.Adam(groups, lr=settings.learning_rate, fused=True))
         if rowwise:
-            self.optimisers.append(ROWWISE[sparse_optimiser](rowwise, {"lr": settings.learning_rate}))
+            self.optimisers.append(ROWWISE[sparse_optimiser](rowwise, {"lr": 0.0, "times": settings.table_rate}))
+        self.set_learning_rate(settings.learning_rate)
         self._buffers: dict[nn.Parameter, Tensor] = {}
 
     def set_learning_rate(self, rate: float) -> None:
         """Use this rate from the next step on."""
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("times", 1.0)
 
     @torch.no_grad()
     def step(self) -> None:
