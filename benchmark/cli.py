@@ -39,7 +39,7 @@ def list_names(
         "datasets": lambda: {name: datamodules.summary(name) for name in datamodules.names()},
         "protocols": lambda: {name: protocols.load(name).title for name in protocols.names()},
         "presets": lambda: {
-            f"{name} {key}": ", ".join(f"{k} {v}" for k, v in config.model_dump(exclude_defaults=True).items())
+            f"{name} {key}": ", ".join(f"{k} {v}" for k, v in config.model_dump(exclude_unset=True).items())
             for name in models.names()
             for key, config in models.presets(name).items()
         },
