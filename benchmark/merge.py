@@ -48,7 +48,7 @@ def _adopt(target: Path, source: Path) -> None:
 
 
 def _slot(record: Record) -> Slot:
-    seed = record.seed if record.kind == "final" else 0
+    seed = 0 if record.kind == "trial" else record.seed
     return record.dataset, record.model, record.budget, record.kind, record.trial, seed
 
 
@@ -59,7 +59,7 @@ def _differing(a: Record, b: Record) -> list[str]:
 
 
 def _name(record: Record) -> str:
-    what = (
-        f"trial {record.trial}" if record.kind == "trial" else f"final run of trial {record.trial}, seed {record.seed}"
-    )
+    what = f"trial {record.trial}"
+    if record.kind != "trial":
+        what = f"{record.kind} run of {what}, seed {record.seed}"
     return f"{record.dataset}/{record.model}/{record.budget:g} {what}"

@@ -54,7 +54,8 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
         )
     console.print(table)
     console.print(
-        f"{len(studies)} studies of {protocol.search.trials} trials and {len(protocol.final.seeds)} final runs, "
+        f"{len(studies)} studies of {protocol.search.trials} trials, {protocol.search.n_retrials} retrials and "
+        f"{len(protocol.final.seeds)} final runs, "
         f"at most {protocol.training.epochs} epochs each: about {duration(total / jobs)} with {jobs} at a time on {device}. "
         "Memory is that of parameters, gradients and Adam's moments; other shapes of the search take longer or less.",
         highlight=False,

@@ -53,7 +53,7 @@ class RunDisplay:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         name = event.study
-        what = f"trial {event.number}" if event.kind == "trial" else f"final, seed {event.number}"
+        what = f"trial {event.number}" if event.kind == "trial" else f"{event.kind}, seed {event.number}"
         if name not in self.tasks:
             self.tasks[name] = self.bars.add_task(name, total=1.0, note="")
         if event.finished is None:

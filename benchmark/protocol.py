@@ -57,6 +57,13 @@ class Training(Section):
     train_rows: PositiveInt | None = None  # only the first rows of the train part; None: all
 
 
+def distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """The seeds; raises ValueError if one stands there twice."""
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds {list(seeds)} repeat")
+    return seeds
+
+
 class Search(Section):
     """How each (data set, model, budget) is tuned; lists of two are the ends of a log-uniform range."""
 
@@ -67,6 +74,24 @@ class Search(Section):
     embedding_l2: tuple[float, ...] = (0.0,)  # choices
     weight_decay: tuple[float, ...] = (0.0,)
     dropout: tuple[float, ...] = (0.0,)
+    finalists: PositiveInt = 1  # best trials that are trained again before one is chosen; 1: the best trial wins
+    retrial_seeds: tuple[NonNegativeInt, ...] = Field(default=(101, 102, 103), min_length=1)
+
+    @property
+    def n_retrials(self) -> int:
+        """How many trainings choose among a study's finalists."""
+        return self.finalists * len(self.retrial_seeds) if self.finalists > 1 else 0
+
+    @model_validator(mode="after")
+    def _enough_trials(self) -> Self:
+        if self.finalists > self.trials:
+            raise ValueError(f"finalists {self.finalists} are more than trials {self.trials}")
+        return self
+
+    @field_validator("retrial_seeds")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return distinct(value)
 
     @field_validator("learning_rate")
     @classmethod
@@ -84,9 +109,7 @@ class Final(Section):
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError(f"seeds {list(value)} repeat")
-        return value
+        return distinct(value)
 
 
 class Protocol(Section):
@@ -140,7 +163,7 @@ class Protocol(Section):
                 "name": f"{self.name}-smoke",
                 "budgets": tuple(sorted(self.budgets)[:3]),
                 "training": self.training.model_copy(update={"epochs": 1, "train_rows": 4096}),
-                "search": self.search.model_copy(update={"trials": 1}),
+                "search": self.search.model_copy(update={"trials": 1, "finalists": 1}),
                 "final": Final(seeds=self.final.seeds[:2]),
             }
         )

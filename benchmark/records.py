@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmark.errors import disk_error
 
-Kind = Literal["trial", "final"]
+Kind = Literal["trial", "retrial", "final"]  # a retrial: a finalist trained with another seed, to choose the winner
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Metrics = dict[str, float]
 Name = Annotated[
     str, Field(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\z")
@@ -48,7 +49,7 @@ class Record(BaseModel):
     data_fingerprint: str
     model: Name
     budget: float  # training MFLOP per example
-    trial: int  # position in the study; of a final run, the trial whose configuration it has
+    trial: int  # position in the study; of a retrial or final run, the trial whose configuration it has
     seed: int  # of initialisation, dropout and data order
 
     params: dict[str, Any] = {}  # as sampled
@@ -81,7 +82,7 @@ class Record(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.test is not None and self.kind != "final":
-            raise ValueError("a trial must not know the test part")
+            raise ValueError(f"a {self.kind} must not know the test part")
         if self.status == "complete":
             if self.valid is None or (self.test is None) == (self.kind == "final"):
                 raise ValueError("a complete record needs its metrics")
@@ -149,7 +150,7 @@ def read(results: Path) -> list[Record]:
     RecordError.
     """
     records = [record for path in sorted((results / "records").glob("*/*.jsonl")) for record in read_file(path)]
-    return sorted(records, key=lambda r: (r.dataset, r.model, r.budget, r.kind == "final", r.trial, r.seed))
+    return sorted(records, key=lambda r: (r.dataset, r.model, r.budget, KINDS.index(r.kind), r.trial, r.seed))
 
 
 def of_study(results: Path, dataset: str, model: str, budget: float) -> list[Record]:

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
+from math import inf
 from pathlib import Path
+from statistics import fmean
 
 from benchmark import records
 from benchmark.protocol import Protocol
@@ -61,12 +64,13 @@ class Study:
 
     def runs_left(self) -> int:
         """How many trainings it still needs; infeasible and repeated draws cost none."""
-        done = self.records()
-        trials = [record for record in done if record.kind == "trial"]
-        missing = missing_trials(trials, self.protocol)
-        if missing:
-            return missing + len(self.protocol.final.seeds)
-        best = winner(trials, self.protocol)
+        done, search = self.records(), self.protocol.search
+        n_seeds, n_retrials = len(self.protocol.final.seeds), search.n_retrials
+        if missing := missing_trials(of_kind(done, "trial"), self.protocol):
+            return missing + n_retrials + n_seeds
+        if missing := len(missing_retrials(done, self.protocol)):
+            return missing + n_seeds
+        best = winner(done, self.protocol)
         return len(missing_seeds(done, best, self.protocol)) if best else 0
 
 
@@ -117,9 +121,43 @@ def missing_seeds(done: list[Record], best: Record, protocol: Protocol) -> list[
     return [seed for seed in protocol.final.seeds if seed not in finished]
 
 
-def winner(trials: list[Record], protocol: Protocol) -> Record | None:
-    """The complete trial with the best monitored validation metric, the earliest of equals."""
-    monitor = protocol.training.monitor
-    sign = -1 if monitor == "auc" else 1
-    complete = [record for record in trials if record.status == "complete" and record.valid]
-    return min(complete, key=lambda r: (sign * (r.valid or {})[monitor], r.trial), default=None)
+def of_kind(done: list[Record], kind: Kind) -> list[Record]:
+    """The records of one kind."""
+    return [record for record in done if record.kind == kind]
+
+
+def finalists(done: list[Record], protocol: Protocol) -> list[Record]:
+    """The complete trials with the best monitored validation metric, best first, the earliest of equals."""
+    complete = [record for record in of_kind(done, "trial") if record.status == "complete" and record.valid]
+    return sorted(complete, key=lambda r: (_loss(r, protocol), r.trial))[: protocol.search.finalists]
+
+
+def missing_retrials(done: list[Record], protocol: Protocol) -> list[tuple[Record, int]]:
+    """Finalists and the seeds with which they have not been trained again; none where there is but one."""
+    if protocol.search.n_retrials == 0:
+        return []
+    finished = {(record.trial, record.seed) for record in of_kind(done, "retrial")}
+    pairs = product(finalists(done, protocol), protocol.search.retrial_seeds)
+    return [(trial, seed) for trial, seed in pairs if (trial.trial, seed) not in finished]
+
+
+def winner(done: list[Record], protocol: Protocol) -> Record | None:
+    """The finalist with the best mean validation metric over its retrials, the better trial of equals.
+
+    The trials' own results count no more once there are retrials: being the best of many, they flatter. A finalist that
+    failed a retrial comes behind those that did not. Without retrials the best trial wins.
+    """
+    losses: dict[int, list[float]] = {}
+    for record in of_kind(done, "retrial"):
+        losses.setdefault(record.trial, []).append(_loss(record, protocol) if record.status == "complete" else inf)
+    return min(
+        finalists(done, protocol),
+        key=lambda r: fmean(losses[r.trial]) if r.trial in losses else _loss(r, protocol),
+        default=None,
+    )
+
+
+def _loss(record: Record, protocol: Protocol) -> float:
+    """The monitored validation metric, the smaller the better."""
+    value = (record.valid or {})[protocol.training.monitor]
+    return -value if protocol.training.monitor == "auc" else value

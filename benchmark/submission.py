@@ -11,7 +11,7 @@ from benchmark import predictions, records
 from benchmark.protocol import NAME, Protocol
 from benchmark.records import Record, RecordError
 from benchmark.statistics import auc_test, logloss_differences
-from benchmark.study import winner
+from benchmark.study import missing_retrials, of_kind, winner
 from benchmark.summary import tidy
 
 LARGEST_BYTES = 256 * 2**20
@@ -62,7 +62,7 @@ def _identity(found: list[Record], protocol: Protocol) -> Iterator[str]:
 def _repeats(found: list[Record]) -> Iterator[str]:
     seen = set()
     for record in found:
-        key = (record.budget, record.kind, record.trial, record.seed if record.kind == "final" else None)
+        key = (record.budget, record.kind, record.trial, None if record.kind == "trial" else record.seed)
         if key in seen:
             yield f"{_where(record)}: recorded twice"
         seen.add(key)
@@ -103,11 +103,11 @@ def _fields(path: Path) -> tuple[int, int] | None:
 
 
 def _studies(found: list[Record], protocol: Protocol) -> Iterator[str]:
-    """Whether each study has the asked trials, and final runs of its winner with every seed."""
+    """Whether each study has the asked trials and retrials, and final runs of its winner with every seed."""
     for budget in sorted({record.budget for record in found}):
-        trials = [record for record in found if record.budget == budget and record.kind == "trial"]
-        finals = [record for record in found if record.budget == budget and record.kind == "final"]
-        n_complete = sum(record.status == "complete" for record in trials)
+        studied = [record for record in found if record.budget == budget]
+        finals = of_kind(studied, "final")
+        n_complete = sum(record.status == "complete" for record in of_kind(studied, "trial"))
         if n_complete != protocol.search.trials:
             yield f"budget {budget:g}: {n_complete} complete trials; the protocol asks for {protocol.search.trials}"
         seeds = {record.seed for record in finals if record.status == "complete"}
@@ -115,7 +115,9 @@ def _studies(found: list[Record], protocol: Protocol) -> Iterator[str]:
             yield f"budget {budget:g}: no complete final run with seeds {missing}"
         if extra := sorted(seeds - set(protocol.final.seeds)):
             yield f"budget {budget:g}: final runs with seeds {extra}, which the protocol does not list"
-        best = winner(trials, protocol)
+        if lacking := missing_retrials(studied, protocol):
+            yield f"budget {budget:g}: {len(lacking)} retrials of its finalists are missing"
+        best = winner(studied, protocol)
         for record in finals:
             if best and (record.trial, record.config, record.optimiser) != (best.trial, best.config, best.optimiser):
                 yield f"{_where(record)}: not the configuration of trial {best.trial}, the best on validation"

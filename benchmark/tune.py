@@ -25,7 +25,7 @@ from benchmark.records import Kind, Record
 from benchmark.resume import LOSSES_ALLOWED, losses, resumed, tell
 from benchmark.sampler import SlotSampler
 from benchmark.space import budget_of, default_parameters, distributions, suggest_optimiser
-from benchmark.study import OnEvent, Progress, Study, missing_seeds, missing_trials, winner
+from benchmark.study import OnEvent, Progress, Study, missing_retrials, missing_seeds, missing_trials, winner
 from benchmark.train import OnProgress, Outcome, free_memory, train
 from datamodules.base import CTRDataModule, DataError
 from models.base import Config, Optimiser
@@ -85,17 +85,18 @@ class Runner:
             self._ranks.close()
 
     def run(self) -> None:
-        """Trials, then final runs."""
+        """Trials, retrials of the finalists, then final runs of the winner."""
         done = self.ledger.records()
         trials = {record.trial: record for record in done if record.kind == "trial"}
         self._tune(trials)
-        best = winner(list(trials.values()), self.protocol)
-        if best is None:
-            return
-        if seeds := missing_seeds(done, best, self.protocol):
-            optuna_study = storage.open_study(self.study)
-            for seed in seeds:
-                self._final(optuna_study, best, seed)
+        done = self.ledger.records()
+        retrials = missing_retrials(done, self.protocol)
+        for finalist, seed in retrials:
+            self._again("retrial", finalist, seed)
+        best = winner(self.ledger.records() if retrials else done, self.protocol)
+        if best is not None:
+            for seed in missing_seeds(done, best, self.protocol):
+                self._again("final", best, seed)
 
     def _tune(self, trials: dict[int, Record]) -> None:
         """Run what is missing of the asked number of complete trials; adds their records to `trials`."""
@@ -131,11 +132,12 @@ class Runner:
         lost = losses(optuna_study, "trial", str(slot), self.study.run)
         return self.once("trial", slot, seed, lost, config, optimiser, params=trial.params)
 
-    def _final(self, optuna_study: optuna.Study, best: Record, seed: int) -> None:
-        config = self.model.Config.model_validate(best.config)
-        optimiser = Optimiser.model_validate(best.optimiser)
-        lost = losses(optuna_study, "final", f"{seed} of trial {best.trial}", self.study.run)
-        self.keep(self.once("final", best.trial, seed, lost, config, optimiser, params=best.params))
+    def _again(self, kind: Kind, trial: Record, seed: int) -> None:
+        """Train a trial's configuration with another seed."""
+        config = self.model.Config.model_validate(trial.config)
+        optimiser = Optimiser.model_validate(trial.optimiser)
+        lost = losses(storage.open_study(self.study), kind, f"{seed} of trial {trial.trial}", self.study.run)
+        self.keep(self.once(kind, trial.trial, seed, lost, config, optimiser, params=trial.params))
 
     def once(
         self,

@@ -27,7 +27,13 @@ PROTOCOL = {
     "budgets": [0.1],
     "embedding_dim": 4,
     "training": {"batch_size": 512, "train_rows": 4096},
-    "search": {"trials": 4, "dropout": [0.0, 0.2], "embedding_l2": [0.0, 1e-5]},
+    "search": {
+        "trials": 4,
+        "dropout": [0.0, 0.2],
+        "embedding_l2": [0.0, 1e-5],
+        "finalists": 2,
+        "retrial_seeds": [101, 102],
+    },
     "final": {"seeds": [1, 2]},
 }
 
@@ -42,6 +48,11 @@ def timeless(found: list[Record]) -> list[dict[str, Any]]:
     return [record.timeless() for record in found]
 
 
+def logloss(record: Record) -> float:
+    assert record.valid is not None
+    return record.valid["logloss"]
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """An uninterrupted study."""
@@ -50,21 +61,53 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return found
 
 
-def test_a_study_has_the_asked_trials_and_each_seed_once(whole: Study) -> None:
+def test_a_study_has_the_asked_trials_and_retrials_and_each_seed_once(whole: Study) -> None:
     found = whole.records()
-    assert [(r.kind, r.status) for r in found] == [("trial", "complete")] * 4 + [("final", "complete")] * 2
+    kinds = ["trial"] * 4 + ["retrial"] * 4 + ["final"] * 2
+    assert [(r.kind, r.status) for r in found] == [(kind, "complete") for kind in kinds]
     assert [r.trial for r in found if r.kind == "trial"] == [0, 1, 2, 3]
     assert [r.seed for r in found if r.kind == "final"] == [1, 2]
     assert whole.runs_left() == 0
 
 
-def test_the_winner_is_chosen_by_validation_and_its_final_runs_have_its_configuration(whole: Study) -> None:
+def test_the_winner_is_the_finalist_with_the_best_mean_over_its_retrials(whole: Study) -> None:
+    found = whole.records()
+    trials = sorted((r for r in found if r.kind == "trial"), key=logloss)
+    retrials = [r for r in found if r.kind == "retrial"]
+    assert {(r.trial, r.seed) for r in retrials} == {(t.trial, seed) for t in trials[:2] for seed in (101, 102)}
+    assert all(r.test is None for r in retrials)
+    means = {t.trial: sum(logloss(r) for r in retrials if r.trial == t.trial) / 2 for t in trials[:2]}
+    best = winner(found, whole.protocol)
+    assert best is not None and best.trial == min(means, key=lambda trial: means[trial])
+    for run in [*retrials, *found[8:]]:
+        of = next(t for t in trials if t.trial == run.trial)
+        assert (run.config, run.optimiser) == (of.config, of.optimiser)
+    assert {r.trial for r in found[8:]} == {best.trial}
+
+
+def test_retrials_decide_against_the_luckier_trial_and_against_one_that_diverged(whole: Study) -> None:
+    trials = sorted((r for r in whole.records() if r.kind == "trial"), key=logloss)[:2]
+
+    def retrials(first: float | None, second: float | None) -> list[Record]:
+        return [
+            trial.model_copy(
+                update={"kind": "retrial", "seed": seed}
+                | ({"valid": {"logloss": loss}} if loss else {"status": "failed", "valid": None})
+            )
+            for trial, losses in zip(trials, ((first, 0.5), (second, 0.5)), strict=True)
+            for seed, loss in zip((101, 102), losses, strict=True)
+        ]
+
+    assert winner([*trials, *retrials(0.5, 0.4)], whole.protocol) == trials[1]
+    assert winner([*trials, *retrials(0.5, 0.5)], whole.protocol) == trials[0]
+    assert winner([*trials, *retrials(None, 0.9)], whole.protocol) == trials[1]
+    assert winner([*trials, *retrials(None, None)], whole.protocol) == trials[0]
+
+
+def test_without_retrials_the_best_trial_wins(whole: Study) -> None:
+    alone = whole.protocol.model_copy(update={"search": whole.protocol.search.model_copy(update={"finalists": 1})})
     trials = [r for r in whole.records() if r.kind == "trial"]
-    best = winner(trials, whole.protocol)
-    assert best is not None and best.valid is not None
-    assert best.valid["logloss"] == min(r.valid["logloss"] for r in trials if r.valid)
-    for final in whole.records()[4:]:
-        assert (final.trial, final.config, final.optimiser) == (best.trial, best.config, best.optimiser)
+    assert winner(trials, alone) == min(trials, key=logloss)
 
 
 def test_trial_0_is_the_models_default(whole: Study) -> None:
@@ -96,7 +139,7 @@ class Killed(BaseException):
     """Stands for a kill: nothing of the suite may catch it."""
 
 
-@pytest.mark.parametrize("kill_at", range(6))
+@pytest.mark.parametrize("kill_at", range(10))
 def test_a_killed_study_ends_as_an_uninterrupted_one(
     whole: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
 ) -> None:
@@ -140,7 +183,7 @@ def test_the_records_alone_are_enough_to_go_on(whole: Study, tmp_path: Path) -> 
 
 
 def test_tuning_never_reads_the_test_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Study) -> None:
-    """With the encoded test part gone, every trial runs and scores as before; only the final runs miss it."""
+    """With the encoded test part gone, every trial and retrial runs and scores as before; only the final runs miss it."""
     data = datamodules.load("synthetic")(train_rows=4096)
     copy = tmp_path / "cache" / data.folder.name
     shutil.copytree(data.folder, copy)
@@ -149,7 +192,7 @@ def test_tuning_never_reads_the_test_part(tmp_path: Path, monkeypatch: pytest.Mo
     blind = study(tmp_path / "results")
     with pytest.raises(DataError, match=r"test/dense\.npy"):
         tune.run(blind)
-    assert timeless(blind.records()) == timeless(whole.records())[:4]
+    assert timeless(blind.records()) == timeless(whole.records())[:8]
 
 
 def test_the_test_part_cannot_change_what_is_selected(
@@ -163,8 +206,8 @@ def test_the_test_part_cannot_change_what_is_selected(
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(copy.parent))
     other = study(tmp_path / "results")
     tune.run(other)
-    assert timeless(other.records())[:4] == timeless(whole.records())[:4]
-    for mine, theirs in zip(other.records()[4:], whole.records()[4:], strict=True):
+    assert timeless(other.records())[:8] == timeless(whole.records())[:8]
+    for mine, theirs in zip(other.records()[8:], whole.records()[8:], strict=True):
         assert mine.test and theirs.test
         assert mine.test["auc"] == pytest.approx(1 - theirs.test["auc"], abs=1e-6)
 
