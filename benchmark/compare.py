@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.comparison import cells, family
 from benchmark.findings import Findings
+from benchmark.findings.comparison import cells, family
+from benchmark.findings.summary import METRICS, title
 from benchmark.folder import differences
 from benchmark.formats import Cell, Column, Table
 from benchmark.records import Record
 from benchmark.statistics import difference, mean_interval
-from benchmark.summary import METRICS, title
 from benchmark.tables.cells import LABEL, number, text
 
 FIELDS: dict[str, Callable[[Record], Any]] = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import models
 from benchmark import records
 from benchmark.findings import Findings, file_name
+from benchmark.findings.summary import title
 from benchmark.formats import escape_csv, printable
-from benchmark.summary import title
 
 FORMATS = ("bars", "hugging-face", "parquet")
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from benchmark import findings, formats, records, tables
 from benchmark.findings import file_name
+from benchmark.findings.verdict import verdict
 from benchmark.records import RecordError
-from benchmark.verdict import verdict
 
 BLOCK = re.compile(r"(<!-- results: (?P<name>[A-Za-z0-9._-]+) -->\n).*?(<!-- end results -->)", re.DOTALL)
 

@@ -103,8 +103,9 @@ def submit_check(
 
 def show(folder: Path, console: Console) -> None:
     """Write the folder's report and print its quality tables and verdicts."""
-    from benchmark import formats, tables, verdict
+    from benchmark import formats, tables
     from benchmark import report as reports
+    from benchmark.findings import verdict
 
     with console.status("drawing tables and figures ..."):
         found = reports.write(folder)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import models
 from benchmark import predictions, records
+from benchmark.findings.summary import tidy
 from benchmark.protocol import NAME, Protocol
 from benchmark.records import Record, RecordError
 from benchmark.statistics import auc_test, logloss_differences
 from benchmark.study import missing_retrials, of_kind, winner
-from benchmark.summary import tidy
 
 LARGEST_BYTES = 256 * 2**20
 BUDGET_TOLERANCE = 0.02

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 import models
 from benchmark import findings, formats, page, plots, report
 from benchmark.findings import file_name
+from benchmark.findings.summary import summary, tidy
 from benchmark.plots.style import look
-from benchmark.summary import summary, tidy
 from benchmark.tables import count, quality, tables_of
 
 TABLES = ["quality", "scaling", "differences", "wins_logloss", "wins_auc", "compute_to_match", "row_noise"]

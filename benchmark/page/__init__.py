@@ -13,12 +13,12 @@ from markupsafe import Markup
 from matplotlib.markers import MarkerStyle
 
 from benchmark.findings import Findings, file_name
+from benchmark.findings.summary import METRICS
+from benchmark.findings.verdict import verdict, warnings
 from benchmark.formats import Table, csv_text, printable
 from benchmark.page.provenance import provenance
 from benchmark.plots.style import label, look
-from benchmark.summary import METRICS
 from benchmark.tables import tables_of
-from benchmark.verdict import verdict, warnings
 
 HERE = Path(__file__).parent
 

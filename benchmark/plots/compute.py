@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from benchmark.findings import Findings
+from benchmark.findings.scaling import curves, fitted, relative
+from benchmark.findings.summary import METRICS, title
 from benchmark.plots.style import (
     HOLLOW,
     METRIC_LABELS,
@@ -22,9 +24,7 @@ from benchmark.plots.style import (
     time_axis,
 )
 from benchmark.published import facts
-from benchmark.scaling import curves, fitted, relative
 from benchmark.statistics import STEP, pareto
-from benchmark.summary import METRICS, title
 
 
 def quality_against_compute(findings: Findings, dataset: str) -> Figure:

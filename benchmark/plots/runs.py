@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.findings import Findings
+from benchmark.findings.summary import METRICS, finals
 from benchmark.plots.style import METRIC_LABELS, label, legend, look, panels
 from benchmark.statistics import expected_best
-from benchmark.summary import METRICS, finals
 
 
 def best_against_trials(findings: Findings, dataset: str) -> Figure | None:

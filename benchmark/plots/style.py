@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 import models
+from benchmark.findings.summary import title
 from benchmark.formats import printable
-from benchmark.summary import title
 
 # Okabe and Ito's colours without their yellow, and darker ones of Tol's muted set: told apart by the colour-blind and on paper.
 COLOURS = (

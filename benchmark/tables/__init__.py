@@ -2,8 +2,8 @@
 
 from benchmark import published as facts
 from benchmark.findings import Findings
+from benchmark.findings.summary import METRICS
 from benchmark.formats import Table
-from benchmark.summary import METRICS
 from benchmark.tables.cells import count
 from benchmark.tables.pairs import difference_table, win_matrix
 from benchmark.tables.published import published

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from benchmark.comparison import Pair, differences, wins
+from benchmark.findings.comparison import Pair, differences, wins
+from benchmark.findings.summary import METRICS, title
 from benchmark.formats import Cell, Column, Table
-from benchmark.summary import METRICS, title
 from benchmark.tables.cells import LABEL, number, text, whole
 
 

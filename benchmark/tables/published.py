@@ -2,9 +2,9 @@
 
 import polars as pl
 
+from benchmark.findings.summary import title
 from benchmark.formats import Column, Table
 from benchmark.published import Fact, comparability
-from benchmark.summary import title
 from benchmark.tables.cells import number, size, text
 
 

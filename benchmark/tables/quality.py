@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from benchmark.comparison import all_pairs, better, cells
+from benchmark.findings.comparison import all_pairs, better, cells
+from benchmark.findings.summary import METRICS, title
 from benchmark.formats import Cell, Column, Mark, Table
-from benchmark.summary import METRICS, title
 from benchmark.tables.cells import number, size, text, whole
 
 LEGEND = (

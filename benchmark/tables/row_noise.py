@@ -1,9 +1,9 @@
 """What the finite test part leaves open."""
 
+from benchmark.findings.row_noise import RowNoise
+from benchmark.findings.summary import METRICS, title
 from benchmark.formats import Cell, Column, Table
-from benchmark.row_noise import RowNoise
 from benchmark.statistics import normal_half
-from benchmark.summary import METRICS, title
 from benchmark.tables.cells import LABEL, number, text
 
 

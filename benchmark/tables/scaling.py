@@ -1,8 +1,8 @@
 """How models scale: offset, slope, saturation, stability, compute to match."""
 
+from benchmark.findings.scaling import Scaling, matches
+from benchmark.findings.summary import title
 from benchmark.formats import Cell, Column, Table
-from benchmark.scaling import Scaling, matches
-from benchmark.summary import title
 from benchmark.tables.cells import count, number, text, whole
 
 

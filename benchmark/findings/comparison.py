@@ -8,8 +8,8 @@ from typing import Literal
 
 import polars as pl
 
+from benchmark.findings.summary import METRICS, finals
 from benchmark.statistics import Difference, difference, holm, letters, minimum_detectable
-from benchmark.summary import METRICS, finals
 
 SMALLEST = 0.0005  # AUC or LogLoss; a smaller gap is a tie however sure it is
 LEVEL = 0.05

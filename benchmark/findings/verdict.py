@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from benchmark.comparison import Pair, all_pairs, better, cells
 from benchmark.findings import Findings
-from benchmark.scaling import FINISHED_SHARE
-from benchmark.summary import title
+from benchmark.findings.comparison import Pair, all_pairs, better, cells
+from benchmark.findings.scaling import FINISHED_SHARE
+from benchmark.findings.summary import title
 from benchmark.tables.cells import LABEL
 
 TRIALS_NEEDED = 10  # of each study: with fewer, the best of a search says more about luck than about a model

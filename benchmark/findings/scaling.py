@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from benchmark.comparison import SMALLEST, Pair, cells, family
+from benchmark.findings.comparison import SMALLEST, Pair, cells, family
 from benchmark.statistics import (
     STEP,
     Difference,

@@ -9,12 +9,12 @@ from typing import Any
 import polars as pl
 
 from benchmark import records
-from benchmark.comparison import reference, with_letters
+from benchmark.findings.comparison import reference, with_letters
+from benchmark.findings.row_noise import RowNoise, row_noise
+from benchmark.findings.scaling import Scaling, scaling
+from benchmark.findings.summary import summary, tidy
 from benchmark.protocol import NAME, Protocol, digest, load
 from benchmark.records import Record
-from benchmark.row_noise import RowNoise, row_noise
-from benchmark.scaling import Scaling, scaling
-from benchmark.summary import summary, tidy
 
 
 @dataclass(frozen=True)
