@@ -49,6 +49,7 @@ def speed(
                 show("Data and metrics", speed_trial.of_data(rounds))
             if find_spec("fuxictr"):
                 show("Against FuxiCTR", speed_peer.against_fuxictr(rounds))
+                show("Trials against FuxiCTR", speed_peer.whole_trials(rounds))
     if output:
         output.mkdir(parents=True, exist_ok=True)
         (output / ("scale.md" if scale else "speed.md")).write_text("\n\n".join(sections) + "\n", encoding="utf-8")

@@ -32,12 +32,14 @@ from benchmark.speed import (
     spread,
     table,
 )
+from benchmark.speed_trial import Given, whole
 from datamodules.base import Batches
 from models.base import Batch, Config, CTRModel, Execution
 from models.dcnv2 import DCNv2Config
 
 SMALL = (0.1, 4096)  # where the embeddings and what surrounds the arithmetic weigh most
 STEPS_PER_ROUND = 4
+TRIAL_STEPS = 128
 TOLERANCE = 1e-5  # of logits and of weights after three steps
 
 
@@ -188,6 +190,31 @@ def against_fuxictr(n: int) -> str:
     logging.disable(logging.NOTSET)
     header = ("model", "forward MFLOP", "batch", "greatest difference", "speed-up, dense Adam", "row-wise Adagrad")
     return table(header, rows)
+
+
+def whole_trials(n: int) -> str:
+    """The table of whole trials: build, train an epoch, validate, keep the best weights; FuxiCTR's `fit` over ours."""
+    logging.disable(logging.INFO)
+    clock, rows = Clock(), []
+    for name, mflop, batch_size in (("mlp", *SMALL), ("mlp", *SIZES[0])):
+        config = configured(name, mflop)
+        with clicks(TRIAL_STEPS * batch_size, batch_size) as (batches, cardinalities), tempfile.TemporaryDirectory() as folder:
+            theirs = loader(batches, cardinalities, Path(folder))
+            cases: dict[str, Callable[[], Any]] = {
+                "ours": partial(clock.of, partial(whole, name, config, Given(batches, cardinalities))),
+                "theirs": partial(clock.of, partial(_their_trial, name, config, cardinalities, theirs, folder)),
+            }
+            found = rounds(cases, n)
+        ratio = [b / a for a, b in zip(found["ours"], found["theirs"], strict=True)]
+        rows.append((models.title(name), f"{mflop:g}", f"{batch_size:,}", spread(ratio)))
+    logging.disable(logging.NOTSET)
+    return table(("model", "forward MFLOP", "batch", "speed-up of a trial"), rows)
+
+
+def _their_trial(name: str, config: Any, cardinalities: list[int], data: Any, folder: str) -> None:
+    model = peer(name, config, cardinalities)
+    model.checkpoint = f"{folder}/best.model"
+    model.fit(data, epochs=1, validation_data=data)
 
 
 def _their_step(model: Any, batch: dict[str, Tensor]) -> None:
