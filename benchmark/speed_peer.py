@@ -198,7 +198,10 @@ def whole_trials(n: int) -> str:
     clock, rows = Clock(), []
     for name, mflop, batch_size in (("mlp", *SMALL), ("mlp", *SIZES[0])):
         config = configured(name, mflop)
-        with clicks(TRIAL_STEPS * batch_size, batch_size) as (batches, cardinalities), tempfile.TemporaryDirectory() as folder:
+        with (
+            clicks(TRIAL_STEPS * batch_size, batch_size) as (batches, cardinalities),
+            tempfile.TemporaryDirectory() as folder,
+        ):
             theirs = loader(batches, cardinalities, Path(folder))
             cases: dict[str, Callable[[], Any]] = {
                 "ours": partial(clock.of, partial(whole, name, config, Given(batches, cardinalities))),

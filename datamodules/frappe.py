@@ -44,5 +44,5 @@ class Frappe(RecZooDataModule):
     def full_title(self) -> str:
         """Names the known file whose negatives were drawn again, since the published one could not be had."""
         if self.differing == ["train"] and remembered_digest(self.sources()[0], "md5") == TRAIN_NEGATIVES_REDRAWN_MD5:
-            return "Frappe_x1 (train negatives re-drawn)"
+            return f"{self.title} (train negatives re-drawn)"
         return super().full_title()

