@@ -56,7 +56,7 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
     console.print(
         f"{len(studies)} studies of {protocol.search.trials} trials, {protocol.search.n_retrials} retrials and "
         f"{len(protocol.final.seeds)} final runs, "
-        f"at most {protocol.training.epochs} epochs each: about {duration(total / jobs)} with {jobs} at a time on {device}. "
+        f"of at most {protocol.training.epochs} epoch{'s' * (protocol.training.epochs > 1)}: about {duration(total / jobs)} with {jobs} at a time on {device}. "
         "Memory is that of parameters, gradients and Adam's moments; other shapes of the search take longer or less.",
         highlight=False,
     )

@@ -26,9 +26,9 @@ class Frappe(RecZooDataModule):
     }
     rows = {"train": 202_027, "valid": 57_722, "test": 28_860}
     positives = {"train": 67_604, "valid": 19_063, "test": 9_536}
-    table_rows = 5_389
+    table_rows: ClassVar[int | None] = 5_389
     encoding: ClassVar[Encoding] = "clean"
-    sparse_fields = (
+    sparse_fields: ClassVar[tuple[str, ...]] = (
         "user",
         "item",
         "daytime",

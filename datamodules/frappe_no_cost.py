@@ -4,8 +4,6 @@
 the row is a negative. Without it, a score says what the other nine fields tell.
 """
 
-from typing import ClassVar
-
 from datamodules.frappe import Frappe
 
 
@@ -13,6 +11,6 @@ class FrappeNoCost(Frappe):
     """The published parts train, valid and test, nine fields."""
 
     title = "Frappe_x1 without cost"
-    table_rows: ClassVar[int | None] = None
+    table_rows = None
     sparse_fields = tuple(name for name in Frappe.sparse_fields if name != "cost")
     columns = ("label", *Frappe.sparse_fields)  # of the files
