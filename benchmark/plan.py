@@ -52,11 +52,12 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
             duration(estimate),
             f"{count(n_parameters * BYTES_PER_PARAMETER)}B",
         )
+    epochs = f"{protocol.training.epochs} epoch" + "s" * (protocol.training.epochs > 1)
     console.print(table)
     console.print(
         f"{len(studies)} studies of {protocol.search.trials} trials, {protocol.search.n_retrials} retrials and "
         f"{len(protocol.final.seeds)} final runs, "
-        f"of at most {protocol.training.epochs} epoch{'s' * (protocol.training.epochs > 1)}: about {duration(total / jobs)} with {jobs} at a time on {device}. "
+        f"of at most {epochs}: about {duration(total / jobs)} with {jobs} at a time on {device}. "
         "Memory is that of parameters, gradients and Adam's moments; other shapes of the search take longer or less.",
         highlight=False,
     )
