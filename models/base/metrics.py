@@ -4,11 +4,15 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchmetrics import Metric
 
 from models.base.grouped_auc import grouped_auc
+
+Floats = NDArray[np.float32]
+PIECE = 1 << 16  # rows at a time of what is computed in float64
 
 
 class Diverged(ArithmeticError):
@@ -53,13 +57,13 @@ class Predictions(Metric):
         rate = label_B.mean(dtype=torch.float64).item()
         if not 0 < rate < 1:
             raise ValueError(f"AUC needs both classes; all {len(label_B)} labels are {rate:.0f}")
-        logloss = binary_cross_entropy_with_logits(logit_B.double(), label_B.double()).item()
+        logloss, probability = means(logit_B, label_B)
         entropy = -rate * math.log(rate) - (1 - rate) * math.log1p(-rate)
         metrics = {
             "auc": auc(logit_B, label_B),
             "logloss": logloss,
             "normalised_entropy": logloss / entropy,
-            "calibration": logit_B.double().sigmoid_().mean().item() / rate,
+            "calibration": probability / rate,
         }
         if len(self.group_B):
             group_B = torch.cat(self.group_B) if isinstance(self.group_B, list) else self.group_B
@@ -73,6 +77,17 @@ class Predictions(Metric):
         return logit, label
 
 
+def means(logit_B: Tensor, label_B: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy and mean click probability, in float64, piece by piece so that each piece stays in the cache."""
+    total_2 = logit_B.new_zeros(2, dtype=torch.float64)
+    for pieces in zip(logit_B.split(PIECE), label_B.split(PIECE), strict=True):
+        logit_P, label_P = (piece.double() for piece in pieces)
+        loss = binary_cross_entropy_with_logits(logit_P, label_P, reduction="sum")
+        total_2 += torch.stack([loss, logit_P.sigmoid_().sum()])
+    logloss, probability = (total_2 / len(logit_B)).tolist()
+    return logloss, probability
+
+
 def auc(logit_B: Tensor, label_B: Tensor) -> float:
     """Area under the ROC curve of finite logits and 0/1 labels of both classes, ties counted half: exact.
 
@@ -81,12 +96,19 @@ def auc(logit_B: Tensor, label_B: Tensor) -> float:
     """
     positive_P, negative_N = (_sorted(logit_B[label_B == label]) for label in (1, 0))
     if logit_B.is_cuda:
-        below, not_above = (torch.searchsorted(negative_N, positive_P, right=tied).sum() for tied in (False, True))
+        below, not_above = (int(torch.searchsorted(negative_N, positive_P, right=tied).sum()) for tied in (False, True))
     else:
-        below, not_above = (
-            negative_N.numpy().searchsorted(positive_P.numpy(), side).sum() for side in ("left", "right")
-        )
-    return (int(below) + int(not_above)) / (2 * len(positive_P) * len(negative_N))
+        below, not_above = _counted(positive_P.numpy(), negative_N.numpy())
+    return (below + not_above) / (2 * len(positive_P) * len(negative_N))
+
+
+def _counted(positive_P: Floats, negative_N: Floats) -> tuple[int, int]:
+    """How many pairs have the negative below the positive, and how many not above; both arrays are sorted."""
+    below_P = negative_N.searchsorted(positive_P)
+    tied_P = negative_N.take(below_P, mode="clip") == positive_P
+    not_above_P = below_P.copy()
+    not_above_P[tied_P] = negative_N.searchsorted(positive_P[tied_P], "right")
+    return int(below_P.sum()), int(not_above_P.sum())
 
 
 def _sorted(x_B: Tensor) -> Tensor:
