@@ -31,7 +31,7 @@ class Row(Section):
     auc: float
     logloss: float
     seed_aucs: tuple[float, ...] = ()  # where the source has several runs
-    parameters: PositiveInt
+    parameters: PositiveInt | None = None  # not in all logs
     training_mflop: NonNegativeFloat | None = None  # per example
     note: str = ""
     within: NonNegativeFloat = 0.002  # of the published AUC: reproduced
