@@ -10,10 +10,10 @@ from rich.console import Console
 
 import datamodules
 import models
-from benchmark import data_commands, report_commands, reproduce, reproduce_commands, run_commands
 from benchmark import protocol as protocols
+from benchmark import reproduce as published_tables
+from benchmark.commands import data, report, reproduce, run, speed
 from benchmark.protocol import ProtocolError
-from benchmark.speed_commands import speed
 
 app = typer.Typer(
     help="Compare click-through-rate models at equal compute, equally tuned.",
@@ -22,11 +22,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(run_commands.app)
-app.add_typer(report_commands.app)
-app.add_typer(reproduce_commands.app)
-app.add_typer(data_commands.app, name="data")
-app.command()(speed)
+app.add_typer(run.app)
+app.add_typer(report.app)
+app.add_typer(reproduce.app)
+app.add_typer(data.app, name="data")
+app.add_typer(speed.app)
 
 
 @app.command("list")
@@ -43,7 +43,7 @@ def list_names(
             for name in models.names()
             for key, config in models.presets(name).items()
         },
-        "published": lambda: {name: reproduce.load(name).title for name in reproduce.names()},
+        "published": lambda: {name: published_tables.load(name).title for name in published_tables.names()},
     }
     if kind not in listings:
         raise ProtocolError(f"cannot list {kind!r}; {protocols.nearest(kind, list(listings))}")

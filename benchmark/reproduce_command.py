@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.options import Data, Device, Jobs
+from benchmark.commands.options import Data, Device, Jobs
 
 app = typer.Typer()
 

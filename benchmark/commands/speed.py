@@ -8,7 +8,10 @@ import typer
 
 import models
 
+app = typer.Typer()
 
+
+@app.command()
 def speed(
     only: Annotated[str | None, typer.Option("--models", metavar="A,B", help="Only these; default all.")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
@@ -21,10 +24,8 @@ def speed(
     """Measure speed: every model and part of a step, the loop around it and, where FuxiCTR is installed, against it."""
     import torch
 
-    from benchmark import scale as scaling
-    from benchmark import speed as parts
-    from benchmark import speed_peer, speed_trial
     from benchmark.memory import keep_freed_memory
+    from benchmark.speed import growth, parts, peer, trial
     from models.base import Execution
 
     torch.set_num_threads(1)
@@ -36,7 +37,7 @@ def speed(
         print(sections[-1], end="\n\n", flush=True)
 
     if scale:
-        show("Growth", scaling.measured(rounds, output))
+        show("Growth", growth.measured(rounds, output))
     else:
         names = only.split(",") if only else models.names()
         for name in names:
@@ -44,12 +45,12 @@ def speed(
         execution = Execution(precision=precision, compile=compile_)  # type: ignore[arg-type]
         show("Parts of a step", parts.of_models(names, device, rounds, execution))
         if device == "cpu":
-            show("Trials", speed_trial.of_trials(rounds))
+            show("Trials", trial.of_trials(rounds))
             if find_spec("sklearn"):
-                show("Data and metrics", speed_trial.of_data(rounds))
+                show("Data and metrics", trial.of_data(rounds))
             if find_spec("fuxictr"):
-                show("Against FuxiCTR", speed_peer.against_fuxictr(rounds))
-                show("Trials against FuxiCTR", speed_peer.whole_trials(rounds))
+                show("Against FuxiCTR", peer.against_fuxictr(rounds))
+                show("Trials against FuxiCTR", peer.whole_trials(rounds))
     if output:
         output.mkdir(parents=True, exist_ok=True)
         (output / ("scale.md" if scale else "speed.md")).write_text("\n\n".join(sections) + "\n", encoding="utf-8")

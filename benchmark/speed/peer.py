@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import models
-from benchmark.speed import (
+from benchmark.speed.parts import (
     EMBEDDING_DIM,
     N_DENSE,
     N_SPARSE,
@@ -32,7 +32,7 @@ from benchmark.speed import (
     spread,
     table,
 )
-from benchmark.speed_trial import Given, whole
+from benchmark.speed.trial import Given, whole
 from datamodules.base import Batches
 from models.base import Batch, Config, CTRModel, Execution
 from models.dcnv2 import DCNv2Config

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import polars as pl
 import seaborn as sns
 
-from benchmark.speed import Clock, clicks, default_config, endless, prepared, rounds, table
+from benchmark.speed.parts import Clock, clicks, default_config, endless, prepared, rounds, table
 from models.base import Execution, SparseOptimiser
 
 MODELS = ("mlp", "wukong")

@@ -7,7 +7,7 @@ import torch
 
 import models
 from benchmark.protocol import Training
-from benchmark.speed import Clock, clicks, default_config, prepared, rounds, spread, table
+from benchmark.speed.parts import Clock, clicks, default_config, prepared, rounds, spread, table
 from benchmark.train import train
 from datamodules.base import Batches, CTRDataModule
 from models.base import Config, Optimiser, Predictions

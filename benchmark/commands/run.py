@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from benchmark import protocol as protocols
-from benchmark import report_commands
-from benchmark.options import (
+from benchmark.commands import report
+from benchmark.commands.options import (
     Accept,
     Changes,
     Cluster,
@@ -92,7 +92,7 @@ def run_protocol(
             console.print(
                 f"{protocol.name}: nothing to train, all {len(studies)} studies are finished", highlight=False
             )
-    report_commands.show(path, console)
+    report.show(path, console)
 
 
 @app.command()
@@ -124,7 +124,7 @@ def status(name: ProtocolName, results: Results = Path("results")) -> None:
     from benchmark import study
 
     console = Console()
-    folder = report_commands.folder_of(name, results)
+    folder = report.folder_of(name, results)
     protocol = protocols.load(str(folder / "protocol.toml"))
     for line in study.status_lines(protocol, folder):
         console.print(line, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""How fast raw Criteo rows become ids, against pandas and FuxiCTR, and how fast batches come: `python -m benchmark.data_speed`.
+"""How fast raw Criteo rows become ids, against pandas and FuxiCTR, and how fast batches come: `python -m benchmark.speed.data`.
 
 Each way runs in a process of its own, in interleaved rounds (ABC, CBA, ...), on the same synthetic twin of the raw Criteo
 log. Timed is the work from the raw file to arrays on disk; importing the packages and starting FuxiCTR's workers is stated

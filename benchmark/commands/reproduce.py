@@ -9,8 +9,8 @@ from rich.text import Text
 
 from benchmark import formats, records
 from benchmark import reproduce as reproductions
+from benchmark.commands.options import Data, Device, Jobs, PerGpu, chosen_device, lane_devices
 from benchmark.errors import RunError
-from benchmark.options import Data, Device, Jobs, PerGpu, chosen_device, lane_devices
 from benchmark.protocol import ProtocolError, nearest
 
 app = typer.Typer()

@@ -1,0 +1,1 @@
+"""Measurements of the suite itself, beside its peers where they are installed."""
