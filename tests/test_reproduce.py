@@ -11,6 +11,7 @@ import models
 from benchmark import reproduce
 from benchmark.cli import app
 from benchmark.reproduce import Reproduction, Row
+from benchmark.tables.reproduced import verdict
 
 TABLES = [reproduce.load(name) for name in reproduce.names()]
 ROWS = [(table, row) for table in TABLES for row in table.rows if row.parameters]
@@ -67,7 +68,7 @@ def row(**changes: object) -> Row:
     ],
 )
 def test_the_verdict_is_of_the_mean(aucs: list[float], said: str) -> None:
-    assert reproduce.verdict(row(seed_aucs=(0.896, 0.9)), aucs) == said
+    assert verdict(row(seed_aucs=(0.896, 0.9)), aucs) == said
 
 
 TABLE = """

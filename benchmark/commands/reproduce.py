@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from benchmark import formats, records
+from benchmark import records
 from benchmark import reproduce as reproductions
 from benchmark.commands.options import Data, Device, Jobs, PerGpu, chosen_device, lane_devices
 from benchmark.errors import RunError
@@ -37,6 +37,7 @@ def reproduce(
 
     Repeat the command to go on after an interruption; what is finished is not run again.
     """
+    from benchmark import formats, tables
     from benchmark.folder import claimed
 
     table, console, path = reproductions.load(name), Console(), results / name
@@ -62,7 +63,7 @@ def reproduce(
             text = f"{name}: {n_runs} runs, {len(lanes)} at a time on {where}; records in {path}"
             console.print(text, highlight=False)
             run.in_lanes(left, lanes, console)
-    found = reproductions.comparison(table, studies, meta["title"])
+    found = tables.reproduced(table, studies, meta["title"])
     records.write_text(path / "table.md", formats.markdown(found))
     records.write_text(path / "table.csv", formats.csv_text(found))
     console.print(formats.terminal(found, console.width))

@@ -8,10 +8,11 @@ from benchmark.tables.cells import count
 from benchmark.tables.pairs import difference_table, win_matrix
 from benchmark.tables.published import published
 from benchmark.tables.quality import quality
+from benchmark.tables.reproduced import reproduced
 from benchmark.tables.row_noise import row_noise
 from benchmark.tables.scaling import compute_to_match, scaling
 
-__all__ = ["count", "quality", "tables_of"]
+__all__ = ["count", "quality", "reproduced", "tables_of"]
 
 
 def tables_of(findings: Findings, dataset: str) -> list[Table]:
