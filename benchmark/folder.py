@@ -19,7 +19,15 @@ from benchmark.errors import RunError
 from benchmark.protocol import Protocol, validated
 
 PACKAGES = ("torch", "lightning", "torchmetrics", "optuna", "numpy", "polars")  # that decide the numbers
-SOURCES = ("budget", "resume", "sampler", "space", "train", "tune")  # modules of this package that decide them
+SOURCES = (
+    "budget",
+    "resume",
+    "runner",
+    "sampler",
+    "space",
+    "train",
+    "tune",
+)  # modules of this package that decide them
 WAYS_OUT = (
     "Choose another folder with --results or another name with --name, or go on with --accept-changes, "
     "which every later record then says"

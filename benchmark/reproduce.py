@@ -96,7 +96,7 @@ class FixedStudy(Study):
 
     def execute(self, on_event: OnEvent) -> None:
         """Train what is missing."""
-        from benchmark.tune import run_fixed
+        from benchmark.runner import run_fixed
 
         run_fixed(self, self.row, self.config, self.optimiser, self.seeds_left(), on_event)
 

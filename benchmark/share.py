@@ -15,11 +15,12 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.resume import tell
+from benchmark.runner import Ledger
 from benchmark.sampler import SlotSampler
 from benchmark.space import default_parameters
 from benchmark.storage import connect, open_study
 from benchmark.study import OnEvent, Study
-from benchmark.tune import Ledger, Runner
+from benchmark.tune import Tuner
 
 BEAT_SECONDS = 20  # between the signs of life of a worker
 POLL_SECONDS = 1.0  # while the last trials are other workers'
@@ -39,7 +40,7 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, beat_seconds:
     search = study.protocol.search
     sampler = TrialNumberSampler(search.sampler, search.seed, default_parameters(study))
     shared, storage = open_study(study, sampler, heartbeat=beat_seconds), connect(study, beat_seconds)
-    with Runner(study, on_event, ledger) as runner:
+    with Tuner(study, on_event, ledger) as tuner:
         while True:
             optuna.storages.fail_stale_trials(shared)
             states = [trial.state for trial in shared.get_trials(deepcopy=False)]
@@ -52,14 +53,14 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, beat_seconds:
             trial = shared.ask()
             seen = {record.seed for record in ledger.records() if record.kind == "trial" and record.config}
             with _beating(storage, trial, beat_seconds):
-                record = runner.trial(shared, trial, trial.number, seen).model_copy(update={"exact": False})
+                record = tuner.trial(shared, trial, trial.number, seen).model_copy(update={"exact": False})
             if shared.get_trials(deepcopy=False)[trial.number].state != TrialState.RUNNING:
                 warnings.warn(
                     f"{study.name}: trial {trial.number} was given up for lost; its result is dropped", stacklevel=1
                 )
                 continue
             trial.set_user_attr("slot", trial.number)
-            runner.keep(record)
+            tuner.keep(record)
             tell(shared, trial.number, record, study.protocol.training.monitor)
 
 

@@ -12,7 +12,7 @@ import torch
 
 import datamodules
 from benchmark import protocol as protocols
-from benchmark import records, tune
+from benchmark import records, runner, tune
 from benchmark.records import Record
 from benchmark.sampler import SlotSampler
 from benchmark.study import Progress, Study, missing_trials, winner
@@ -129,7 +129,7 @@ def test_the_same_protocol_gives_the_same_records_to_the_last_bit(whole: Study, 
 
 
 def test_a_finished_study_trains_nothing(whole: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tune, "train", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(runner, "train", lambda *_, **__: pytest.fail("trained"))
     before = whole.records()
     tune.run(whole)
     assert whole.records() == before
@@ -144,7 +144,7 @@ def test_a_killed_study_ends_as_an_uninterrupted_one(
     whole: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
 ) -> None:
     interrupted = study(tmp_path)
-    original, calls = tune.train, []
+    original, calls = runner.train, []
 
     def dies(*args: Any, **kwargs: Any) -> Any:
         calls.append(None)
@@ -152,7 +152,7 @@ def test_a_killed_study_ends_as_an_uninterrupted_one(
             raise Killed
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(tune, "train", dies)
+    monkeypatch.setattr(runner, "train", dies)
     with pytest.raises(Killed):
         tune.run(interrupted)
     assert len(interrupted.records()) == kill_at

@@ -45,13 +45,13 @@ DIES_IN_TRIAL_0 = """
     import sys
     if any("spawn_main" in argument for argument in sys.orig_argv):
         import os, signal
-        import benchmark.tune as tune
-        train = tune.train
+        import benchmark.runner as runner
+        train = runner.train
         def dies(model, config, optimiser, *rest, **more):
             if optimiser.learning_rate == 1e-3 and model.__name__ == "MLP" and not more["test"]:
                 os.kill(os.getpid(), signal.SIGKILL)
             return train(model, config, optimiser, *rest, **more)
-        tune.train = dies
+        runner.train = dies
 """
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from commands import Truth, study, truth
 
-from benchmark import records, run, tune
+from benchmark import records, run, runner, tune
 from benchmark.provenance import anonymous
 from benchmark.study import missing_seeds, winner
 from datamodules.base import DataError
@@ -53,14 +53,14 @@ def test_an_error_of_a_step_is_a_failed_trial_and_the_study_goes_on(
 def test_a_final_run_that_fails_is_recorded_once_and_never_averaged_as_a_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = tune.train
+    original = runner.train
 
     def breaks(*args: Any, **kwargs: Any) -> Any:
         if kwargs["test"] and kwargs["seed"] == 1:
             raise torch.OutOfMemoryError("no memory")
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(tune, "train", breaks)
+    monkeypatch.setattr(runner, "train", breaks)
     found = study(tmp_path)
     tune.run(found)
     tune.run(found)
@@ -77,7 +77,7 @@ def test_an_error_that_spoils_the_process_is_recorded_and_the_process_left(
     def asserts(*args: Any, **kwargs: Any) -> Any:
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setattr(tune, "train", asserts)
+    monkeypatch.setattr(runner, "train", asserts)
     found = study(tmp_path)
     with pytest.raises(SystemExit):
         tune.run(found)
