@@ -17,6 +17,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmark.errors import RunError
+from benchmark.predictions import Labels, Logits
 from benchmark.records import Record
 from benchmark.study import Progress, Study
 from benchmark.workers import stopped_by_sigterm
@@ -76,6 +77,10 @@ class Ledger:
         study.keep(record)
         return True
 
+    def keep_predictions(self, study: Study, seed: int, logits: Logits, labels: Labels) -> str | None:
+        """Keep those of a final run beside the records; equal runs have equal ones, whoever sends them."""
+        return study.keep_predictions(seed, logits, labels)
+
     def tell(self, event: Progress) -> None:
         """Add an event for the screen."""
         self._events.append(event)
@@ -108,6 +113,10 @@ class LedgerOfStudy:
         """Add a record. Raises Barred if another worker has claimed the study."""
         if not ray.get(self.ledger.keep.remote(self.study, self.worker, record)):
             raise Barred(self.study.name)
+
+    def keep_predictions(self, seed: int, logits: Logits, labels: Labels) -> str | None:
+        """Keep those of a final run on the test part; their hash, None if there are too many."""
+        return ray.get(self.ledger.keep_predictions.remote(self.study, seed, logits, labels))
 
 
 def _work(study: Study, ledger: Any) -> None:

@@ -94,6 +94,10 @@ class FixedStudy(Study):
         """How many trainings it still needs."""
         return len(self.seeds_left())
 
+    def keep_predictions(self, seed: int, logits: object, labels: object) -> str | None:
+        """Not kept: a published table has no rows to compare them with."""
+        return None
+
     def execute(self, on_event: OnEvent) -> None:
         """Train what is missing."""
         from benchmark.runner import run_fixed
@@ -148,7 +152,6 @@ def studies(
                 "",
                 data_dir,
                 device,
-                keeps_predictions=False,
                 row=i,
                 published_as=row.published_as,
                 config=table.settings(row),

@@ -10,14 +10,14 @@ from torch import distributed
 import datamodules
 import models
 from benchmark import budget as budgets
-from benchmark import predictions
 from benchmark.distributed import Ranks
+from benchmark.predictions import Labels, Logits
 from benchmark.provenance import anonymous, device_name, provenance
 from benchmark.records import Kind, Record
 from benchmark.resume import LOSSES_ALLOWED
 from benchmark.space import budget_of
 from benchmark.study import OnEvent, Progress, Study
-from benchmark.train import OnProgress, Outcome, free_memory, train
+from benchmark.train import OnProgress, OnTest, Outcome, free_memory, train
 from datamodules.base import CTRDataModule, DataError
 from models.base import Config, Optimiser
 
@@ -31,6 +31,10 @@ class Ledger(Interface):
 
     def keep(self, record: Record) -> None:
         """Add one."""
+        ...
+
+    def keep_predictions(self, seed: int, logits: Logits, labels: Labels) -> str | None:
+        """Keep those of a final run on the test part; their hash, None if there are too many."""
         ...
 
 
@@ -98,7 +102,11 @@ class Runner:
     def _train(self, kind: Kind, config: Config, optimiser: Optimiser, seed: int, on_progress: OnProgress) -> Outcome:
         """Train in this process, or in one for each of several devices; those report no progress on the way."""
         if self.study.devices == 1:
-            return _training(self.study, self.data, kind, config, optimiser, seed, on_progress)
+
+            def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
+                return self.ledger.keep_predictions(seed, logit_N.cpu().numpy(), label_N.cpu().numpy())
+
+            return _training(self.study, self.data, kind, config, optimiser, seed, on_progress, on_test)
         if self._ranks is None or self._ranks.closed:
             self._ranks = Ranks(self.study.devices, self.study.device)
         return self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed)
@@ -161,13 +169,8 @@ def _training(
     optimiser: Optimiser,
     seed: int,
     on_progress: OnProgress = lambda share, metrics: None,
+    on_test: OnTest = lambda logit_N, label_N: None,
 ) -> Outcome:
-    def keep(logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
-        if not study.keeps_predictions:
-            return None
-        path = predictions.prediction_file(study.results, study.dataset, study.model, study.budget, seed)
-        return predictions.write(path, logit_N.cpu().numpy(), label_N.cpu().numpy())
-
     return train(
         models.load(study.model),
         config,
@@ -177,7 +180,7 @@ def _training(
         seed=seed,
         test=kind == "final",
         on_progress=on_progress,
-        on_test=keep,
+        on_test=on_test,
     )
 
 

@@ -6,10 +6,14 @@ from itertools import product
 from math import inf
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from benchmark import records
 from benchmark.protocol import Protocol
 from benchmark.records import Kind, Record
+
+if TYPE_CHECKING:
+    from benchmark.predictions import Labels, Logits
 
 DRAWS_PER_TRIAL = 20  # draws that may come to nothing, for each trial asked for, before the study gives up
 
@@ -31,7 +35,6 @@ class Study:
     namespace: str = ""  # of the results folder in a storage that several folders share
     identity: str = ""  # of the protocol that the folder began with, where a change was accepted
     accepted: tuple[str, ...] = ()  # those changes
-    keeps_predictions: bool = True  # of the test part, for comparisons over its rows
 
     @property
     def storage_name(self) -> str:
@@ -55,6 +58,13 @@ class Study:
     def keep(self, record: Record) -> None:
         """Add a record."""
         records.append(self.results, record)
+
+    def keep_predictions(self, seed: int, logits: "Logits", labels: "Labels") -> str | None:
+        """Keep those of a final run on the test part; their hash, None if there are too many."""
+        from benchmark import predictions
+
+        path = predictions.prediction_file(self.results, self.dataset, self.model, self.budget, seed)
+        return predictions.write(path, logits, labels)
 
     def execute(self, on_event: "OnEvent") -> None:
         """Bring it to its end in this process."""

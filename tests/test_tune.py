@@ -13,6 +13,7 @@ import torch
 import datamodules
 from benchmark import protocol as protocols
 from benchmark import records, runner, tune
+from benchmark.predictions import Labels, Logits, digest
 from benchmark.records import Record
 from benchmark.sampler import SlotSampler
 from benchmark.study import Progress, Study, missing_trials, winner
@@ -279,6 +280,32 @@ def test_a_draw_that_no_width_fits_is_recorded_and_not_counted(tmp_path: Path, m
     trials = [r for r in found.records() if r.kind == "trial"]
     assert [r.status for r in trials].count("infeasible") == 1
     assert [r.status for r in trials].count("complete") == 4
+
+
+class Elsewhere:
+    """A ledger on another machine: what is handed to it does not come back as files here."""
+
+    def __init__(self) -> None:
+        self.kept: list[Record] = []
+        self.predictions: dict[int, str] = {}
+
+    def records(self) -> list[Record]:
+        return list(self.kept)
+
+    def keep(self, record: Record) -> None:
+        self.kept.append(record)
+
+    def keep_predictions(self, seed: int, logits: Logits, labels: Labels) -> str:
+        self.predictions[seed] = digest(logits, labels)
+        return self.predictions[seed]
+
+
+def test_records_and_predictions_go_through_the_ledger_alone(whole: Study, tmp_path: Path) -> None:
+    ledger, here = Elsewhere(), study(tmp_path / "worker")
+    tune.run(here, ledger=ledger)
+    assert timeless(ledger.kept) == timeless(whole.records())
+    assert ledger.predictions == {r.seed: r.predictions for r in whole.records() if r.kind == "final"}
+    assert {path.name for path in here.results.iterdir()} == {"study.db"}
 
 
 def test_progress_ends_with_each_runs_record(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from commands import Truth, study, truth
 from postgres import Server, start_server
 
-from benchmark import storage
+from benchmark import predictions, storage
 from benchmark.study import Study
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # as for --cluster local
@@ -89,8 +89,13 @@ def test_a_node_killed_in_mid_study_costs_nothing(nodes: Any, server: Server, tm
             nodes.remove_node(killed[0], allow_graceful=False)
             nodes.workers.append(nodes.add_node(num_cpus=1, **nodes.local))
 
-    in_cluster(studies(server, tmp_path), 0, kill_a_node)
+    found = studies(server, tmp_path)
+    in_cluster(found, 0, kill_a_node)
     assert killed and truth(tmp_path) == whole
+    for one in found:
+        for final in [record for record in one.records() if record.kind == "final"]:
+            path = predictions.prediction_file(tmp_path, one.dataset, one.model, one.budget, final.seed)
+            assert predictions.digest(*predictions.read(path)) == final.predictions, "the leader has them"
 
 
 def test_nothing_listens_beyond_the_loopback(nodes: Any) -> None:
