@@ -2,6 +2,8 @@
 
 import errno
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 MENDABLE = {
@@ -18,11 +20,16 @@ class RunError(RuntimeError):
     """The run cannot start or go on; the message says what to do."""
 
 
-def disk_error(error: OSError, path: Path) -> RunError | None:
-    """What a failed write at `path` means to the user; None if it is no fault of disk or folder."""
-    if error.errno not in MENDABLE:
-        return None
-    return RunError(f"{MENDABLE[error.errno]} at {path}{free_space(path)}; mend that and repeat the command to go on")
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Say what a failed write of the file `path` means to the user, where it is a fault of disk or folder, by RunError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in MENDABLE:
+            raise
+        where = f"{path.parent}{free_space(path.parent)}"
+        raise RunError(f"{MENDABLE[error.errno]} at {where}; mend that and repeat the command to go on") from None
 
 
 def free_space(path: Path) -> str:

@@ -6,11 +6,13 @@ example after compression; its hash stands in the run's record. Test parts over 
 
 import hashlib
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.errors import disk_errors
 from benchmark.records import RecordError
 
 LIMIT = 2**20  # examples; on more, a gap worth naming is many standard errors, and a run's file would pass 4 MiB
@@ -25,14 +27,22 @@ def prediction_file(results: Path, dataset: str, model: str, budget: float, seed
 
 
 def write(path: Path, logits: Logits, labels: Labels) -> str | None:
-    """Keep the logits and labels (N,) of a test part in its order; returns their hash, None if they are too many."""
+    """Keep the logits and labels (N,) of a test part in its order; returns their hash, None if they are too many.
+
+    Raises RunError if the disk is full or cannot be written; nothing is left then.
+    """
     if len(logits) > LIMIT:
         return None
-    path.parent.mkdir(parents=True, exist_ok=True)
+    packed = BytesIO()  # first, since a zip file on a full disk raises once more when it is closed
+    np.savez_compressed(packed, logits=logits.astype("<f4"), labels=np.packbits(labels.astype(np.uint8)))
     temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, logits=logits.astype("<f4"), labels=np.packbits(labels.astype(np.uint8)))
-    temporary.replace(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(packed.getvalue())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     return digest(logits, labels)
 
 

@@ -7,8 +7,6 @@ A results folder is whole in itself: `protocol.toml` (resolved), `datasets/<data
 import errno
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -16,7 +14,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from benchmark.errors import disk_error
+from benchmark.errors import disk_errors
 
 Kind = Literal["trial", "retrial", "final"]  # a retrial: a finalist trained with another seed, to choose the winner
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -112,7 +110,7 @@ def append(results: Path, record: Record) -> None:
     """
     path = record_file(results, record.dataset, record.model)
     line = (record.model_dump_json() + "\n").encode()
-    with _disk_errors(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(results / ".lock.records"), path.open("ab+") as file:
             _cut_torn_line(path)
@@ -133,14 +131,6 @@ def set_aside(results: Path, dataset: str, fingerprint: str) -> None:
         kept = results / "superseded" / f"{dataset}-{fingerprint}"
         kept.parent.mkdir(exist_ok=True)
         there.rename(kept)
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(error, path.parent) or error from None
 
 
 def read(results: Path) -> list[Record]:
@@ -189,7 +179,7 @@ def write_json(path: Path, value: object) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a text file in one step: readers see the old or the new content, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with _disk_errors(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("w", encoding="utf-8") as file:

@@ -11,6 +11,7 @@ import datamodules
 import models
 from benchmark import budget as budgets
 from benchmark.distributed import Ranks
+from benchmark.errors import RunError
 from benchmark.predictions import Labels, Logits
 from benchmark.provenance import anonymous, device_name, provenance
 from benchmark.records import Kind, Record
@@ -89,7 +90,7 @@ class Runner:
         on_progress(0.0, None)
         try:
             outcome = self._train(kind, config, optimiser, seed, on_progress)
-        except (OSError, DataError):
+        except (OSError, RunError, DataError):
             raise  # of a disk or file, not of the configuration
         except Exception as error:
             self._spoilt = isinstance(error, torch.AcceleratorError)

@@ -7,6 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import PROTOCOL, study, truth
 from hypothesis import given
@@ -104,6 +105,9 @@ def test_a_results_folder_tells_neither_home_nor_host_nor_user_nor_place(tmp_pat
     assert truth(tmp_path)
     for path in tmp_path.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
+        if path.suffix == ".npz":  # numbers, in which any short name may occur
+            assert sorted(np.load(path, allow_pickle=False)) == ["labels", "logits"]
+            continue
         for private in (f"{Path.home()}/", platform.node(), f"/{getpass.getuser()}/", str(tmp_path), str(ROOT)):
             assert private.encode() not in content, f"{path.name} tells {private}"
 
