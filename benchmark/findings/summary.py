@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -95,7 +96,8 @@ SUMMARY_COLUMNS: dict[str, Any] = {
     "embedding_parameters": pl.Int64,
     "examples_per_second": pl.Float64,
     "trials": pl.Int64,  # complete
-    "failed": pl.Int64,  # trials and final runs that diverged or broke
+    "failed": pl.Int64,  # trials, retrials and final runs that diverged or broke
+    "trials_failed": pl.Int64,
     "infeasible": pl.Int64,
     "seeds": pl.Int64,
     "seeds_failed": pl.Int64,
@@ -123,16 +125,18 @@ def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
     dataset, budget, model = key
     done, of = finals(group), group["kind"].to_list()
     status = group["status"].to_list()
+    count = Counter(zip(of, status, strict=True))
     row: dict[str, Any] = dict.fromkeys(SUMMARY_COLUMNS)
     row |= {
         "dataset": dataset,
         "budget": budget,
         "model": model,
-        "trials": list(zip(of, status, strict=True)).count(("trial", "complete")),
+        "trials": count["trial", "complete"],
         "failed": status.count("failed"),
+        "trials_failed": count["trial", "failed"],
         "infeasible": status.count("infeasible"),
         "seeds": len(done),
-        "seeds_failed": list(zip(of, status, strict=True)).count(("final", "failed")),
+        "seeds_failed": count["final", "failed"],
     }
     if not len(done):
         return row

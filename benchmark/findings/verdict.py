@@ -160,7 +160,7 @@ def _unfinished(findings: Findings, dataset: str) -> list[str]:
     asked = findings.protocol.search.trials
     for row in findings.rows(dataset).sort("model", "budget").iter_rows(named=True):
         name = f"{title(row['model'])} at {row['budget']:g} MFLOP"
-        attempted = row["trials"] + row["failed"] - row["seeds_failed"]
+        attempted = row["trials"] + row["trials_failed"]
         if attempted and row["trials"] / attempted < FINISHED_SHARE:
             said.append(f"{name}: {row['trials']} of {attempted} trials finished.")
         elif row["trials"] < asked:
