@@ -1,6 +1,6 @@
 """What a data set declares about its columns, and where the rows of a part come from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,6 +9,8 @@ import polars as pl
 from datamodules.base.delimited import Delimited
 
 Encoding = Literal["bars", "clean"]
+
+ROWS_AT_A_TIME = 50_000  # of a frame
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,28 @@ class Fields:
 
 @dataclass(frozen=True)
 class Source:
-    """Consecutive rows of a part: a frame, and the file they stand in where they stand in one."""
+    """Consecutive rows of a part: a run of the rows of a text file, or all rows of a frame."""
 
-    frame: pl.LazyFrame
-    file: Delimited | None = None
-    skipped: int = 0  # rows of the file before the first
+    table: Delimited | pl.LazyFrame
+    first: int = 0  # row of the file
+    rows: int | None = None  # of the file, at most; all that follow if not given
+    clean: Callable[[pl.DataFrame], pl.DataFrame] | None = None  # what becomes of a block of the file's rows
+
+    def batches(self, rows: int | None = None) -> Iterator[pl.DataFrame]:
+        """The rows, or the first so many of them, in blocks. Raises DataError or, of a frame, polars' own errors."""
+        if isinstance(self.table, pl.LazyFrame):
+            frame = self.table if rows is None else self.table.head(rows)
+            yield from frame.collect_batches(chunk_size=ROWS_AT_A_TIME)
+            return
+        limits = [limit for limit in (self.rows, rows) if limit is not None]
+        for batch in self.table.batches(self.first, min(limits, default=None)):
+            yield batch if self.clean is None else self.clean(batch)
 
     def where(self, row: int, title: str, split: str) -> str:
         """The place of row `row`, from 0, as a person finds it."""
-        if self.file is None:
+        if isinstance(self.table, pl.LazyFrame):
             return f"{title}, row {row + 1} of the {split} part"
-        return f"{self.file.path}, line {self.file.line(self.skipped + row)}"
+        return f"{self.table.path}, line {self.table.line(self.first + row)}"
 
 
 Part = pl.DataFrame | pl.LazyFrame | Source | list[Source]

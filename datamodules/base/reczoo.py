@@ -63,19 +63,14 @@ class RecZooDataModule(CTRDataModule):
     def read(self) -> Mapping[str, Part]:
         """The files as they are; without a validation file, the train file's end or the test file in its place."""
         files = {path.name.partition(".")[0]: Delimited(path) for path in self.sources() if ".csv" in path.name}
-        parts: dict[str, Part] = {split: Source(file.scan(), file) for split, file in files.items()}
+        parts: dict[str, Part] = {split: Source(file) for split, file in files.items()}
         if "valid" in files:
             return parts
         if self.split == "bars":
             return {**parts, "valid": parts["test"]}
         train = files["train"]
         n_train = train.rows - int(train.rows * VALIDATION_SHARE)
-        frame = train.scan()
-        return {
-            "train": Source(frame.head(n_train), train),
-            "valid": Source(frame.slice(n_train), train, n_train),
-            "test": parts["test"],
-        }
+        return {"train": Source(train, 0, n_train), "valid": Source(train, n_train), "test": parts["test"]}
 
     def full_title(self) -> str:
         """The published title only where every file has its published md5 and the rules are the published ones."""
