@@ -14,7 +14,7 @@ from datamodules.base.rules import MISSING, OOV
 
 def fields(data: CTRDataModule) -> pl.DataFrame:
     """One row for each sparse field: rows of its table, and for each part the share of OOV and of missing cells."""
-    tables = [c for c in data.cardinalities if isinstance(c, int)]
+    tables = data.rows_of_tables()
     columns: dict[str, Any] = {"field": data.meta["sparse_columns"][: len(tables)], "table_rows": tables}
     for split in SPLITS:
         oov, missing = np.zeros(len(tables), np.int64), np.zeros(len(tables), np.int64)

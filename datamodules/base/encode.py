@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from datamodules.base.arrays import ArrayWriter, read_blocks, rewrite
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Fields, Source
-from datamodules.base.rules import OOV, Vocabulary, vocabulary
+from datamodules.base.rules import FIRST_VALUE, MISSING, OOV, Vocabulary, vocabulary
 from datamodules.base.stream import PADDING, Stream
 
 SPLITS = ("train", "valid", "test")
@@ -42,7 +42,7 @@ class Scale:
 def encode(
     folder: Path, parts: dict[str, list[Source]], fields: Fields, title: str, train_rows: int | None = None
 ) -> dict[str, Any]:
-    """Write train/, valid/, test/ and vocabulary.parquet to the folder; return the facts about them.
+    """Write train/, valid/, test/, vocabulary.parquet and frozen tables to the folder; return the facts about them.
 
     train_rows: only so many first rows of the train part. Raises DataError.
     """
@@ -52,19 +52,21 @@ def encode(
         stream.write(folder / split, split, parts[split], train_rows if split == "train" else None)
     tables = {name: _vocabulary(name, stream, parts) for name in fields.sparse}
     scales = dict(zip(fields.dense, _scales(folder / "train", fields), strict=True))
+    tables |= {name: _frozen(folder, name, stream) for name in fields.frozen}
     oov = {split: _finish(folder / split, fields, tables, scales, stream) for split in SPLITS}
     kept = [table.kept.select(pl.lit(name).alias("field"), pl.all()) for name, table in tables.items()]
     pl.concat(kept or [pl.DataFrame()]).write_parquet(folder / "vocabulary.parquet")
     cardinalities = [
         *(table.rows for table in tables.values()),
-        *([s.length, fields.sparse.index(s.table)] for s in fields.sequences.values()),
+        *([s.length, fields.tables().index(s.table)] for s in fields.sequences.values()),
     ]
     return {
         "encoding": fields.encoding,
         "dense_columns": [
             column for name, s in scales.items() for column in ([name, f"{name} is missing"] if s.flagged else [name])
         ],
-        "sparse_columns": [*fields.sparse, *fields.sequences],
+        "sparse_columns": [*fields.tables(), *fields.sequences],
+        "frozen_columns": [*fields.frozen],
         "ignored_columns": stream.ignored,
         "cardinalities": cardinalities,
         "rows": stream.rows,
@@ -95,6 +97,23 @@ def _vocabulary(name: str, stream: Stream, parts: dict[str, list[Source]]) -> Vo
     frame = frame.with_columns(computed.alias("value"), pl.Series("number", number_C))
     table = to_ids(frame.group_by("number", "value").agg(pl.col("count", "most").sum()).sort("number"))
     return replace(table, id_C=np.append(table.id_C[number_C], table.id_C[-1]))
+
+
+def _frozen(folder: Path, name: str, stream: Stream) -> Vocabulary:
+    """The ids of a field with a frozen table, which is written to the folder."""
+    first = FIRST_VALUE[stream.fields.encoding]
+    values = stream.values(name)
+    id_C = stream.fields.frozen[name].write(frozen_file(folder, name), values, first)
+    kept = pl.DataFrame({"id": id_C, "value": values}).filter(pl.col("id") >= first).sort("id")
+    missing = MISSING if stream.fields.encoding == "clean" else OOV
+    id_C[(values == "").to_numpy()] = missing
+    counts = kept.with_columns(pl.lit(None, pl.Int64).alias("count"))
+    return Vocabulary(counts, np.append(id_C, np.int32(missing)), first + len(kept))
+
+
+def frozen_file(folder: Path, name: str) -> Path:
+    """Where the frozen table of a field stands among the encoded data."""
+    return folder / f"frozen_{name}.npy"
 
 
 def _found(column: str, value: str, parts: dict[str, list[Source]], title: str, allowed: str) -> str:
@@ -156,6 +175,8 @@ def _finish(
     for sequence in fields.sequences.values():
         id_C = tables[sequence.table].id_C.copy()
         id_C[PADDING] = PADDING
+        if sequence.table in fields.frozen:  # a mean is over the vectors that there are
+            id_C[id_C < FIRST_VALUE[fields.encoding]] = PADDING
         id_of += [id_C] * sequence.length
     oov = 0
 
@@ -194,4 +215,7 @@ def fingerprint_of(folder: Path, cardinalities: list[Any]) -> str:
         for kind in ("dense", "sparse", "label"):
             for block in read_blocks(folder / split / f"{kind}.npy"):
                 content.update(block.tobytes())
+    for table in sorted(folder.glob(frozen_file(folder, "*").name)):
+        for block in read_blocks(table):
+            content.update(block.tobytes())
     return content.hexdigest()[:16]

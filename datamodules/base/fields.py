@@ -7,6 +7,7 @@ from typing import Literal
 import polars as pl
 
 from datamodules.base.delimited import Delimited
+from datamodules.base.vectors import Vectors
 
 Encoding = Literal["bars", "clean"]
 
@@ -28,6 +29,15 @@ class Sequence:
 
     length: int  # the last so many values are kept
     table: str  # the sparse field whose table it shares
+    column: str | None = None  # if not of the field's own name
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A sparse field whose table is read from a file (`vectors.py`) and not trained."""
+
+    column: str
+    file: str
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class Fields:
     sparse: tuple[str, ...] = ()
     sequences: dict[str, Sequence] = field(default_factory=dict)
     derived: dict[str, Derived] = field(default_factory=dict)
+    frozen: dict[str, Vectors] = field(default_factory=dict)  # further sparse fields, behind those that are trained
     fill: dict[str, str] = field(default_factory=dict)  # `bars`: the value that stands for a missing one, if not ""
     group: str | None = None  # the column whose values part the rows for gAUC
     encoding: Encoding = "clean"
@@ -46,11 +57,18 @@ class Fields:
 
     def column(self, name: str) -> str:
         """The column that a field is read from."""
-        return self.derived[name].column if name in self.derived else name
+        if name in self.sequences:
+            return self.sequences[name].column or name
+        given = self.derived.get(name) or self.frozen.get(name)
+        return given.column if given else name
+
+    def tables(self) -> list[str]:
+        """The fields that have a table, trained ones first."""
+        return [*self.sparse, *self.frozen]
 
     def columns(self) -> list[str]:
         """All columns that are read, each once."""
-        names = [self.label, *self.dense, *map(self.column, (*self.sparse, *self.sequences)), self.group]
+        names = [self.label, *self.dense, *map(self.column, (*self.tables(), *self.sequences)), self.group]
         return list(dict.fromkeys(name for name in names if name is not None))
 
 

@@ -29,10 +29,11 @@ class Stream:
 
     def __init__(self, fields: Fields, title: str):
         self.fields, self.title = fields, title
-        self.width = len(fields.sparse) + sum(s.length for s in fields.sequences.values())
-        names = [*map(fields.column, fields.sparse), fields.group]
+        self.width = len(fields.tables()) + sum(s.length for s in fields.sequences.values())
+        names = [*map(fields.column, fields.tables()), fields.group]
         self.dictionaries = {name: Dictionary() for name in names if name is not None}
-        self.counts = {name: Counts() for name in (*fields.sparse, *fields.sequences)}
+        counted = [name for name, s in fields.sequences.items() if s.table in fields.sparse]
+        self.counts = {name: Counts() for name in (*fields.sparse, *counted)}
         self.rows: dict[str, int] = {}
         self.positives: dict[str, int] = {}
         self.ignored: list[str] = []  # columns that are there but not declared
@@ -124,7 +125,7 @@ class Stream:
 
     def _codes(self, batch: pl.DataFrame, codes: dict[str, NDArray[np.int32]], *, counted: bool) -> NDArray[np.int32]:
         """Codes of R rows, (R, F + L), given those of the sparse fields' columns."""
-        code = {name: codes[self.fields.column(name)] for name in self.fields.sparse}
+        code = {name: codes[self.fields.column(name)] for name in self.fields.tables()}
         columns = list(code.values())
         for name, sequence in self.fields.sequences.items():
             values = batch[self.fields.column(name)].cast(pl.String).str.split(SEPARATOR)
@@ -134,8 +135,8 @@ class Stream:
             length_R = values.list.len().fill_null(0).cast(pl.Int64).to_numpy()
             columns += [*_padded(code[name], length_R, sequence.length).T]
         if counted:
-            for name, code_V in code.items():
-                self.counts[name].add(code_V)
+            for name, counts in self.counts.items():
+                counts.add(code[name])
         return np.stack(columns, axis=1) if columns else np.empty((len(batch), 0), np.int32)
 
     def _check_columns(self, there: list[str], source: Source) -> None:
