@@ -156,6 +156,24 @@ def test_a_file_with_another_md5_is_moved_aside_and_never_used(
     assert (tmp_path / "data" / "valid.csv.bad").read_bytes() == b"something else"
 
 
+def test_an_archive_that_unpacks_to_too_much_is_refused_and_leaves_nothing(
+    hub: Path, twin: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(hub, twin)
+    monkeypatch.setattr("datamodules.base.obtain.MOST_BYTES", 100)
+    with pytest.raises(datamodules.base.DataError, match=r"train\.csv: unpacks to more than 100 bytes; refused"):
+        download("Twin", md5s(twin), tmp_path / "data")
+    assert not list((tmp_path / "data").glob("*.csv*"))
+
+
+def test_a_file_without_a_published_md5_is_taken_from_the_archive(
+    hub: Path, twin: dict[str, bytes], tmp_path: Path
+) -> None:
+    pack(hub, {**twin, "vectors.h5": b"vectors"})
+    download("Twin", {**md5s(twin), "vectors.h5": None}, tmp_path / "data")
+    assert (tmp_path / "data" / "vectors.h5").read_bytes() == b"vectors"
+
+
 def test_a_torn_archive_is_moved_aside(hub: Path, twin: dict[str, bytes], tmp_path: Path) -> None:
     pack(hub, twin)
     hub.write_bytes(hub.read_bytes()[:-200])

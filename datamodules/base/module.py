@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 
-from datamodules.base.batches import Batches
+from datamodules.base.batches import Batches, check_ids
 from datamodules.base.cache import cache_root, ensure, file_digest, remembered_digest
 from datamodules.base.encode import encode, fingerprint_of, frozen_file
 from datamodules.base.errors import DataError
@@ -165,15 +165,22 @@ class CTRDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """The train part, shuffled anew each epoch."""
-        return Batches(self.folder / "train", self.batch_size, seed=self.seed, device=self.device)
+        return self._batches("train", seed=self.seed)
 
     def val_dataloader(self) -> Batches:
         """The validation part, in file order."""
-        return Batches(self.folder / "valid", self.batch_size, device=self.device)
+        return self._batches("valid")
 
     def test_dataloader(self) -> Batches:
         """The test part, in file order."""
-        return Batches(self.folder / "test", self.batch_size, device=self.device)
+        return self._batches("test")
+
+    def _batches(self, split: str, *, seed: int | None = None) -> Batches:
+        rows = self.rows_of_tables()
+        sequences = [c for c in self.meta["cardinalities"] if not isinstance(c, int)]
+        limits = tuple(rows + [rows[field] for length, field in sequences for _ in range(length)])
+        check_ids(self.folder / split / "sparse.npy", limits, len(rows))
+        return Batches(self.folder / split, self.batch_size, seed=seed, device=self.device)
 
     def verify(self) -> list[str]:
         """What was found by reading every byte again. Raises DataError for what is not as it was or as published."""
