@@ -7,6 +7,7 @@ sequence fields together; a sequence shorter than its field is padded at the fro
 
 import difflib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -40,8 +41,8 @@ class Stream:
 
     def write(self, folder: Path, split: str, sources: list[Source], rows: int | None = None) -> None:
         """Write one part, or its first rows. Raises DataError naming place, column, value and what is allowed."""
-        fields, positives = self.fields, 0
-        with ExitStack() as stack:
+        fields, positives, dictionaries = self.fields, 0, self.dictionaries.values()
+        with ExitStack() as stack, ThreadPoolExecutor(pl.thread_pool_size()) as threads:
             label, dense, sparse, group = (
                 stack.enter_context(ArrayWriter(folder / f"{name}.npy", dtype, *shape))
                 for name, dtype, shape in (
@@ -56,7 +57,10 @@ class Stream:
                 for batch in self._batches(source, None if rows is None else rows - first):
                     label_R, dense_RN = self._numbers(batch, source, label.rows - first, split)
                     positives += int(label_R.sum())
-                    codes = {name: dictionary.codes(batch[name]) for name, dictionary in self.dictionaries.items()}
+                    # a column is one thread's, so that its texts stay in one cache
+                    columns = [batch[name] for name in self.dictionaries]
+                    found = threads.map(Dictionary.codes, dictionaries, columns)
+                    codes = dict(zip(self.dictionaries, found, strict=True))
                     label.append(label_R)
                     dense.append(dense_RN)
                     sparse.append(self._codes(batch, codes, counted=split == "train"))
