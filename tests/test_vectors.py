@@ -15,6 +15,7 @@ from benchmark.train import train
 from datamodules.base import DataError, twins
 from datamodules.base.vectors import Vectors, write_vectors
 from models.base import FieldEmbedding, Optimiser
+from models.fm import FMConfig
 from models.mlp import MLPConfig
 
 CONFIG = MLPConfig(embedding_dim=4, hidden=(8,))
@@ -136,6 +137,17 @@ def test_vectors_are_neither_trained_nor_in_a_checkpoint_and_their_maps_are_both
     optimiser.step()
     assert (vectors == given).all()
     assert all((old != new).any() for old, new in zip(before, embed.parameters(), strict=True))
+
+
+def test_ddp_does_not_send_frozen_tables(tmp_path: Path) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        model = models.load("fm")(FMConfig(embedding_dim=4), 0, [3, torch.zeros(5, 6)])
+        sent = torch.nn.parallel.DistributedDataParallel(model).modules_buffers
+    finally:
+        torch.distributed.destroy_process_group()
+    assert len([name for name, _ in model.named_buffers(remove_duplicate=False) if "frozen" in name]) == 2
+    assert all(buffer.shape != (5, 6) for buffer in sent)
 
 
 @pytest.mark.parametrize("name", ["mlp", "wukong", "dcnv2", "xdeepfm"])

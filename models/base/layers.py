@@ -61,6 +61,7 @@ def fan_in_(weight: Tensor, fan_in: int) -> Tensor:
 
 # Rows of a sparse field's table; a frozen table itself, (rows, W); or, of a sequence, its length and the field that it reads.
 Cardinality = int | Tensor | tuple[int, int]
+FROZEN = "frozen_table_"  # before the number of the field, the name of a buffer
 
 
 class FieldEmbedding(nn.Module):
@@ -90,7 +91,7 @@ class FieldEmbedding(nn.Module):
         self.n_dense, self.n_sparse = n_dense, len(rows)
         frozen = {len(rows) + i: c for i, c in enumerate(c for c in cardinalities if isinstance(c, Tensor))}
         for field, vectors in frozen.items():  # in no checkpoint, since the data set has them
-            self.register_buffer(f"frozen_{field}", vectors, persistent=False)
+            self.register_buffer(f"{FROZEN}{field}", vectors, persistent=False)
         # a frozen field is a sequence of one value
         self.sequences = [*((1, field) for field in frozen), *(c for c in cardinalities if isinstance(c, tuple))]
         self.maps = nn.ModuleList(
@@ -136,7 +137,7 @@ class FieldEmbedding(nn.Module):
         weight_BL = present_BL / present_BL.sum(1, keepdim=True).clamp(min=1)
         row_BL = id_BL.clamp(min=0)
         if field >= self.n_sparse:
-            vectors = self.get_buffer(f"frozen_{field}")
+            vectors = self.get_buffer(f"{FROZEN}{field}")
             return embedding_bag(row_BL, vectors, mode="sum", per_sample_weights=weight_BL)
         return embedding_bag(
             row_BL + self.offset_F[field],
