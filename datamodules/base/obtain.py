@@ -4,7 +4,9 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-from datamodules.base.cache import file_digest, remembered_digest
+from filelock import FileLock
+
+from datamodules.base.cache import explained, file_digest, remembered_digest
 from datamodules.base.errors import DataError
 
 BLOCK = 1 << 20  # bytes
@@ -16,8 +18,15 @@ def download(repository: str, files: dict[str, str | None], folder: Path) -> Non
 
     files: published md5 by file name, None where none is published. A download cut short goes on where it stopped. A file
     that is there or in the zip with another md5 is moved aside to `<name>.bad` and never used. Raises DataError saying
-    what to put where by hand.
+    what to put where by hand. Of two processes that want the files at once, one loads them and the other waits.
     """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".download.lock"):
+            _download(repository, files, folder)
+
+
+def _download(repository: str, files: dict[str, str | None], folder: Path) -> None:
     for name, md5 in files.items():
         path = folder / name
         if path.exists() and md5 not in (None, remembered_digest(path, "md5")):
