@@ -197,7 +197,7 @@ def _finish(
     return oov
 
 
-def _scaled(x_RN: NDArray[np.float64], scales: dict[str, Scale], fields: Fields) -> NDArray[np.float64]:
+def _scaled(x_RN: NDArray[np.float64], scales: dict[str, Scale], fields: Fields) -> NDArray[np.float32]:
     columns = []
     for i, scale in enumerate(scales.values()):
         x = x_RN[:, i] if fields.encoding == "bars" else (_logarithm(x_RN[:, i]) - scale.mean) / scale.deviation
@@ -205,7 +205,9 @@ def _scaled(x_RN: NDArray[np.float64], scales: dict[str, Scale], fields: Fields)
         columns.append(np.where(missing, 0.0, x))
         if scale.flagged:
             columns.append(missing)
-    return np.stack(columns, axis=1) if columns else np.empty((len(x_RN), 0))
+    if not columns:
+        return np.empty((len(x_RN), 0), np.float32)
+    return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")  # a third of the time of two steps
 
 
 def fingerprint_of(folder: Path, cardinalities: list[Any]) -> str:
@@ -214,8 +216,8 @@ def fingerprint_of(folder: Path, cardinalities: list[Any]) -> str:
     for split in SPLITS:
         for kind in ("dense", "sparse", "label"):
             for block in read_blocks(folder / split / f"{kind}.npy"):
-                content.update(block.tobytes())
+                content.update(block.data)
     for table in sorted(folder.glob(frozen_file(folder, "*").name)):
         for block in read_blocks(table):
-            content.update(block.tobytes())
+            content.update(block.data)
     return content.hexdigest()[:16]
