@@ -37,8 +37,8 @@ def text(data: CTRDataModule, fields: pl.DataFrame, picture_name: str) -> str:
         "",
         *_table(card.balance(data).join(card.duplicates(data), on="part")),
         "",
-        "`repeated_within`: rows whose encoded features an earlier row of the part has; `also_in_train`: rows whose encoded "
-        "features stand in the train part. The label is left out.",
+        "`repeated_within`: rows whose encoded features an earlier row of the part has; `also_in_train`, `also_in_valid`: rows "
+        "whose encoded features stand in that part. The label is left out.",
         "",
         "## Sparse fields",
         "",

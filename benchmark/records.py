@@ -5,6 +5,7 @@ A results folder is whole in itself: `protocol.toml` (resolved), `datasets/<data
 """
 
 import errno
+import itertools
 import json
 import os
 from datetime import UTC, datetime
@@ -125,12 +126,17 @@ def append(results: Path, record: Record) -> None:
 
 
 def set_aside(results: Path, dataset: str, fingerprint: str) -> None:
-    """Move the records made on data of that fingerprint out of the tables' sight; nothing is deleted."""
+    """Move the records made on data of that fingerprint out of the tables' sight; nothing is deleted.
+
+    They go to superseded/<dataset>-<fingerprint>, and where data went back and forth to the first of ...-2, ...-3 that is
+    free.
+    """
     there = results / "records" / dataset
     if there.exists():
         kept = results / "superseded" / f"{dataset}-{fingerprint}"
+        again = (kept.with_name(f"{kept.name}-{n}") for n in itertools.count(2))
         kept.parent.mkdir(exist_ok=True)
-        there.rename(kept)
+        there.rename(next(folder for folder in itertools.chain([kept], again) if not folder.exists()))
 
 
 def read(results: Path) -> list[Record]:

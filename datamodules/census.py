@@ -52,15 +52,14 @@ class Census(CTRDataModule):
         """Cells without the blank before them; '?' is missing; the label is whether the income is over 50,000."""
         train, test = (Delimited(path, ",", COLUMNS, quoted=False) for path in self.sources())
         n_train = train.rows - int(train.rows * VALIDATION_SHARE)
-        frame = _cleaned(train.scan())
         return {
-            "train": Source(frame.head(n_train), train),
-            "valid": Source(frame.slice(n_train), train, n_train),
-            "test": Source(_cleaned(test.scan()), test),
+            "train": Source(train, 0, n_train, _cleaned),
+            "valid": Source(train, n_train, clean=_cleaned),
+            "test": Source(test, clean=_cleaned),
         }
 
 
-def _cleaned(frame: pl.LazyFrame) -> pl.LazyFrame:
+def _cleaned(frame: pl.DataFrame) -> pl.DataFrame:
     cell = pl.all().str.strip_chars()
     label = pl.col("income").replace_strict({"- 50000.": "0", "50000+.": "1"}, default=pl.col("income"))
     return frame.select(pl.when(cell != "?").then(cell)).with_columns(label.alias("label"))

@@ -35,7 +35,7 @@ class ClickPredictionSmall(CTRDataModule):
 
     def read(self) -> Mapping[str, Part]:
         """Rows by a drawn permutation."""
-        frame = Delimited(self.sources()[0]).scan().collect()
+        frame = Delimited(self.sources()[0]).read()
         order = np.random.default_rng(SPLIT_SEED).permutation(len(frame))
         valid, test = int(len(frame) * 0.8), int(len(frame) * 0.9)
         parts = {"train": order[:valid], "valid": order[valid:test], "test": order[test:]}

@@ -46,10 +46,9 @@ class CriteoKaggle(CTRDataModule):
     def read(self) -> Mapping[str, Part]:
         """Three runs of consecutive rows."""
         file = Delimited(self.sources()[0], "\t", (self.label, *COUNTS, *CATEGORIES), quoted=False)
-        frame = file.scan()
         valid, test = int(file.rows * 0.8), int(file.rows * 0.9)
         return {
-            "train": Source(frame.head(valid), file),
-            "valid": Source(frame.slice(valid, test - valid), file, valid),
-            "test": Source(frame.slice(test), file, test),
+            "train": Source(file, 0, valid),
+            "valid": Source(file, valid, test - valid),
+            "test": Source(file, test),
         }

@@ -45,7 +45,7 @@ class CriteoTerabyte(CTRDataModule):
     def read(self) -> Mapping[str, Part]:
         """Whole files, one after the other."""
         files = [Delimited(path, "\t", (self.label, *COUNTS, *CATEGORIES), quoted=False) for path in self.sources()]
-        days = [Source(file.scan(), file) for file in files]
+        days = list(map(Source, files))
         return {"train": days[:-2], "valid": days[-2], "test": days[-1]}
 
     def full_title(self) -> str:

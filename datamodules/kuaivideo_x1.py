@@ -4,18 +4,19 @@ There is no validation file: BARS tunes and stops on the test part. Here the val
 file, which is sorted by time; the variant `bars_split` repeats BARS's choice. A history holds the first 100 items of the
 user up to the impression, not the last. gAUC groups rows by user.
 
-BARS adds a frozen 64-wide vector of each item's cover. They are not read here, so results do not compare with BARS's, and
-the title says so.
+Beside the trained embedding of each item stands, as in BARS, a frozen 64-wide vector of its cover, and the means of these over
+both histories, each through a linear map of its own. They come with the set in item_visual_emb_dim64.h5, whose md5 is not
+published.
 """
 
-from datamodules.base import Cells, Sequence
+from datamodules.base import Cells, Frozen, Sequence
 from datamodules.base.reczoo import RecZooDataModule
 
 
 class KuaiVideoX1(RecZooDataModule):
     """The published train and test parts."""
 
-    title = "KuaiVideo_x1 without cover vectors"
+    title = "KuaiVideo_x1"
     licence = "Kuaishou competition at China MM 2018: research use"
     citation = "Li et al., ACM MM 2019 (ALPINE)"
     hub, folder_name = "KuaiVideo_x1", "kuaivideo_x1"
@@ -24,7 +25,13 @@ class KuaiVideoX1(RecZooDataModule):
     rows = {"train": 10_931_092, "test": 2_730_291}
     label = "is_click"
     sparse_fields = ("user_id", "item_id")
-    sequence_fields = {"pos_items": Sequence(100, "item_id"), "neg_items": Sequence(100, "item_id")}
+    frozen_fields = {"item_cover": Frozen("item_id", "item_visual_emb_dim64.h5")}
+    sequence_fields = {
+        "pos_items": Sequence(100, "item_id"),
+        "neg_items": Sequence(100, "item_id"),
+        "pos_covers": Sequence(100, "item_cover", "pos_items"),
+        "neg_covers": Sequence(100, "item_cover", "neg_items"),
+    }
     group_field = "user_id"
     min_count = 10
     columns = ("timestamp", "user_id", "item_id", "is_click", "is_like", "is_follow", "pos_items", "neg_items")

@@ -4,19 +4,19 @@ There is no validation file: BARS tunes and stops on the test part. Here the val
 file; the variant `bars_split` repeats BARS's choice. Histories are cut at 128 in the file and at their last 100 items
 here. gAUC groups rows by user.
 
-All items of the test part are new. BARS has a frozen 64-wide vector of each item's cover in the place of its embedding;
-they are not read here, so `item_id` tells nothing on the test part, results do not compare with BARS's, and the title
-says so.
+All items of the test part are new. So, as in BARS, a frozen 64-wide vector of each item's cover stands in the place of its
+embedding, and their mean in that of the history's, each through a linear map of its own. They come with the set in
+item_image_emb_dim64.h5, whose md5 is not published.
 """
 
-from datamodules.base import Sequence
+from datamodules.base import Frozen, Sequence
 from datamodules.base.reczoo import RecZooDataModule
 
 
 class MicroVideoX1(RecZooDataModule):
     """The published train and test parts."""
 
-    title = "MicroVideo1.7M_x1 without cover vectors"
+    title = "MicroVideo1.7M_x1"
     licence = "research use"
     citation = "Chen et al., ACM MM 2018 (THACIL)"
     hub, folder_name = "MicroVideo1.7M_x1", "microvideo1.7m_x1"
@@ -24,7 +24,8 @@ class MicroVideoX1(RecZooDataModule):
     md5 = {"train.csv": "936e6612714c887e76226a60829b4e0a", "test.csv": "9417a18304fb62411ac27c26c5e0de56"}
     rows = {"train": 8_970_309, "test": 3_767_308}
     label = "is_click"
-    sparse_fields = ("user_id", "item_id", "cate_id")
+    sparse_fields = ("user_id", "cate_id")
+    frozen_fields = {"item_id": Frozen("item_id", "item_image_emb_dim64.h5")}
     sequence_fields = {"clicked_items": Sequence(100, "item_id"), "clicked_categories": Sequence(100, "cate_id")}
     group_field = "user_id"
     columns = ("is_click", "user_id", "item_id", "cate_id", "clicked_items", "clicked_categories", "timestamp")

@@ -49,8 +49,8 @@ class NYCFlights(CTRDataModule):
     def read(self) -> Mapping[str, pl.DataFrame]:
         """Flights with their weather and plane."""
         archive, weather_path, planes_path = self.sources()
-        weather = _known(Delimited(weather_path).scan().collect())
-        planes = _known(Delimited(planes_path).scan().collect())
+        weather = _known(Delimited(weather_path).read())
+        planes = _known(Delimited(planes_path).read())
         rows = (
             _known(_flights(archive))
             .drop_nulls("arr_delay")

@@ -43,15 +43,15 @@ class OpenBandit(CTRDataModule):
         frames = []
         for log, items in zip(paths[::2], paths[1::2], strict=True):
             policy, campaign = log.name.partition(".")[0].split("_")
-            features = Delimited(items).scan().select("item_id", *ITEM_FEATURES)
+            features = Delimited(items).read().select("item_id", *ITEM_FEATURES)
             item = pl.concat_str(pl.lit(f"{campaign} "), "item_id")
             frames.append(
                 Delimited(log)
-                .scan()
+                .read()
                 .join(features, on="item_id", how="left", maintain_order="left")
                 .select("timestamp", "click", "position", "^user_feature_.*$", *ITEM_FEATURES, item.alias("item_id"))
                 .with_columns(policy=pl.lit(policy), campaign=pl.lit(campaign))
             )
-        rows = pl.concat(frames).collect().sort("timestamp", maintain_order=True)
+        rows = pl.concat(frames).sort("timestamp", maintain_order=True)
         valid, test = int(len(rows) * 0.8), int(len(rows) * 0.9)
         return {"train": rows[:valid], "valid": rows[valid:test], "test": rows[test:]}

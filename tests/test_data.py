@@ -41,7 +41,7 @@ class Tiny(CTRDataModule):
 
     def read(self) -> dict[str, Part]:
         files = [Delimited(path) for path in self.sources()]
-        return {split: Source(file.scan(), file) for split, file in zip(SPLITS, files, strict=True)}
+        return {split: Source(file) for split, file in zip(SPLITS, files, strict=True)}
 
 
 @pytest.fixture

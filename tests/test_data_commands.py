@@ -7,6 +7,7 @@ import http.server
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,7 @@ class Hub(http.server.SimpleHTTPRequestHandler):
     """Files under a folder with the headers that the hub's client asks for; `cut` ends the next body early."""
 
     cut = False
+    archives = 0  # given out
 
     def end_headers(self) -> None:
         if self.path.endswith(".zip") and "ETag" not in str(self._headers_buffer):
@@ -88,6 +90,7 @@ class Hub(http.server.SimpleHTTPRequestHandler):
         super().end_headers()
 
     def copyfile(self, source: object, outputfile: object) -> None:
+        Hub.archives += 1
         if Hub.cut:
             Hub.cut = False
             outputfile.write(source.read(100))  # type: ignore[attr-defined]
@@ -154,6 +157,47 @@ def test_a_file_with_another_md5_is_moved_aside_and_never_used(
         download("Twin", md5s(twin), tmp_path / "data")
     assert not (tmp_path / "data" / "valid.csv").exists()
     assert (tmp_path / "data" / "valid.csv.bad").read_bytes() == b"something else"
+
+
+def test_of_two_that_download_at_once_one_loads_and_both_have_the_files(
+    hub: Path, twin: dict[str, bytes], tmp_path: Path
+) -> None:
+    pack(hub, twin)
+    Hub.archives = 0
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(lambda _: download("Twin", md5s(twin), tmp_path / "data"), range(2)))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "data").glob("*.csv")} == twin
+    assert Hub.archives == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_is_full_while_files_are_unpacked_is_one_line(
+    hub: Path, twin: dict[str, bytes], tmp_path: Path
+) -> None:
+    pack(hub, twin)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.csv.part").symlink_to("/dev/full")
+    with pytest.raises(datamodules.base.DataError, match=r"No space left on device \(.* MB free in .*\); run again"):
+        download("Twin", md5s(twin), tmp_path / "data")
+    assert not (tmp_path / "data" / "train.csv").exists()
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused_and_leaves_nothing(
+    hub: Path, twin: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(hub, twin)
+    monkeypatch.setattr("datamodules.base.obtain.MOST_BYTES", 100)
+    with pytest.raises(datamodules.base.DataError, match=r"train\.csv: unpacks to more than 100 bytes; refused"):
+        download("Twin", md5s(twin), tmp_path / "data")
+    assert not list((tmp_path / "data").glob("*.csv*"))
+
+
+def test_a_file_without_a_published_md5_is_taken_from_the_archive(
+    hub: Path, twin: dict[str, bytes], tmp_path: Path
+) -> None:
+    pack(hub, {**twin, "vectors.h5": b"vectors"})
+    download("Twin", {**md5s(twin), "vectors.h5": None}, tmp_path / "data")
+    assert (tmp_path / "data" / "vectors.h5").read_bytes() == b"vectors"
 
 
 def test_a_torn_archive_is_moved_aside(hub: Path, twin: dict[str, bytes], tmp_path: Path) -> None:

@@ -177,3 +177,22 @@ def test_hour_of_avazu_x4_becomes_hour_weekday_from_sunday_and_weekend(
 def test_frappe_under_bars_has_the_published_number_of_table_rows(frappe_folder: Path) -> None:
     data = datamodules.load("frappe.bars")(frappe_folder.parent)
     assert sum(data.cardinalities) == data.table_rows == 5_389  # the published logistic regression has one bias more
+
+
+def test_the_card_counts_rows_again_within_a_part_and_in_each_earlier_part(tmp_path: Path) -> None:
+    from datamodules.base import CTRDataModule, card
+
+    class Rows(CTRDataModule):
+        title, licence, citation, sparse_fields = "Rows", "generated", "none", ("c",)
+
+        def sources(self) -> list[Path]:
+            return []
+
+        def read(self) -> dict[str, pl.DataFrame]:
+            values = {"train": "aab", "valid": "acbbc", "test": "xcba"}  # c and x are unseen in train: one id
+            return {s: pl.DataFrame({"label": (list("10") * 3)[: len(v)], "c": list(v)}) for s, v in values.items()}
+
+    found = card.duplicates(Rows()).rows_by_key("part", named=True, unique=True)
+    assert found["train"] == {"repeated_within": 1, "also_in_train": None, "also_in_valid": None}
+    assert found["valid"] == {"repeated_within": 2, "also_in_train": 3, "also_in_valid": None}
+    assert found["test"] == {"repeated_within": 1, "also_in_train": 2, "also_in_valid": 4}

@@ -47,20 +47,21 @@ def test_a_twin_in_the_published_layout_loads_under_a_title_that_is_not_the_publ
     paths = twins.write(datamodules.load(name).layout(), tmp_path, 400)
     assert paths[0].read_text().startswith(HEADERS.get(name, ""))
     data = datamodules.load(name)(tmp_path, batch_size=64)
-    sizes = data.meta["rows"]
+    sizes, tables = data.meta["rows"], [path for path in paths if path.suffix != ".h5"]
     assert (
-        sum(sizes.values()) == sum(path.read_bytes().count(b"\n") for path in paths) - len(paths) * data.layout().header
+        sum(sizes.values())
+        == sum(path.read_bytes().count(b"\n") for path in tables) - len(tables) * data.layout().header
     )
     if isinstance(data, RecZooDataModule):
         assert "not as published" in data.meta["title"]
-    tables = [c for c in data.cardinalities if isinstance(c, int)]
+    rows, lengths = data.rows_of_tables(), [c[0] for c in data.cardinalities if isinstance(c, tuple)]
     dense_BN, sparse_BF, label_B, *group = next(iter(data.train_dataloader()))
     assert dense_BN.shape == (64, data.n_dense) and label_B.shape == (64,)
-    assert sparse_BF.shape[1] == len(tables) + sum(c[0] for c in data.cardinalities if not isinstance(c, int))
+    assert sparse_BF.shape[1] == len(rows) + sum(lengths)
     assert len(group) == (data.group_field is not None)
     for split in sizes:
-        ids = np.load(data.folder / split / "sparse.npy")[:, : len(tables)]
-        assert (ids.max(0) < np.array(tables)).all() and ids.min() >= 0
+        ids = np.load(data.folder / split / "sparse.npy")[:, : len(rows)]
+        assert (ids.max(0) < np.array(rows)).all() and ids.min() >= 0
 
 
 @pytest.mark.parametrize("name", ["taobaoad_x1", "kuaivideo_x1"])
@@ -212,8 +213,8 @@ def test_published_files_with_other_counts_are_refused_with_expected_and_found(
     data = datamodules.load("frappe.bars")(frappe_folder)
     monkeypatch.setattr(type(data), "differing", [])
     for fact, change, text in (
-        ("rows", {"train": 1}, "rows of the train part: expected 202,027, found 1"),
-        ("positives", {"train": 1}, "positives of the train part: expected 67,604, found 1"),
+        ("rows", {"train": 1}, "rows of train.csv: expected 202,027, found 1"),
+        ("positives", {"train": 1}, "positives of train.csv: expected 67,604, found 1"),
     ):
         meta = {
             "rows": data.rows,
@@ -232,6 +233,28 @@ def test_frappe_without_cost_is_frappe_less_a_field(frappe_folder: Path) -> None
     assert less.meta["title"] == "Frappe_x1 without cost (train negatives re-drawn)"
     assert less.meta["sparse_columns"] == [name for name in whole.meta["sparse_columns"] if name != "cost"]
     assert less.meta["rows"] == whole.meta["rows"] and less.meta["positives"] == whole.meta["positives"]
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test"),
+    [
+        ("kuaivideo_x1", 10_931_092, 2_730_291),
+        ("microvideo1_7m_x1", 8_970_309, 3_767_308),
+        ("taobaoad_x1", 21_929_911, 3_099_515),
+    ],
+)
+def test_files_without_a_validation_file_must_have_the_published_rows_however_they_are_split(
+    name: str, train: int, test: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"train": train - train // 10, "valid": train // 10, "test": test}
+    bars = {"train": train, "valid": test, "test": test}
+    for variant, rows in ((name, own), (f"{name}.bars_split", bars)):
+        data = datamodules.load(variant)(tmp_path)
+        monkeypatch.setattr(type(data), "differing", [])
+        data.check({"rows": rows, "positives": rows, "cardinalities": []})
+        for file, expected in (("train", train), ("test", test)):
+            with pytest.raises(DataError, match=rf"rows of {file}\.csv: expected {expected:,}, found {expected - 1:,}"):
+                data.check({"rows": {**rows, file: rows[file] - 1}, "positives": rows, "cardinalities": []})
 
 
 def test_a_torn_flights_archive_is_named(shared: Path, tmp_path: Path) -> None:

@@ -75,3 +75,13 @@ def test_a_text_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch
         records.write_text(path, "new")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]
+
+
+def test_records_of_data_that_went_back_and_forth_are_all_kept(tmp_path: Path, record: Record) -> None:
+    for trial in range(3):
+        records.append(tmp_path, record.model_copy(update={"trial": trial}))
+        records.set_aside(tmp_path, "d", "old")
+        assert records.read(tmp_path) == []
+    for trial, folder in enumerate(("d-old", "d-old-2", "d-old-3")):
+        [kept] = records.read_file(tmp_path / "superseded" / folder / "mlp.jsonl")
+        assert kept.trial == trial

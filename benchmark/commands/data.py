@@ -50,17 +50,19 @@ def prepare(
 
 def _summary(module: "CTRDataModule") -> Table:
     meta = module.meta
-    tables = [c for c in module.cardinalities if isinstance(c, int)]
+    tables, n_frozen = module.rows_of_tables(), len(meta["frozen_columns"])
+    trained = sum(tables[: len(tables) - n_frozen])
     table = Table("part", "rows", "positives", "share", title=f"{meta['title']}, rules {meta['encoding']}")
     for column in table.columns[1:]:
         column.justify = "right"
     for split, rows in meta["rows"].items():
         positives = meta["positives"][split]
         table.add_row(split, f"{rows:,}", f"{positives:,}", f"{positives / rows:.2%}")
-    sequences = len(module.cardinalities) - len(tables)
+    sequences = len(meta["sparse_columns"]) - len(tables)
     table.caption = (
-        f"{module.n_dense} dense columns, {len(tables)} sparse and {sequences} sequence fields; {sum(tables):,} table rows, "
-        f"{4 * sum(tables):,} bytes for each embedding dimension; fingerprint {meta['fingerprint']}"
+        f"{module.n_dense} dense columns, {len(tables)} sparse and {sequences} sequence fields; {trained:,} table rows, "
+        f"{4 * trained:,} bytes for each embedding dimension; fingerprint {meta['fingerprint']}"
+        + (f"; frozen tables: {', '.join(meta['frozen_columns'])}" if n_frozen else "")
         + (f"; ignored columns: {', '.join(meta['ignored_columns'])}" if meta["ignored_columns"] else "")
     )
     return table

@@ -5,7 +5,7 @@ from datamodules.base.cache import cache_root, file_digest, remembered_digest
 from datamodules.base.delimited import Delimited
 from datamodules.base.encode import SPLITS
 from datamodules.base.errors import DataError
-from datamodules.base.fields import Derived, Encoding, Fields, Part, Sequence, Source
+from datamodules.base.fields import Derived, Encoding, Fields, Frozen, Part, Sequence, Source
 from datamodules.base.module import CTRDataModule
 from datamodules.base.read import data_root, find_files
 from datamodules.base.rules import MISSING, OOV
@@ -23,6 +23,7 @@ __all__ = [
     "Derived",
     "Encoding",
     "Fields",
+    "Frozen",
     "Layout",
     "Part",
     "Sequence",

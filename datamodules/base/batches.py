@@ -8,12 +8,15 @@ in a batch. Every order is drawn from (seed, epoch) and is the same on every dev
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.base.arrays import read_blocks
 from datamodules.base.errors import DataError
 
 Batch = tuple[
@@ -34,10 +37,8 @@ class Batches:
 
     def __init__(self, folder: Path, batch_size: int, *, seed: int | None = None, device: str | torch.device = "cpu"):
         kinds = ["dense", "sparse", "label", *(["group"] if (folder / "group.npy").exists() else [])]
-        try:
+        with damage_of(folder):
             maps = [torch.from_numpy(np.load(folder / f"{kind}.npy", mmap_mode="c")) for kind in kinds]
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder.parent}: damaged ({error}); remove the folder to have it made anew") from None
         fits = sum(array.nbytes for array in maps) <= DEVICE_SHARE * _free(torch.device(device))
         self.arrays = [array.to(device) for array in maps] if fits else maps
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
@@ -77,6 +78,35 @@ class Batches:
     def _gather(self, row_B: Tensor) -> Batch:
         row_B = row_B.sort().values  # so that the memory map is read forwards
         return tuple(array.index_select(0, row_B) for array in self.arrays)
+
+
+def check_ids(path: Path, limit_F: tuple[int, ...], n_sparse: int) -> None:
+    """Raise DataError for an id that its table has no row for, which would read another field's or end a GPU's process.
+
+    limit_F: rows of the table of each column; columns from `n_sparse` on belong to sequences, where -1 is padding. A file
+    is read once in a process, as long as it stays as it is.
+    """
+    with damage_of(path.parent):
+        _check_ids(path, limit_F, n_sparse, path.stat().st_mtime_ns)
+
+
+@cache
+def _check_ids(path: Path, limit_F: tuple[int, ...], n_sparse: int, changed: int) -> None:
+    least_F = np.where(np.arange(len(limit_F)) < n_sparse, 0, -1)
+    for block in read_blocks(path):
+        bad_BF = (block < least_F) | (block >= limit_F)
+        if bad_BF.any():
+            row, column = np.argwhere(bad_BF)[0]
+            raise ValueError(f"id {block[row, column]} in column {column}, whose table has {limit_F[column]:,} rows")
+
+
+@contextmanager
+def damage_of(folder: Path) -> Iterator[None]:
+    """Turn what is wrong with a part's arrays into one line."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder.parent}: damaged ({error}); remove the folder to have it made anew") from None
 
 
 def _free(device: torch.device) -> float:

@@ -29,12 +29,12 @@ def ensure(folder: Path, build: Callable[[Path], None]) -> Path:
     """
     if folder.is_dir():
         return folder
-    with _explained(folder):
+    with explained(folder):
         return _built(folder, build)
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn an error of the file system into one line that says how much room there is."""
     try:
         yield
@@ -72,7 +72,7 @@ def remembered_digest(path: Path, algorithm: str = "sha256") -> str:
     state = path.stat()
     stamp = [str(path.resolve()), algorithm, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
     memo = cache_root() / "digests" / hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:32]
-    with _explained(memo):
+    with explained(memo):
         if memo.is_file():
             return memo.read_text(encoding="ascii")
         digest = file_digest(path, algorithm)

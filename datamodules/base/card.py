@@ -14,7 +14,7 @@ from datamodules.base.rules import MISSING, OOV
 
 def fields(data: CTRDataModule) -> pl.DataFrame:
     """One row for each sparse field: rows of its table, and for each part the share of OOV and of missing cells."""
-    tables = [c for c in data.cardinalities if isinstance(c, int)]
+    tables = data.rows_of_tables()
     columns: dict[str, Any] = {"field": data.meta["sparse_columns"][: len(tables)], "table_rows": tables}
     for split in SPLITS:
         oov, missing = np.zeros(len(tables), np.int64), np.zeros(len(tables), np.int64)
@@ -39,17 +39,18 @@ def balance(data: CTRDataModule) -> pl.DataFrame:
 
 
 def duplicates(data: CTRDataModule) -> pl.DataFrame:
-    """Rows of each part whose encoded features another row of the part, or a row of the train part, has too.
+    """Rows of each part whose encoded features another row of the part, or a row of an earlier part, has too.
 
     The label is left out. Compared by a 64-bit hash of the encoded features, 8 bytes of memory for each row.
     """
     hashes = {split: _hashes(data, split) for split in SPLITS}
-    train = np.unique(hashes["train"])
-    found = []
-    for split, hash_R in hashes.items():
-        again = len(hash_R) - len(np.unique(hash_R))
-        found.append((split, again, None if split == "train" else int(np.isin(hash_R, train).sum())))
-    return pl.DataFrame(found, schema=["part", "repeated_within", "also_in_train"], orient="row")
+    distinct = {split: np.unique(hash_R) for split, hash_R in hashes.items()}
+    repeated = [len(hashes[split]) - len(distinct[split]) for split in SPLITS]
+    columns: dict[str, Any] = {"part": SPLITS, "repeated_within": repeated}
+    for earlier, *later in (SPLITS, SPLITS[1:]):
+        also = {split: int(np.isin(hashes[split], distinct[earlier]).sum()) for split in later}
+        columns[f"also_in_{earlier}"] = [also.get(split) for split in SPLITS]
+    return pl.DataFrame(columns)
 
 
 def _hashes(data: CTRDataModule, split: str) -> NDArray[np.uint64]:

@@ -1,18 +1,30 @@
-"""Text tables: reading them lazily, and finding the line of a fault once there is one."""
+"""Text tables: reading them block by block, and finding the line of a fault once there is one."""
 
 import csv
 import gzip
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
+import numpy as np
 import polars as pl
 
 from datamodules.base.errors import DataError
 
-BLOCK = 1 << 22  # bytes
+BLOCK = 1 << 23  # bytes that become one frame
+STRETCH = 1 << 16  # bytes that stay in the processor's cache while they are counted
+
+
+class _Counts(NamedTuple):
+    """What is known of a file by its bytes."""
+
+    separators: int
+    lines: int
+    quotes: int  # where they have a meaning
+    starts: list[tuple[int, int]]  # of the last line that begins in each block: lines before it, its place
 
 
 @dataclass(frozen=True)
@@ -24,46 +36,40 @@ class Delimited:
     columns: tuple[str, ...] | None = None  # of a file without a header
     quoted: bool = True  # '"' encloses cells; if not, it is a character like any other
 
-    def scan(self) -> pl.LazyFrame:
-        """All columns as text, an empty cell as null.
+    def read(self) -> pl.DataFrame:
+        """All columns as text, an empty cell as null; raises DataError as `batches` does."""
+        return pl.concat(self.batches())
 
-        Raises DataError for a file without rows, with two columns of one name, or with a line that has too few or too
-        many cells, which polars would fill up or refuse without a place.
+    def batches(self, first: int = 0, rows: int | None = None) -> Iterator[pl.DataFrame]:
+        """Data rows from row `first`, from 0, on: all, or at most so many, BLOCK bytes of the file at a time.
+
+        The next block is parsed while the caller works on the one before, so memory holds two of them. Raises DataError
+        for a file without rows, with two columns of one name, or with a line that has too few or too many cells, which
+        polars would fill up or refuse without a place.
         """
         self._check_width()
-        return self._frame
+        stop = self.rows if rows is None else min(first + rows, self.rows)
+        with ThreadPoolExecutor(1) as background:
+            parsed = self._parsed(first, stop)
+            ahead = background.submit(next, parsed, None)
+            while (frame := ahead.result()) is not None:
+                ahead = background.submit(next, parsed, None)
+                yield frame
 
     @cached_property
     def rows(self) -> int:
         """How many data rows the file has. Raises DataError where it cannot be read to its end."""
-        _, lines, quotes = self._counts
-        if not quotes:
-            return lines - (self.columns is None)
-        try:  # a quoted cell may hold line ends
-            return sum(map(len, self._frame.select(pl.first()).collect_batches()))
-        except pl.exceptions.PolarsError as error:
-            raise self.unreadable(error) from None
-
-    def unreadable(self, error: Exception) -> DataError:
-        """The error to raise for one of polars: the first fault found, or else what polars says."""
-        reason = f"{self.path}: not a readable table: {str(error).partition(chr(10))[0]}"
-        return DataError(self.fault() or reason)
-
-    @cached_property
-    def _frame(self) -> pl.LazyFrame:
-        names = self.header()
-        return pl.scan_csv(
-            self.path,
-            separator=self.separator,
-            has_header=self.columns is None,
-            new_columns=names,
-            quote_char='"' if self.quoted else None,
-            infer_schema=False,
-            glob=False,
-        )
+        if not self._counts.quotes:
+            return self._counts.lines - self._header_lines
+        blocks = enumerate(self._whole_lines())  # parsed, since a quoted cell may hold line ends
+        return sum(len(self._parse(block, at_start=not i)) for i, block in blocks)
 
     def header(self) -> list[str]:
         """The column names."""
+        return self._header
+
+    @cached_property
+    def _header(self) -> list[str]:
         if self.columns is not None:
             if not self.path.stat().st_size:
                 raise DataError(f"{self.path}: the file is empty")
@@ -78,8 +84,8 @@ class Delimited:
 
     def line(self, row: int) -> int:
         """The line, from 1, on which data row `row`, from 0, ends."""
-        plain = row + 1 + (self.columns is None)
-        if not self._counts[2]:
+        plain = row + 1 + self._header_lines
+        if not self._counts.quotes:
             return plain
         for number, (line, _) in enumerate(self._rows(), start=1):
             if number == plain:
@@ -115,31 +121,82 @@ class Delimited:
         """Raise DataError if the separators do not add up and no quoted cell explains it."""
         if not self.rows:
             raise DataError(f"{self.path}: the file has a header and no rows")
-        lines = self.rows + (self.columns is None)
-        if self._counts[0] != lines * (len(self.header()) - 1) and (fault := self.fault()):
+        lines = self.rows + self._header_lines
+        if self._counts.separators != lines * (len(self.header()) - 1) and (fault := self.fault()):
             raise DataError(fault)
 
+    @property
+    def _header_lines(self) -> int:
+        return int(self.columns is None)
+
     @cached_property
-    def _counts(self) -> tuple[int, int, int]:
-        """How many separators, lines and, where they have a meaning, quotes the file has."""
-        separators = line_ends = quotes = 0
+    def _counts(self) -> _Counts:
+        separators = lines = quotes = place = 0
+        starts = [(0, 0)]
         block = b"\n"
-        try:
-            for block in self._blocks():
-                separators += block.count(self.separator.encode())
-                line_ends += block.count(b"\n")
-                quotes += block.count(b'"')
-        except (OSError, EOFError) as error:  # of a gzip file cut short, say
-            raise DataError(f"{self.path}: cannot be read to its end: {error}") from None
-        return separators, line_ends + (not block.endswith(b"\n")), quotes * self.quoted
+        for block in self._blocks():
+            separators += _count(block, self.separator)
+            lines += _count(block, "\n")
+            quotes += _count(block, '"')
+            if b"\n" in block:
+                starts.append((lines, place + block.rfind(b"\n") + 1))
+            place += len(block)
+        return _Counts(separators, lines + (not block.endswith(b"\n")), quotes * self.quoted, starts)
 
     def _open(self) -> BinaryIO:
         return cast(BinaryIO, gzip.open(self.path)) if self.path.suffix == ".gz" else self.path.open("rb")
 
-    def _blocks(self) -> Iterator[bytes]:
-        with self._open() as file:
-            while block := file.read(BLOCK):
-                yield block
+    def _blocks(self, place: int = 0) -> Iterator[bytes]:
+        """The bytes of the file from a place on."""
+        try:
+            with self._open() as file:
+                file.seek(place)
+                while block := file.read(BLOCK):
+                    yield block
+        except (OSError, EOFError) as error:  # of a gzip file cut short, say
+            raise DataError(f"{self.path}: cannot be read to its end: {error}") from None
+
+    def _whole_lines(self, place: int = 0) -> Iterator[bytes]:
+        """The same in blocks that end at a line end outside quotes, where a cell begins and ends as in the whole file."""
+        rest = b""
+        for block in self._blocks(place):
+            end = block.rfind(b"\n") + 1
+            while end and self._counts.quotes and (rest.count(b'"') + block.count(b'"', 0, end)) % 2:
+                end = block.rfind(b"\n", 0, end - 1) + 1
+            if end:
+                yield b"".join((rest, memoryview(block)[:end]))
+                rest = block[end:]
+            else:
+                rest += block
+        if rest:
+            yield rest
+
+    def _parsed(self, first: int, stop: int) -> Iterator[pl.DataFrame]:
+        """Rows `first` to `stop`, a frame for each block that holds some of them."""
+        line, place = 0, 0
+        if not self._counts.quotes:  # then a line is a row
+            line, place = max(start for start in self._counts.starts if start[0] <= first + self._header_lines)
+        row = line - self._header_lines * (place > 0)
+        for i, block in enumerate(self._whole_lines(place)):
+            frame = self._parse(block, at_start=not place and not i)
+            if row + len(frame) > first:
+                yield frame[max(first - row, 0) : stop - row]
+            row += len(frame)
+            if row >= stop:
+                return
+
+    def _parse(self, block: bytes, *, at_start: bool) -> pl.DataFrame:
+        try:
+            return pl.read_csv(
+                block,
+                separator=self.separator,
+                has_header=at_start and self.columns is None,
+                schema=dict.fromkeys(self.header(), pl.String),
+                quote_char='"' if self.quoted else None,
+            )
+        except pl.exceptions.PolarsError as error:
+            reason = f"{self.path}: not a readable table: {str(error).partition(chr(10))[0]}"
+            raise DataError(self.fault() or reason) from None
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number and cells of each line, by Python's own reader; slow."""
@@ -153,3 +210,9 @@ class Delimited:
             )
             for cells in reader:
                 yield reader.line_num, cells
+
+
+def _count(block: bytes, character: str) -> int:
+    """How often an ASCII character stands in the block; where it is frequent, some times faster than bytes.count."""
+    byte_S, wanted = np.frombuffer(block, np.uint8), ord(character)
+    return sum(int(np.count_nonzero(byte_S[i : i + STRETCH] == wanted)) for i in range(0, len(byte_S), STRETCH))

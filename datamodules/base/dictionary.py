@@ -5,6 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 MISSING_CODE = -1
+MISSING_UNSIGNED = 2**32 - 1  # its bits
 
 
 class Dictionary:
@@ -14,18 +15,21 @@ class Dictionary:
     """
 
     def __init__(self) -> None:
-        self._categories = pl.Categories.random()
-        self.dtype = pl.Categorical(self._categories)
-        self._alive = pl.Series([], dtype=self.dtype)  # polars forgets a mapping that nothing refers to
+        self._type = pl.Categorical(pl.Categories.random())
+        self._alive = pl.Series([], dtype=self._type)  # polars forgets a mapping that nothing refers to
+        self.n_codes = 0
 
-    def codes(self, text: pl.Expr) -> pl.Expr:
-        """Int32 codes of a text column, MISSING_CODE where it is null."""
-        return text.cast(self.dtype).to_physical().cast(pl.Int32).fill_null(MISSING_CODE)
+    def codes(self, text: pl.Series) -> NDArray[np.int32]:
+        """Codes of R texts, MISSING_CODE where one is null."""
+        categories = text.cast(pl.String).cast(self._type).to_physical()
+        code_R = categories.fill_null(MISSING_UNSIGNED).to_numpy().view(np.int32)
+        self.n_codes = max(self.n_codes, 1 + int(code_R.max(initial=MISSING_CODE)))
+        return code_R
 
-    def values(self, n_codes: int) -> pl.Series:
-        """The texts of codes 0 to n_codes - 1."""
-        code = pl.select(pl.int_range(n_codes, dtype=pl.UInt32).alias("value")).to_series()
-        return code.cat.to(self.dtype, strict=False).cast(pl.String)
+    def values(self) -> pl.Series:
+        """The texts of all codes, in their order."""
+        code = pl.select(pl.int_range(self.n_codes, dtype=pl.UInt32).alias("value")).to_series()
+        return code.cat.to(self._type, strict=False).cast(pl.String)
 
 
 class Counts:
@@ -33,18 +37,17 @@ class Counts:
 
     def __init__(self) -> None:
         self._count = np.zeros(1, np.int64)  # place 0 is MISSING_CODE
-        self.n_codes = 0
 
-    def add(self, code_R: NDArray[np.int32], *, weight: int = 1) -> None:
-        """Count the codes of R cells `weight` times."""
-        new = np.bincount(code_R + 1, minlength=len(self._count))
-        self.n_codes = len(new) - 1
-        new *= weight
-        new[: len(self._count)] += self._count
-        self._count = new
+    def add(self, code_R: NDArray[np.int32]) -> None:
+        """Count the codes of R cells."""
+        needed = 2 + int(code_R.max(initial=MISSING_CODE))
+        if needed > len(self._count):  # by a half more at least, so that copies cost little over all
+            self._count = np.append(
+                self._count, np.zeros(max(needed, len(self._count) * 3 // 2) - len(self._count), np.int64)
+            )
+        np.add.at(self._count, code_R + 1, 1)
 
     def of(self, n_codes: int) -> NDArray[np.int64]:
         """Counts of codes 0 to n_codes - 1."""
-        count = np.zeros(n_codes, np.int64)
-        count[: self.n_codes] = self._count[1:]
-        return count
+        seen = self._count[1 : 1 + n_codes]
+        return np.append(seen, np.zeros(n_codes - len(seen), np.int64))

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 
-from datamodules.base.batches import Batches
+from datamodules.base.batches import Batches, check_ids
 from datamodules.base.cache import cache_root, ensure, file_digest, remembered_digest
-from datamodules.base.encode import encode, fingerprint_of
+from datamodules.base.encode import encode, fingerprint_of, frozen_file
 from datamodules.base.errors import DataError
-from datamodules.base.fields import Derived, Encoding, Fields, Part, Sequence, sources
+from datamodules.base.fields import Derived, Encoding, Fields, Frozen, Part, Sequence, sources
 from datamodules.base.twins import Layout
+from datamodules.base.vectors import Vectors
 
 FORMAT = 2  # of the encoded cache; a change of the encoding rules raises it
 
-Cardinality = int | tuple[int, int]  # rows of a table; or, of a sequence, its length and the field whose table it reads
+# Rows of a table that is trained; a frozen one itself, (rows, W); of a sequence, its length and the field whose table it reads.
+Cardinality = int | torch.Tensor | tuple[int, int]
 
 
 class CTRDataModule(pl.LightningDataModule):
@@ -38,6 +41,7 @@ class CTRDataModule(pl.LightningDataModule):
     sparse_fields: ClassVar[tuple[str, ...]] = ()
     sequence_fields: ClassVar[dict[str, Sequence]] = {}
     derived_fields: ClassVar[dict[str, Derived]] = {}
+    frozen_fields: ClassVar[dict[str, Frozen]] = {}
     group_field: ClassVar[str | None] = None
     fill: ClassVar[dict[str, str]] = {}  # encoding `bars`: what stands for a missing value, where it is not ""
     min_count: ClassVar[int] = 1  # a value seen fewer times in the train part is rare
@@ -82,8 +86,9 @@ class CTRDataModule(pl.LightningDataModule):
             "label": self.label,
             "dense": self.dense_fields,
             "sparse": self.sparse_fields,
-            "sequences": {name: [s.length, s.table] for name, s in self.sequence_fields.items()},
+            "sequences": {name: [s.length, s.table, s.column] for name, s in self.sequence_fields.items()},
             "derived": {name: [d.column, d.compute.__name__] for name, d in self.derived_fields.items()},
+            "frozen": {name: [f.column, f.file] for name, f in self.frozen_fields.items()},
             "group": self.group_field,
             "fill": self.fill,
             "min_count": self.min_count,
@@ -102,12 +107,14 @@ class CTRDataModule(pl.LightningDataModule):
 
     def fields(self) -> Fields:
         """The columns and how they are encoded."""
+        files = {path.name: path for path in self.sources()} if self.frozen_fields else {}
         return Fields(
             label=self.label,
             dense=self.dense_fields,
             sparse=self.sparse_fields,
             sequences=self.sequence_fields,
             derived=self.derived_fields,
+            frozen={name: Vectors(f.column, files[f.file]) for name, f in self.frozen_fields.items()},
             fill=self.fill,
             group=self.group_field,
             encoding=self.encoding,
@@ -133,8 +140,19 @@ class CTRDataModule(pl.LightningDataModule):
 
     @property
     def cardinalities(self) -> tuple[Cardinality, ...]:
-        """Rows of each sparse field's embedding table; then (length, field whose table it reads) of each sequence."""
-        return tuple(c if isinstance(c, int) else (c[0], c[1]) for c in self.meta["cardinalities"])
+        """For each sparse field the rows of its table or, mapped into memory, the frozen table; then the sequences."""
+        frozen = set(self.meta["frozen_columns"])
+        return tuple(
+            self._frozen(name) if name in frozen else c if isinstance(c, int) else (c[0], c[1])
+            for name, c in zip(self.meta["sparse_columns"], self.meta["cardinalities"], strict=True)
+        )
+
+    def rows_of_tables(self) -> list[int]:
+        """Rows of the table of each sparse field, frozen ones behind the others."""
+        return [c for c in self.meta["cardinalities"] if isinstance(c, int)]
+
+    def _frozen(self, name: str) -> torch.Tensor:
+        return torch.from_numpy(np.load(frozen_file(self.folder, name), mmap_mode="c"))
 
     @property
     def fingerprint(self) -> str:
@@ -147,15 +165,22 @@ class CTRDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """The train part, shuffled anew each epoch."""
-        return Batches(self.folder / "train", self.batch_size, seed=self.seed, device=self.device)
+        return self._batches("train", seed=self.seed)
 
     def val_dataloader(self) -> Batches:
         """The validation part, in file order."""
-        return Batches(self.folder / "valid", self.batch_size, device=self.device)
+        return self._batches("valid")
 
     def test_dataloader(self) -> Batches:
         """The test part, in file order."""
-        return Batches(self.folder / "test", self.batch_size, device=self.device)
+        return self._batches("test")
+
+    def _batches(self, split: str, *, seed: int | None = None) -> Batches:
+        rows = self.rows_of_tables()
+        sequences = [c for c in self.meta["cardinalities"] if not isinstance(c, int)]
+        limits = tuple(rows + [rows[field] for length, field in sequences for _ in range(length)])
+        check_ids(self.folder / split / "sparse.npy", limits, len(rows))
+        return Batches(self.folder / split, self.batch_size, seed=seed, device=self.device)
 
     def verify(self) -> list[str]:
         """What was found by reading every byte again. Raises DataError for what is not as it was or as published."""

@@ -4,22 +4,32 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-from datamodules.base.cache import file_digest, remembered_digest
+from filelock import FileLock
+
+from datamodules.base.cache import explained, file_digest, remembered_digest
 from datamodules.base.errors import DataError
 
 BLOCK = 1 << 20  # bytes
 MOST_BYTES = 64 << 30  # of one unpacked file; the largest published has 11 GB
 
 
-def download(repository: str, files: dict[str, str], folder: Path) -> None:
+def download(repository: str, files: dict[str, str | None], folder: Path) -> None:
     """Put the files that are missing from the folder there, out of `<repository>.zip` of the hub's data set.
 
-    files: published md5 by file name. A download cut short goes on where it stopped. A file that is there or in the zip
-    with another md5 is moved aside to `<name>.bad` and never used. Raises DataError saying what to put where by hand.
+    files: published md5 by file name, None where none is published. A download cut short goes on where it stopped. A file
+    that is there or in the zip with another md5 is moved aside to `<name>.bad` and never used. Raises DataError saying
+    what to put where by hand. Of two processes that want the files at once, one loads them and the other waits.
     """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".download.lock"):
+            _download(repository, files, folder)
+
+
+def _download(repository: str, files: dict[str, str | None], folder: Path) -> None:
     for name, md5 in files.items():
         path = folder / name
-        if path.exists() and remembered_digest(path, "md5") != md5:
+        if path.exists() and md5 not in (None, remembered_digest(path, "md5")):
             path.replace(path.with_name(f"{name}.bad"))
     missing = [name for name in files if not (folder / name).exists()]
     if not missing:
@@ -54,8 +64,8 @@ def _fetch(repository: str, folder: Path, missing: list[str]) -> Path:
         raise DataError(f"{repository}: the Hugging Face hub cannot be reached ({reason}); {by_hand}") from None
 
 
-def _unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, md5: str) -> None:
-    """Write one file of the archive beside its place and rename it once its md5 is right."""
+def _unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, md5: str | None) -> None:
+    """Write one file of the archive beside its place and rename it once its md5 is right, or the archive's own checksum."""
     part = path.with_name(f"{path.name}.part")
     digest, size = hashlib.md5(usedforsecurity=False), 0
     with packed.open(member) as source, part.open("wb") as target:
@@ -66,7 +76,7 @@ def _unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, md5: s
                 raise DataError(f"{path.name}: unpacks to more than {MOST_BYTES:,} bytes; refused")
             digest.update(block)
             target.write(block)
-    if digest.hexdigest() != md5:
+    if md5 not in (None, digest.hexdigest()):
         part.replace(path.with_name(f"{path.name}.bad"))
         raise DataError(
             f"{path}: md5 expected {md5}, found {digest.hexdigest()}; moved aside to {path.name}.bad, never used"

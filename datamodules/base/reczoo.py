@@ -31,7 +31,7 @@ class RecZooDataModule(CTRDataModule):
     hub: ClassVar[str]  # the repository reczoo/<hub>
     folder_name: ClassVar[str]
     md5: ClassVar[dict[str, str]]  # by file
-    rows: ClassVar[dict[str, int]] = {}
+    rows: ClassVar[dict[str, int]] = {}  # by part that has a file
     positives: ClassVar[dict[str, int]] = {}
     table_rows: ClassVar[int | None] = None  # of all tables together under `bars`, OOV rows included
     encoding: ClassVar[Encoding] = "bars"
@@ -39,13 +39,22 @@ class RecZooDataModule(CTRDataModule):
     cells: ClassVar[dict[str, Cells]] = {}  # of a synthetic twin, where a column is not of its field's kind
 
     def sources(self) -> list[Path]:
-        """The csv files in the data folder or its subfolder of the set's name."""
+        """The csv files in the data folder or its subfolder of the set's name, then the files of frozen vectors."""
         return find_files(
             self.folder_name,
-            tuple(self.md5),
+            tuple(self._files()),
             self.data_dir,
             f"Get the data set reczoo/{self.hub} from the Hugging Face hub",
         )
+
+    @classmethod
+    def _files(cls) -> dict[str, str | None]:
+        """The published md5 of each file, None where none is published, as of frozen vectors."""
+        return {**cls.md5, **dict.fromkeys(frozen.file for frozen in cls.frozen_fields.values())}
+
+    def tables(self) -> list[Path]:
+        """The csv files."""
+        return self.sources()[: len(self.md5)]
 
     @classmethod
     def layout(cls) -> Layout:
@@ -57,25 +66,20 @@ class RecZooDataModule(CTRDataModule):
             **cls.cells,
         }
         columns = cls.columns or (cls.label, *cls.dense_fields, *cls.sparse_fields)
-        files = tuple(name for name in cls.md5 if name.endswith(".csv"))
-        return Layout(files, {name: kinds.get(name, Cells("id")) for name in columns})
+        vectors = tuple({frozen.file: None for frozen in cls.frozen_fields.values()})
+        return Layout(tuple(cls.md5), {name: kinds.get(name, Cells("id")) for name in columns}, vectors=vectors)
 
     def read(self) -> Mapping[str, Part]:
         """The files as they are; without a validation file, the train file's end or the test file in its place."""
-        files = {path.name.partition(".")[0]: Delimited(path) for path in self.sources() if ".csv" in path.name}
-        parts: dict[str, Part] = {split: Source(file.scan(), file) for split, file in files.items()}
+        files = {path.name.partition(".")[0]: Delimited(path) for path in self.tables()}
+        parts: dict[str, Part] = {split: Source(file) for split, file in files.items()}
         if "valid" in files:
             return parts
         if self.split == "bars":
             return {**parts, "valid": parts["test"]}
         train = files["train"]
         n_train = train.rows - int(train.rows * VALIDATION_SHARE)
-        frame = train.scan()
-        return {
-            "train": Source(frame.head(n_train), train),
-            "valid": Source(frame.slice(n_train), train, n_train),
-            "test": parts["test"],
-        }
+        return {"train": Source(train, 0, n_train), "valid": Source(train, n_train), "test": parts["test"]}
 
     def full_title(self) -> str:
         """The published title only where every file has its published md5 and the rules are the published ones."""
@@ -89,36 +93,37 @@ class RecZooDataModule(CTRDataModule):
         if self.differing:
             return
         for fact, published in (("rows", self.rows), ("positives", self.positives)):
-            for split in published if "valid.csv" in self.md5 else {}:
-                if meta[fact][split] != published[split]:
-                    raise DataError(
-                        f"{self.title}: {fact} of the {split} part: expected {published[split]:,}, found {meta[fact][split]:,}"
-                    )
-        found = sum(c for c in meta["cardinalities"] if isinstance(c, int))
-        if self.encoding == "bars" and self.table_rows not in (None, found):
-            raise DataError(f"{self.title}: rows of all tables: expected {self.table_rows:,}, found {found:,}")
+            found = dict(meta[fact])
+            if "valid.csv" not in self.md5 and self.split == "own":  # the validation part is the train file's end
+                found["train"] += found["valid"]
+            for file, expected in published.items():
+                if found[file] != expected:
+                    raise DataError(f"{self.title}: {fact} of {file}.csv: expected {expected:,}, found {found[file]:,}")
+        rows = sum(c for c in meta["cardinalities"] if isinstance(c, int))
+        if self.encoding == "bars" and self.table_rows not in (None, rows):
+            raise DataError(f"{self.title}: rows of all tables: expected {self.table_rows:,}, found {rows:,}")
 
     def download(self) -> None:
         """Have the hub put what is missing into the data folder. Raises DataError."""
         try:
             self.sources()
         except DataError:
-            download(self.hub, self.md5, data_root(self.data_dir) / self.folder_name)
+            download(self.hub, self._files(), data_root(self.data_dir) / self.folder_name)
 
     def verify_sources(self) -> None:
         """Raise DataError, with expected and found md5, for a file that is not the published one."""
-        check_md5(self.sources(), self.md5)
+        check_md5(self.tables(), self.md5)
 
     def verify(self) -> list[str]:
         """As for any set, and the files must be the published ones."""
-        check_md5(self.sources(), self.md5, again=True)
+        check_md5(self.tables(), self.md5, again=True)
         return [
-            *(f"{path}: md5 {md5}, as published" for path, md5 in zip(self.sources(), self.md5.values(), strict=True)),
+            *(f"{path}: md5 {md5}, as published" for path, md5 in zip(self.tables(), self.md5.values(), strict=True)),
             *super().verify(),
         ]
 
     @cached_property
     def differing(self) -> list[str]:
         """The parts whose file has not its published md5."""
-        found = zip(SPLITS if len(self.md5) == 3 else self.md5, self.md5.items(), self.sources(), strict=True)
+        found = zip(SPLITS if len(self.md5) == 3 else self.md5, self.md5.items(), self.tables(), strict=True)
         return [part.partition(".")[0] for part, (_, md5), path in found if remembered_digest(path, "md5") != md5]

@@ -34,28 +34,25 @@ class Vocabulary:
 def vocabulary(values: pl.DataFrame, *, encoding: Encoding, min_count: int = 1, fill: str = "") -> Vocabulary:
     """The ids of a field's values.
 
-    values: a row for each code, `value` (text, null if missing), `count` in the train part, and `most`, the greatest
-    of its counts in the columns that share the table, which is what min_count is held against.
+    values: a row for each code, `value` (distinct texts, null if missing), `count` in the train part, and `most`, the
+    greatest of its counts in the columns that share the table, which is what min_count is held against.
     """
+    is_value = pl.col("value").is_not_null()
     if encoding == "bars":
-        values = values.with_columns(pl.col("value").fill_null(fill))
-    tokens = values.drop_nulls("value").group_by("value").agg(pl.col("count", "most").sum())
-    if encoding == "bars":
-        tokens = tokens.filter(pl.col("value") != fill)
-    first = FIRST_VALUE[encoding]
+        is_value &= pl.col("value") != fill
+    first, missing = FIRST_VALUE[encoding], MISSING if encoding == "clean" else OOV
     kept = (
-        tokens.filter(pl.col("most") >= max(1, min_count))
+        values.with_row_index("code")
+        .filter(is_value & (pl.col("most") >= max(1, min_count)))
         .sort("count", "value", descending=[True, False])
-        .select(pl.int_range(first, pl.len() + first, dtype=pl.Int32).alias("id"), "value", "count")
+        .select("code", pl.int_range(first, pl.len() + first, dtype=pl.Int32).alias("id"), "value", "count")
     )
     rows = first + len(kept)
-    table = kept.select("id", "value")
+    id_C = np.full(len(values) + 1, OOV, np.int32)
     if encoding == "clean" and min_count > 1:
-        rare = tokens.filter(pl.col("most") > 0).join(kept, on="value", how="anti")
-        table = pl.concat([table, rare.select(pl.lit(rows, pl.Int32).alias("id"), "value")])
+        id_C[:-1][values.select(is_value & (pl.col("most") > 0)).to_series().to_numpy()] = rows
         rows += 1
-    missing = MISSING if encoding == "clean" else OOV
-    ids = values.join(table, on="value", how="left", maintain_order="left").select(
-        pl.when(pl.col("value").is_null()).then(missing).otherwise(pl.col("id").fill_null(OOV)).cast(pl.Int32)
-    )
-    return Vocabulary(kept, np.append(ids.to_series().to_numpy(), missing).astype(np.int32), rows)
+    id_C[kept["code"].to_numpy()] = kept["id"].to_numpy()
+    id_C[:-1][values["value"].is_null().to_numpy()] = missing
+    id_C[-1] = missing
+    return Vocabulary(kept.drop("code"), id_C, rows)

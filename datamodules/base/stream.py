@@ -7,21 +7,21 @@ sequence fields together; a sequence shorter than its field is padded at the fro
 
 import difflib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from datamodules.base.arrays import ArrayWriter
+from datamodules.base.delimited import Delimited
 from datamodules.base.dictionary import Counts, Dictionary
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Fields, Source
 
 PADDING = -1
-CELLS_AT_A_TIME = 2_000_000  # of a block of rows in memory
 SEPARATOR = "^"  # of the values in a sequence
 
 
@@ -30,18 +30,19 @@ class Stream:
 
     def __init__(self, fields: Fields, title: str):
         self.fields, self.title = fields, title
-        self.width = len(fields.sparse) + sum(s.length for s in fields.sequences.values())
-        names = [*map(fields.column, fields.sparse), fields.group]
+        self.width = len(fields.tables()) + sum(s.length for s in fields.sequences.values())
+        names = [*map(fields.column, fields.tables()), fields.group]
         self.dictionaries = {name: Dictionary() for name in names if name is not None}
-        self.counts = {name: Counts() for name in (*fields.sparse, *fields.sequences, "group")}
+        counted = [name for name, s in fields.sequences.items() if s.table in fields.sparse]
+        self.counts = {name: Counts() for name in (*fields.sparse, *counted)}
         self.rows: dict[str, int] = {}
         self.positives: dict[str, int] = {}
         self.ignored: list[str] = []  # columns that are there but not declared
 
     def write(self, folder: Path, split: str, sources: list[Source], rows: int | None = None) -> None:
         """Write one part, or its first rows. Raises DataError naming place, column, value and what is allowed."""
-        fields, positives = self.fields, 0
-        with ExitStack() as stack:
+        fields, positives, dictionaries = self.fields, 0, self.dictionaries.values()
+        with ExitStack() as stack, ThreadPoolExecutor(pl.thread_pool_size()) as threads:
             label, dense, sparse, group = (
                 stack.enter_context(ArrayWriter(folder / f"{name}.npy", dtype, *shape))
                 for name, dtype, shape in (
@@ -53,17 +54,18 @@ class Stream:
             )
             for source in sources:
                 first = label.rows
-                left = None if rows is None else rows - first
-                for batch in self._batches(source, left):
-                    self._check(batch, source, label.rows - first, split)
-                    label_R = batch["label"].to_numpy()
+                for batch in self._batches(source, None if rows is None else rows - first):
+                    label_R, dense_RN = self._numbers(batch, source, label.rows - first, split)
                     positives += int(label_R.sum())
+                    # a column is one thread's, so that its texts stay in one cache
+                    columns = [batch[name] for name in self.dictionaries]
+                    found = threads.map(Dictionary.codes, dictionaries, columns)
+                    codes = dict(zip(self.dictionaries, found, strict=True))
                     label.append(label_R)
-                    dense.append(_matrix(batch, "dense", fields.dense))
-                    sparse.append(self._codes(batch, weight=int(split == "train")))
+                    dense.append(dense_RN)
+                    sparse.append(self._codes(batch, codes, counted=split == "train"))
                     if fields.group is not None:
-                        group.append(batch["group"].to_numpy())
-                        self.counts["group"].add(batch["group"].to_numpy())
+                        group.append(codes[fields.group])
             self.rows[split], self.positives[split] = label.rows, positives
         if fields.group is None:
             (folder / "group.npy").unlink()
@@ -77,14 +79,12 @@ class Stream:
 
     def values(self, field: str) -> pl.Series:
         """The distinct texts of the table of a sparse field, by code."""
-        return self.dictionaries[self.fields.column(field)].values(
-            max(self.counts[user].n_codes for user in self.users(field))
-        )
+        return self.dictionaries[self.fields.column(field)].values()
 
     def group_ranks(self) -> NDArray[np.int32]:
         """The rank by text, from 1, of each code of the group column; at place -1 that of a missing one, 0."""
         assert self.fields.group is not None  # noqa: S101 (tells mypy)
-        values = self.dictionaries[self.fields.group].values(self.counts["group"].n_codes)
+        values = self.dictionaries[self.fields.group].values()
         return np.append(values.rank("dense").cast(pl.Int32).to_numpy(), np.int32(0))
 
     def users(self, field: str) -> list[str]:
@@ -92,68 +92,59 @@ class Stream:
         return [field, *(name for name, sequence in self.fields.sequences.items() if sequence.table == field)]
 
     def _named(self, sources: list[Source]) -> str:
-        file = sources[0].file if sources else None
-        return self.title if file is None else str(file.path)
+        table = sources[0].table if sources else None
+        return str(table.path) if isinstance(table, Delimited) else self.title
 
     def _batches(self, source: Source, rows: int | None) -> Iterator[pl.DataFrame]:
-        """The rows in blocks: numbers for the label and dense fields, codes for the rest. All, or at most so many."""
-        fields = self.fields
-        self._check_columns(source)
-        text = {name: pl.col(name).cast(pl.String) for name in fields.columns()}
-        number = {name: pl.col(name).cast(pl.Float64, strict=False) for name in (fields.label, *fields.dense)}
-        query = (source.frame if rows is None else source.frame.head(rows)).select(
-            number[fields.label].alias("label"),
-            *(_missing_as_nan(number[name]).alias(f"dense {name}") for name in fields.dense),
-            *(_unread(number[name], text[name]).alias(f"unread {name}") for name in fields.dense),
-            *(self._code(fields.column(name), text).alias(f"sparse {name}") for name in fields.sparse),
-            *(self._list(name, text).alias(f"sequence {name}") for name in fields.sequences),
-            *([] if fields.group is None else [self._code(fields.group, text).alias("group")]),
-        )
-        block = max(1, CELLS_AT_A_TIME // (1 + len(fields.dense) + self.width))
+        """The rows in blocks, all or at most so many."""
         try:
-            yield from query.collect_batches(chunk_size=block)
+            for i, batch in enumerate(source.batches(rows)):
+                if i == 0:
+                    self._check_columns(batch.columns, source)
+                yield batch
         except (pl.exceptions.PolarsError, OSError) as error:
-            if source.file is None:
-                raise DataError(f"{self.title}: cannot be read: {str(error).partition(chr(10))[0]}") from None
-            raise source.file.unreadable(error) from None
+            raise DataError(f"{self.title}: cannot be read: {str(error).partition(chr(10))[0]}") from None
 
-    def _code(self, column: str, text: dict[str, pl.Expr]) -> pl.Expr:
-        return self.dictionaries[column].codes(text[column])
+    def _numbers(
+        self, batch: pl.DataFrame, source: Source, first: int, split: str
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Labels (R,) and dense fields (R, N) of R rows of the source, from row `first` on; a missing value is NaN.
 
-    def _list(self, name: str, text: dict[str, pl.Expr]) -> pl.Expr:
-        """The values of a sequence as categories of the table's column."""
-        dictionary = self.dictionaries[self.fields.column(self.fields.sequences[name].table)]
-        values = text[self.fields.column(name)].str.split(SEPARATOR)
-        return values.list.eval(pl.element().filter(pl.element() != "")).cast(pl.List(dictionary.dtype))
+        Raises DataError for a label that is not 0 or 1 and for a dense value that is no finite number.
+        """
+        names = (self.fields.label, *self.fields.dense)
+        numbers = batch.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
+        x_RN = numbers.to_numpy()
+        for i, name in enumerate(names):
+            bad_R = np.isinf(x_RN[:, i]) if i else (x_RN[:, 0] != 0) & (x_RN[:, 0] != 1)
+            if numbers[name].null_count() > batch[name].null_count():  # empty quoted cells, or some that are no numbers
+                unread = numbers[name].is_null() & (batch[name].cast(pl.String) != "").fill_null(False)
+                bad_R |= unread.to_numpy()
+            if bad_R.any():
+                row = int(bad_R.argmax())
+                place = source.where(first + row, self.title, split)
+                allowed = "finite numbers" if i else "0 and 1"
+                raise DataError(f"{place}: {name} is {batch[name][row]!r}; allowed are {allowed}")
+        return x_RN[:, 0], x_RN[:, 1:]
 
-    def _codes(self, batch: pl.DataFrame, weight: int) -> NDArray[np.int32]:
-        """Codes of R rows, (R, F + L); counted on the way, `weight` times."""
-        columns = [_matrix(batch, "sparse", self.fields.sparse)]
-        for i, name in enumerate(self.fields.sparse):
-            self.counts[name].add(columns[0][:, i], weight=weight)
+    def _codes(self, batch: pl.DataFrame, codes: dict[str, NDArray[np.int32]], *, counted: bool) -> NDArray[np.int32]:
+        """Codes of R rows, (R, F + L), given those of the sparse fields' columns."""
+        code = {name: codes[self.fields.column(name)] for name in self.fields.tables()}
+        columns = list(code.values())
         for name, sequence in self.fields.sequences.items():
-            values = batch[f"sequence {name}"]
-            flat_V = values.explode().drop_nulls().to_physical().cast(pl.Int32).to_numpy()
-            self.counts[name].add(flat_V, weight=weight)
+            values = batch[self.fields.column(name)].cast(pl.String).str.split(SEPARATOR)
+            values = values.list.eval(pl.element().filter(pl.element() != ""))
+            dictionary = self.dictionaries[self.fields.column(sequence.table)]
+            code[name] = dictionary.codes(values.explode().drop_nulls())
             length_R = values.list.len().fill_null(0).cast(pl.Int64).to_numpy()
-            columns.append(_padded(flat_V, length_R, sequence.length))
-        return np.hstack(columns) if self.fields.sequences else columns[0]
+            columns += [*_padded(code[name], length_R, sequence.length).T]
+        if counted:
+            for name, counts in self.counts.items():
+                counts.add(code[name])
+        return np.stack(columns, axis=1) if columns else np.empty((len(batch), 0), np.int32)
 
-    def _check(self, batch: pl.DataFrame, source: Source, first: int, split: str) -> None:
-        """Raise DataError for a label that is not 0 or 1 and for a dense value that is no finite number."""
-        for column, bad, allowed in (
-            (self.fields.label, ~batch["label"].is_in([0.0, 1.0]).fill_null(False), "0 and 1"),
-            *((name, batch[f"unread {name}"], "finite numbers") for name in self.fields.dense),
-        ):
-            if bad.any():
-                row = first + bad.arg_max()  # type: ignore[operator]  # there is one
-                value = source.frame.select(column).slice(row, 1).collect().item()
-                place = source.where(row, self.title, split)
-                raise DataError(f"{place}: {column} is {value!r}; allowed are {allowed}")
-
-    def _check_columns(self, source: Source) -> None:
+    def _check_columns(self, there: list[str], source: Source) -> None:
         """Raise DataError for a declared column that is not there; remember those that were not declared."""
-        there = source.frame.collect_schema().names()
         for name in self.fields.columns():
             if name not in there:
                 written = {other.lower(): other for other in there}
@@ -161,20 +152,6 @@ class Stream:
                 hint = f"did you mean {written[near[0]]!r}? " if near else ""
                 raise DataError(f"{self._named([source])}: no column {name!r}; {hint}it has {', '.join(there)}")
         self.ignored = [name for name in there if name not in self.fields.columns()]
-
-
-def _matrix(batch: pl.DataFrame, kind: str, names: tuple[str, ...]) -> NDArray[Any]:
-    """The columns of R rows, (R, N), also where N is 0."""
-    return batch.select(f"{kind} {name}" for name in names).to_numpy().reshape(len(batch), len(names))
-
-
-def _missing_as_nan(number: pl.Expr) -> pl.Expr:
-    return number.fill_null(float("nan"))
-
-
-def _unread(number: pl.Expr, text: pl.Expr) -> pl.Expr:
-    """Whether a cell is neither empty nor a finite number nor NaN."""
-    return number.is_infinite().fill_null(text.fill_null("") != "")
 
 
 def _padded(flat_V: NDArray[np.int32], length_R: NDArray[np.int64], width: int) -> NDArray[np.int32]:

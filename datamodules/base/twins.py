@@ -11,8 +11,11 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from datamodules.base.vectors import write_vectors
+
 TEST_SHARE = 0.2  # of the first file's rows, in each other file
 ROWS_AT_A_TIME = 250_000
+KEYS, VECTOR_WIDTH = 900, 64
 POWER = 3  # value number = distinct * u^POWER for uniform u
 
 
@@ -34,10 +37,11 @@ class Layout:
     columns: dict[str, Cells]
     separator: str = ","
     header: bool = True
+    vectors: tuple[str, ...] = ()  # HDF5 files of VECTOR_WIDTH numbers for the first KEYS ids
 
 
 def write(layout: Layout, folder: Path, rows: int, seed: int = 0) -> list[Path]:
-    """Write the files; the first has so many rows."""
+    """Write the files, vectors last; the first has so many rows."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in layout.files]
     for i, path in enumerate(paths):
@@ -51,7 +55,10 @@ def write(layout: Layout, folder: Path, rows: int, seed: int = 0) -> list[Path]:
                 frame = pl.DataFrame({name: _column(cells, n, draw, salt) for salt, (name, cells) in names})
                 frame.write_csv(file, separator=layout.separator, include_header=header)
                 left, header = left - n, False
-    return paths
+    for path in (vectors := [folder / name for name in layout.vectors]):
+        draw = np.random.default_rng([seed, len(layout.files)])
+        write_vectors(path, np.arange(KEYS), draw.normal(size=(KEYS, VECTOR_WIDTH)))
+    return [*paths, *vectors]
 
 
 def _column(cells: Cells, rows: int, draw: np.random.Generator, salt: int) -> pl.Series:

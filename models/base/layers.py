@@ -59,9 +59,9 @@ def fan_in_(weight: Tensor, fan_in: int) -> Tensor:
     return nn.init.normal_(weight, std=1 / math.sqrt(fan_in))
 
 
-Cardinality = (
-    int | tuple[int, int]
-)  # rows of a field's table; or, of a sequence, its length and the field that it reads
+# Rows of a sparse field's table; a frozen table itself, (rows, W); or, of a sequence, its length and the field that it reads.
+Cardinality = int | Tensor | tuple[int, int]
+FROZEN = "frozen_table_"  # before the number of the field, the name of a buffer
 
 
 class FieldEmbedding(nn.Module):
@@ -73,6 +73,11 @@ class FieldEmbedding(nn.Module):
     A sequence field, (length, f) among the cardinalities behind all sparse fields, has `length` columns of ids of field f
     behind those of the sparse fields, -1 where it is shorter. Its one token is the mean of its ids' rows in the table of
     f, 0 for an empty sequence (masked average pooling, FuxiCTR).
+
+    A field with a frozen table, pretrained vectors of any width W, stands behind the other sparse fields. The token of such
+    a field, and of each sequence that reads its table, is a linear map of its own without a bias, (W, D), of the vector or
+    of the mean, as in BARS's settings of FuxiCTR (`freeze_emb` with nn.Linear as `feature_encoder`). The map counts as an
+    embedding, L2 and FLOPs included, so 2 W D FLOPs of each such token are in no budget, for any model alike.
     """
 
     def __init__(
@@ -83,8 +88,16 @@ class FieldEmbedding(nn.Module):
             raise ValueError("a model needs at least one dense or sparse field; got none")
         d = config.embedding_dim
         rows = [c for c in cardinalities if isinstance(c, int)]
-        self.sequences = [c for c in cardinalities if not isinstance(c, int)]
         self.n_dense, self.n_sparse = n_dense, len(rows)
+        frozen = {len(rows) + i: c for i, c in enumerate(c for c in cardinalities if isinstance(c, Tensor))}
+        for field, vectors in frozen.items():  # in no checkpoint, since the data set has them
+            self.register_buffer(f"{FROZEN}{field}", vectors, persistent=False)
+        # a frozen field is a sequence of one value
+        self.sequences = [*((1, field) for field in frozen), *(c for c in cardinalities if isinstance(c, tuple))]
+        self.maps = nn.ModuleList(
+            mlp(frozen[field].shape[1], (), d, bias=False) if field in frozen else nn.Identity()
+            for _, field in self.sequences
+        )
         offset_F = torch.tensor([0, *rows[:-1]], dtype=torch.int64).cumsum(0)
         self.register_buffer("offset_F", offset_F[: len(rows)], persistent=False)
         self.offset_F: Tensor
@@ -99,8 +112,8 @@ class FieldEmbedding(nn.Module):
             self.dense = nn.Parameter(nn.init.normal_(torch.empty(n_dense, d), std=config.embedding_std))
 
     def embeddings(self) -> list[nn.Parameter]:
-        """The table and, where each dense field has an embedding v_i, those too."""
-        return [p for p in (self.table.weight, self.dense) if isinstance(p, nn.Parameter)]
+        """The table and, where there are any, the embeddings v_i of dense fields and the maps of frozen vectors."""
+        return [*(p for p in (self.table.weight, self.dense) if isinstance(p, nn.Parameter)), *self.maps.parameters()]
 
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
         """Return x_BTD."""
@@ -113,18 +126,25 @@ class FieldEmbedding(nn.Module):
             row_BF = sparse_BF[:, : self.n_sparse] + self.offset_F
             tokens.append(embedding(row_BF, self.table.weight, sparse=self.row_gradients))
         start = self.n_sparse
-        for length, field in self.sequences:
-            tokens.append(self._mean(sparse_BF[:, start : start + length], field).unsqueeze(1))
+        for (length, field), to_token in zip(self.sequences, self.maps, strict=True):
+            tokens.append(to_token(self._mean(sparse_BF[:, start : start + length], field)).unsqueeze(1))
             start += length
         return tokens[0] if len(tokens) == 1 else torch.cat(tokens, dim=1)
 
     def _mean(self, id_BL: Tensor, field: int) -> Tensor:
-        """Mean over the ids that are not -1 of their rows in the field's table, (B, D)."""
+        """Mean over the ids that are not -1 of their rows in the field's table, (B, D) or (B, W)."""
         present_BL = (id_BL >= 0).to(self.table.weight.dtype)
         weight_BL = present_BL / present_BL.sum(1, keepdim=True).clamp(min=1)
-        row_BL = id_BL.clamp(min=0) + self.offset_F[field]
+        row_BL = id_BL.clamp(min=0)
+        if field >= self.n_sparse:
+            vectors = self.get_buffer(f"{FROZEN}{field}")
+            return embedding_bag(row_BL, vectors, mode="sum", per_sample_weights=weight_BL)
         return embedding_bag(
-            row_BL, self.table.weight, mode="sum", per_sample_weights=weight_BL, sparse=self.row_gradients
+            row_BL + self.offset_F[field],
+            self.table.weight,
+            mode="sum",
+            per_sample_weights=weight_BL,
+            sparse=self.row_gradients,
         )
 
 

@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.base import config as base
 from models.base.execution import Batch, Execution
-from models.base.layers import Cardinality, FieldEmbedding
+from models.base.layers import FROZEN, Cardinality, FieldEmbedding
 from models.base.metrics import Diverged, Predictions
 from models.base.optimiser import Optimiser, Update
 
@@ -50,6 +50,11 @@ class CTRModel(pl.LightningModule):
         """All parameters but the embeddings."""
         embedding = {id(p) for p in self.embedding_parameters()}
         return [p for p in self.parameters() if id(p) not in embedding]
+
+    @property
+    def _ddp_params_and_buffers_to_ignore(self) -> list[str]:
+        """What DDP need not send to every process at every step: frozen tables, which each has read itself."""
+        return [name for name, _ in self.named_buffers(remove_duplicate=False) if FROZEN in name]
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """The optimisers of `update`, which `step` drives."""
