@@ -64,12 +64,9 @@ class Delimited:
         blocks = enumerate(self._whole_lines())  # parsed, since a quoted cell may hold line ends
         return sum(len(self._parse(block, at_start=not i)) for i, block in blocks)
 
+    @cached_property
     def header(self) -> list[str]:
         """The column names."""
-        return self._header
-
-    @cached_property
-    def _header(self) -> list[str]:
         if self.columns is not None:
             if not self.path.stat().st_size:
                 raise DataError(f"{self.path}: the file is empty")
@@ -122,7 +119,7 @@ class Delimited:
         if not self.rows:
             raise DataError(f"{self.path}: the file has a header and no rows")
         lines = self.rows + self._header_lines
-        if self._counts.separators != lines * (len(self.header()) - 1) and (fault := self.fault()):
+        if self._counts.separators != lines * (len(self.header) - 1) and (fault := self.fault()):
             raise DataError(fault)
 
     @property
@@ -191,7 +188,7 @@ class Delimited:
                 block,
                 separator=self.separator,
                 has_header=at_start and self.columns is None,
-                schema=dict.fromkeys(self.header(), pl.String),
+                schema=dict.fromkeys(self.header, pl.String),
                 quote_char='"' if self.quoted else None,
             )
         except pl.exceptions.PolarsError as error:
