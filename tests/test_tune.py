@@ -191,7 +191,7 @@ def test_tuning_never_reads_the_test_part(tmp_path: Path, monkeypatch: pytest.Mo
     shutil.rmtree(copy / "test")
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(copy.parent))
     blind = study(tmp_path / "results")
-    with pytest.raises(DataError, match=r"test/dense\.npy"):
+    with pytest.raises(DataError, match=r"test/sparse\.npy"):
         tune.run(blind)
     assert timeless(blind.records()) == timeless(whole.records())[:8]
 
