@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_ERROR = 300  # characters
+CODE = ("models", "datamodules", "benchmark", "pyproject.toml")  # changes elsewhere, in results say, change no number
 PACKAGES = ("wukong-bench", "torch", "lightning", "torchmetrics", "optuna", "numpy", "polars")
 
 
@@ -19,7 +20,7 @@ def provenance() -> dict[str, Any]:
     """Fields of a record that are the same for all runs of a process."""
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": None if (changes := _git("status", "--porcelain")) is None else bool(changes),
+        "dirty": None if (changes := _git("status", "--porcelain", "--", *CODE)) is None else bool(changes),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 

@@ -2,12 +2,13 @@
 
 import math
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from benchmark import records
+from benchmark import provenance, records
 from benchmark.errors import RunError
 from benchmark.records import Record, RecordError
 
@@ -85,3 +86,25 @@ def test_records_of_data_that_went_back_and_forth_are_all_kept(tmp_path: Path, r
     for trial, folder in enumerate(("d-old", "d-old-2", "d-old-3")):
         [kept] = records.read_file(tmp_path / "superseded" / folder / "mlp.jsonl")
         assert kept.trial == trial
+
+
+def test_a_checkout_is_dirty_by_its_code_and_not_by_its_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=n", "-c", "user.email=e"]
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    for folder in ("models", "datamodules", "benchmark", "results"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").touch()
+    (tmp_path / "pyproject.toml").touch()
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "all")
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "benchmark" / "provenance.py"))
+    said = []
+    for changed in ("results/new.jsonl", "models/new.py"):
+        (tmp_path / changed).touch()
+        said.append(provenance.provenance.__wrapped__()["dirty"])
+    assert said == [False, True]
