@@ -53,8 +53,8 @@ class Reproduction(Section):
     rows: tuple[Row, ...] = Field(min_length=1)
 
     def settings(self, row: Row) -> dict[str, Any]:
-        """The fields of the row's model configuration; logistic regression has no embedding width."""
-        return {**{k: v for k, v in self.config.items() if row.model != "lr" or k != "embedding_dim"}, **row.config}
+        """The fields of the row's model configuration."""
+        return {**self.config, **row.config}
 
     def optimiser(self, row: Row) -> dict[str, Any]:
         """The fields of the row's optimiser."""
