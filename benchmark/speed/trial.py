@@ -25,6 +25,8 @@ class Given(CTRDataModule):
         self.meta = {
             "dense_columns": [*range(batches.arrays[0].shape[1])],
             "cardinalities": cardinalities,
+            "sparse_columns": [*range(len(cardinalities))],
+            "frozen_columns": [],
             "rows": {"train": batches.rows},
         }
 
