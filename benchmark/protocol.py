@@ -6,10 +6,11 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -57,11 +58,13 @@ class Training(Section):
     train_rows: PositiveInt | None = None  # only the first rows of the train part; None: all
 
 
-def distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """The seeds; raises ValueError if one stands there twice."""
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds {list(seeds)} repeat")
     return seeds
+
+
+Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Search(Section):
@@ -75,7 +78,7 @@ class Search(Section):
     weight_decay: tuple[float, ...] = (0.0,)
     dropout: tuple[float, ...] = (0.0,)
     finalists: PositiveInt = 1  # best trials that are trained again before one is chosen; 1: the best trial wins
-    retrial_seeds: tuple[NonNegativeInt, ...] = Field(default=(101, 102, 103), min_length=1)
+    retrial_seeds: Seeds = (101, 102, 103)
 
     @property
     def n_retrials(self) -> int:
@@ -88,11 +91,6 @@ class Search(Section):
             raise ValueError(f"finalists {self.finalists} are more than trials {self.trials}")
         return self
 
-    @field_validator("retrial_seeds")
-    @classmethod
-    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return distinct(value)
-
     @field_validator("learning_rate")
     @classmethod
     def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
@@ -104,12 +102,7 @@ class Search(Section):
 class Final(Section):
     """How the winner of each search is measured on the test part."""
 
-    seeds: tuple[NonNegativeInt, ...] = Field(default=(1, 2, 3, 4, 5), min_length=1)  # the same for all models
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return distinct(value)
+    seeds: Seeds = (1, 2, 3, 4, 5)  # the same for all models
 
 
 class Protocol(Section):

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import polars as pl
 
-FOLDER = Path(__file__).parent / "published"
+from benchmark.reproduce import FOLDER
+
 PAPER, BARS = "Wukong paper", "BARS"
 REASONS = {
     PAPER: "each model at its own compute; no seeds or intervals; Wukong was tuned in more respects than the others",

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
 from benchmark import protocol as protocols
 from benchmark import records
-from benchmark.protocol import Final, Protocol, ProtocolError, Section, Training
+from benchmark.protocol import Final, Protocol, ProtocolError, Section, Seeds, Training
 from benchmark.records import Record
 from benchmark.study import OnEvent, Study
 
@@ -45,7 +45,7 @@ class Reproduction(Section):
     dataset: str
     source: str
     caveat: str  # what a reader must know before comparing
-    seeds: tuple[NonNegativeInt, ...] = (1, 2, 3)
+    seeds: Seeds = (1, 2, 3)
     training: Training
     learning_rate: PositiveFloat = 1e-3
     table_rate: PositiveFloat = 1.0  # times the learning rate: that of a row-wise optimiser of the tables
@@ -100,9 +100,14 @@ class FixedStudy(Study):
 
     def execute(self, on_event: OnEvent) -> None:
         """Train what is missing."""
-        from benchmark.runner import run_fixed
+        from benchmark.runner import Runner  # with torch
+        from models.base import Optimiser
 
-        run_fixed(self, self.row, self.config, self.optimiser, self.seeds_left(), on_event)
+        with Runner(self, on_event, self) as runner:
+            config = runner.model.Config.model_validate(self.config)
+            optimiser = Optimiser.model_validate(self.optimiser)
+            for seed in self.seeds_left():
+                runner.keep(runner.once("final", self.row, seed, 0, config, optimiser, params={}))
 
 
 def names() -> list[str]:

@@ -39,16 +39,6 @@ class Ledger(Interface):
         ...
 
 
-def run_fixed(
-    study: Study, number: int, config: dict[str, Any], optimiser: dict[str, Any], seeds: list[int], on_event: OnEvent
-) -> None:
-    """The final runs alone, of a configuration that no search chose; their records' trial is `number`."""
-    with Runner(study, on_event, study) as runner:
-        chosen = runner.model.Config.model_validate(config), Optimiser.model_validate(optimiser)
-        for seed in seeds:
-            runner.keep(runner.once("final", number, seed, 0, *chosen, params={}))
-
-
 class Runner:
     """Trains one study's model in this process, or in one for each of several devices."""
 

@@ -39,14 +39,11 @@ class Tuner(Runner):
         done = self.ledger.records()
         trials = {record.trial: record for record in done if record.kind == "trial"}
         self._tune(trials)
-        done = self.ledger.records()
-        retrials = missing_retrials(done, self.protocol)
-        for finalist, seed in retrials:
-            self._again("retrial", finalist, seed)
-        best = winner(self.ledger.records() if retrials else done, self.protocol)
+        done = [*trials.values(), *(record for record in done if record.kind != "trial")]
+        done += self._again("retrial", missing_retrials(done, self.protocol))
+        best = winner(done, self.protocol)
         if best is not None:
-            for seed in missing_seeds(done, best, self.protocol):
-                self._again("final", best, seed)
+            self._again("final", [(best, seed) for seed in missing_seeds(done, best, self.protocol)])
 
     def _tune(self, trials: dict[int, Record]) -> None:
         """Run what is missing of the asked number of complete trials; adds their records to `trials`."""
@@ -82,12 +79,18 @@ class Tuner(Runner):
         lost = losses(optuna_study, "trial", str(slot), self.study.run)
         return self.once("trial", slot, seed, lost, config, optimiser, params=trial.params)
 
-    def _again(self, kind: Kind, trial: Record, seed: int) -> None:
-        """Train a trial's configuration with another seed."""
-        config = self.model.Config.model_validate(trial.config)
-        optimiser = Optimiser.model_validate(trial.optimiser)
-        lost = losses(storage.open_study(self.study), kind, f"{seed} of trial {trial.trial}", self.study.run)
-        self.keep(self.once(kind, trial.trial, seed, lost, config, optimiser, params=trial.params))
+    def _again(self, kind: Kind, runs: list[tuple[Record, int]]) -> list[Record]:
+        """Train the configurations of trials with other seeds; returns the records, which are kept."""
+        if not runs:
+            return []
+        optuna_study, made = storage.open_study(self.study), []
+        for trial, seed in runs:
+            config = self.model.Config.model_validate(trial.config)
+            optimiser = Optimiser.model_validate(trial.optimiser)
+            lost = losses(optuna_study, kind, f"{seed} of trial {trial.trial}", self.study.run)
+            made.append(self.once(kind, trial.trial, seed, lost, config, optimiser, params=trial.params))
+            self.keep(made[-1])
+        return made
 
 
 def trial_seed(protocol: Protocol, config: Config, optimiser: Optimiser) -> int:

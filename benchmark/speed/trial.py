@@ -21,14 +21,16 @@ class Given(CTRDataModule):
 
     def __init__(self, batches: Batches, cardinalities: list[int]):
         super().__init__(batch_size=batches.batch_size)
-        self.batches = batches
+        self.batches, self.rows_of_fields = batches, tuple(cardinalities)
         self.meta = {
             "dense_columns": [*range(batches.arrays[0].shape[1])],
-            "cardinalities": cardinalities,
-            "sparse_columns": [*range(len(cardinalities))],
-            "frozen_columns": [],
             "rows": {"train": batches.rows},
         }
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Those of the fields that the batches have."""
+        return self.rows_of_fields
 
     def train_dataloader(self) -> Batches:
         """The batches."""
@@ -39,7 +41,7 @@ class Given(CTRDataModule):
 
 def bare(name: str, config: Config, data: Given) -> None:
     """An epoch, its validation and a copy of the weights, by hand."""
-    model, predictions = prepared(name, config, [c for c in data.cardinalities if isinstance(c, int)]), Predictions()
+    model, predictions = prepared(name, config, list(data.cardinalities)), Predictions()
     for batch in data.batches:
         model.step(batch)
     model.eval()

@@ -63,4 +63,4 @@ def verdict(row: Row, aucs: list[float]) -> str:
         return "reproduced"
     if row.seed_aucs and min(row.seed_aucs) <= mean <= max(row.seed_aucs):
         return "reproduced: inside its seeds"
-    return f"gap of {mean - row.auc:+.4f}".replace("-", "−")
+    return f"gap of {number(mean - row.auc, '+.4f').text}"
