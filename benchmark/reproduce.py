@@ -56,6 +56,19 @@ class Reproduction(Section):
         """The fields of the row's model configuration."""
         return {**self.config, **row.config}
 
+    def protocol(self) -> Protocol:
+        """What is equal for all rows, in the form that trains a study."""
+        return Protocol(
+            name=self.name,
+            title=self.title,
+            datasets=(self.dataset,),
+            models=tuple(dict.fromkeys(row.model for row in self.rows)),
+            budgets=(1.0,),  # none is asked for
+            embedding_dim=self.config.get("embedding_dim", 1),
+            training=self.training,
+            final=Final(seeds=self.seeds),
+        )
+
     def optimiser(self, row: Row) -> dict[str, Any]:
         """The fields of the row's optimiser."""
         return {
@@ -132,21 +145,13 @@ def studies(
 ) -> list[FixedStudy]:
     """The configurations as studies. Reads the models' files."""
     import models
+    from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
-    protocol = Protocol(
-        name=table.name,
-        title=table.title,
-        datasets=(table.dataset,),
-        models=tuple(dict.fromkeys(row.model for row in table.rows)),
-        budgets=(1.0,),  # none is asked for
-        embedding_dim=table.config.get("embedding_dim", 1),
-        training=table.training,
-        final=Final(seeds=table.seeds),
-    )
+    protocol = table.protocol()
     found = []
     for i, row in enumerate(table.rows):
         config = models.load(row.model).Config.model_validate(table.settings(row))
-        mflop = 3 * config.flops(*n_fields) / 1e6
+        mflop = TRAINING_FLOPS_PER_FORWARD_FLOP * config.flops(*n_fields) / 1e6
         found.append(
             FixedStudy(
                 protocol,

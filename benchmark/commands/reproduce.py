@@ -41,20 +41,19 @@ def reproduce(
     from benchmark.folder import claimed
 
     table, console, path = reproductions.load(name), Console(), results / name
-    chosen = set(rows.split(",")) if rows else {row.published_as for row in table.rows}
-    if unknown := chosen - {row.published_as for row in table.rows}:
-        known = [row.published_as for row in table.rows]
-        raise ProtocolError(f"no row {sorted(unknown)[0]!r} in {name}; {nearest(sorted(unknown)[0], known)}")
+    known = [row.published_as for row in table.rows]
+    chosen = rows.split(",") if rows else known
+    for row in sorted(set(chosen) - set(known)):
+        raise ProtocolError(f"no row {row!r} in {name}; {nearest(row, known)}")
     with claimed(path):
         with console.status("loading PyTorch and the data ..."):
-            import datamodules
             from benchmark import run
 
-            meta = datamodules.load(table.dataset)(data).meta
+            facts = run.facts(table.protocol(), data)[table.dataset]
             where = chosen_device(device)
-            fields = len(meta["dense_columns"]), len(meta["sparse_columns"])
+            fields = len(facts["dense_columns"]), len(facts["sparse_columns"])
             studies = reproductions.studies(table, path, fields, data, where)
-        _same_data(path, table.dataset, meta)
+        _same_data(path, table.dataset, facts)
         left = [study for study in studies if study.published_as in chosen and study.runs_left()]
         left.sort(key=lambda study: -study.budget)
         if left and not no_training:
@@ -63,18 +62,18 @@ def reproduce(
             text = f"{name}: {n_runs} runs, {len(lanes)} at a time on {where}; records in {path}"
             console.print(text, highlight=False)
             run.in_lanes(left, lanes, console)
-    found = tables.reproduced(table, studies, meta["title"])
+    found = tables.reproduced(table, studies, facts["title"])
     records.write_text(path / "table.md", formats.markdown(found))
     records.write_text(path / "table.csv", formats.csv_text(found))
     console.print(formats.terminal(found, console.width))
     console.print(Text(f"table in {path / 'table.md'}"))
 
 
-def _same_data(path: Path, dataset: str, meta: dict[str, object]) -> None:
+def _same_data(path: Path, dataset: str, facts: dict[str, object]) -> None:
     """Remember what the records were made on. Raises RunError if that was something else."""
     file = path / "datasets" / f"{dataset}.json"
-    if file.exists() and (there := records.read_json(file)["fingerprint"]) != meta["fingerprint"]:
+    if file.exists() and (there := records.read_json(file)["fingerprint"]) != facts["fingerprint"]:
         raise RunError(
-            f"{path} holds results on other data: {there}, now {meta['fingerprint']}; choose another --results"
+            f"{path} holds results on other data: {there}, now {facts['fingerprint']}; choose another --results"
         )
-    records.write_json(file, meta)
+    records.write_json(file, facts)
