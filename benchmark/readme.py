@@ -1,4 +1,4 @@
-"""Result blocks of a text, between `<!-- results: NAME -->` and `<!-- end results -->`, made from records alone."""
+"""Result blocks of a text, between `<!-- results: NAME -->` and `<!-- end results -->`, made from results folders."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def block(folder: Path, base: Path) -> str:
     for dataset in found.datasets:
         table = tables.quality(found.rows(dataset), found.runs, found.heading(dataset))
         figure = folder / "figures" / f"{file_name(dataset)}_quality_against_compute.svg"
-        parts.append(formats.escape_markdown(verdict(found, dataset, with_predictions=False).sentence))
+        parts.append(formats.escape_markdown(verdict(found, dataset).sentence))
         if figure.exists():
             alt = formats.escape_markdown(f"Quality against compute: {found.heading(dataset)}")
             parts.append(f"![{alt}]({quote(os.path.relpath(figure, base))})")

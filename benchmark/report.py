@@ -1,4 +1,4 @@
-"""Everything that is generated from a results folder's records: tables and figures of each data set, and the page."""
+"""Everything that is generated from a results folder's records: row noise, tables and figures of each data set, the page."""
 
 from pathlib import Path
 
@@ -8,8 +8,9 @@ from benchmark.tables import tables_of
 
 
 def write(folder: Path) -> Findings:
-    """Write tables/, figures/ and report.html of the folder anew and return what they were made from."""
+    """Write row_noise/, tables/, figures/ and report.html of the folder anew and return what they were made from."""
     found = findings.read(folder)
+    found.keep_row_noise()
     for dataset in found.datasets:
         write_tables(found, dataset)
         for name, figure in plots.figures_of(found, dataset).items():

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import time
 
 import polars as pl
@@ -14,6 +15,7 @@ from benchmark import findings, formats, page, plots, report
 from benchmark.findings import file_name
 from benchmark.findings.summary import summary, tidy
 from benchmark.plots.style import look
+from benchmark.records import RecordError
 from benchmark.tables import count, quality, tables_of
 
 TABLES = ["quality", "scaling", "differences", "wins_logloss", "wins_auc", "compute_to_match", "row_noise"]
@@ -106,6 +108,39 @@ def test_row_noise_says_what_the_test_part_can_show(tmp_path):
     assert leader[3].text == "—" and other[3].value > 0
     assert other[4].value == pytest.approx(2.8016 * other[3].half / 1.95996, rel=1e-3)
     assert "4,000 test examples" in shown.legend
+
+
+def contents(path):
+    files = sorted(file for file in path.rglob("*") if file.is_file() and "predictions" not in file.parts)
+    return {file.relative_to(path): file.read_bytes() for file in files}
+
+
+def test_without_predictions_a_folder_reports_what_was_found_from_them(tmp_path):
+    path = folder(tmp_path, with_predictions(tmp_path, make(("mlp", "wukong"))))
+    report.write(path)
+    before = contents(path)
+    shutil.rmtree(path / "predictions")
+    report.write(path)
+    assert contents(path) == before
+    assert "4,000 test examples" in table(path, "row_noise").legend
+
+
+def test_kept_row_noise_of_other_predictions_or_of_a_part_of_them_is_not_used(tmp_path):
+    made = with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))
+    report.write(folder(tmp_path, made))
+    others = [r.model_copy(update={"predictions": "0" * 64}) if r.predictions else r for r in made]
+    assert findings.read(folder(tmp_path, others)).row_noise("hotel") == []
+    shutil.rmtree(tmp_path / "row_noise")
+    next((tmp_path / "predictions").rglob("*.npz")).unlink()
+    report.write(folder(tmp_path, made))
+    assert findings.read(tmp_path).row_noise("hotel") and not (tmp_path / "row_noise").exists()
+
+
+def test_kept_row_noise_that_is_none_is_refused_with_its_name(tmp_path):
+    report.write(folder(tmp_path, with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))))
+    (tmp_path / "row_noise/hotel.json").write_text('{"found": [1]}')
+    with pytest.raises(RecordError, match=r"(?s)hotel.json: .*remove it"):
+        findings.read(tmp_path).row_noise("hotel")
 
 
 def test_predictions_that_are_not_those_of_the_record_are_left_aside(tmp_path):

@@ -10,7 +10,7 @@ import polars as pl
 
 from benchmark import records
 from benchmark.findings.comparison import reference, with_letters
-from benchmark.findings.row_noise import RowNoise, row_noise
+from benchmark.findings.row_noise import RowNoise, TestNoise, row_noise
 from benchmark.findings.scaling import Scaling, scaling
 from benchmark.findings.summary import summary, tidy
 from benchmark.protocol import NAME, Protocol, digest, load
@@ -75,12 +75,23 @@ class Findings:
         return self._scaling[dataset]
 
     @cached_property
-    def _row_noise(self) -> dict[str, list[RowNoise]]:
-        return {dataset: row_noise(self.folder, self.records, dataset) for dataset in self.datasets}
+    def _row_noise(self) -> dict[str, TestNoise]:
+        return {
+            dataset: row_noise(self.folder, self.records, dataset, self._row_noise_file(dataset))
+            for dataset in self.datasets
+        }
+
+    def _row_noise_file(self, dataset: str) -> Path:
+        return self.folder / "row_noise" / f"{file_name(dataset)}.json"
 
     def row_noise(self, dataset: str) -> list[RowNoise]:
-        """What the finite test part leaves open, where predictions were kept."""
-        return self._row_noise[dataset]
+        """What the finite test part leaves open, where predictions were kept or what was found from them is."""
+        return self._row_noise[dataset].found
+
+    def keep_row_noise(self) -> None:
+        """Write what was found from predictions beside the records, so that a folder without predictions reports it too."""
+        for dataset, noise in self._row_noise.items():
+            noise.keep(self._row_noise_file(dataset))
 
 
 def read(folder: Path) -> Findings:

@@ -1,13 +1,21 @@
-"""What the finite test part leaves open: gaps between models on the same examples, from kept predictions."""
+"""What the finite test part leaves open: gaps between models on the same examples, from kept predictions.
 
+Predictions are large and local. What was found from them is kept in `row_noise/<dataset>.json` under the digest of the very
+predictions that the records name, so that a folder without them reports the same.
+"""
+
+import hashlib
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark import predictions
-from benchmark.records import Record
+from benchmark import predictions, records
+from benchmark.records import Record, RecordError
 from benchmark.statistics import auc_test, bootstrap_error, logloss_differences, minimum_detectable
 
 
@@ -32,23 +40,51 @@ class RowNoise:
         return minimum_detectable(self.error[metric])
 
 
+class TestNoise(BaseModel):
+    """What a data set's predictions say, the content of `row_noise/<dataset>.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+    found: list[RowNoise]
+    predictions: str | None  # digest over the digests of all runs' predictions; None if some could not be read
+
+    @classmethod
+    def kept(cls, file: Path) -> Self | None:
+        """As `keep` wrote it, None if it did not. Raises RecordError if the file holds something else."""
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise RecordError(f"{file}: {error}; remove it, and `report` makes it anew from the predictions") from None
+
+    def keep(self, file: Path) -> None:
+        """Write it, unless it was found from a part of the predictions."""
+        if self.predictions is not None:
+            records.write_text(file, self.model_dump_json(indent=1) + "\n")
+
+
 Logits = dict[str, dict[int, predictions.Logits]]  # {model: {seed: logits}}
 
 
-def row_noise(folder: Path, records: list[Record], dataset: str) -> list[RowNoise]:
-    """Of every budget at which two models or more have predictions for a shared seed."""
-    found = []
-    for budget in sorted({record.budget for record in records if record.dataset == dataset}):
-        runs = [
-            r
-            for r in records
-            if (r.dataset, r.budget, r.kind, r.status) == (dataset, budget, "final", "complete") and r.predictions
-        ]
-        labels, logits = _read(folder, runs)
+def row_noise(folder: Path, made: list[Record], dataset: str, file: Path) -> TestNoise:
+    """Of every budget at which two models or more have predictions for a shared seed: as kept in `file`, or found anew."""
+    runs = [r for r in made if (r.dataset, r.kind, r.status) == (dataset, "final", "complete") and r.predictions]
+    if not runs:
+        return TestNoise(found=[], predictions=None)
+    named = sorted((run.model, run.budget, run.seed, run.predictions) for run in runs)
+    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
+    kept = TestNoise.kept(file)
+    if kept is not None and kept.predictions == digest:
+        return kept
+    found, n_read = [], 0
+    for budget in sorted({run.budget for run in runs}):
+        labels, logits = _read(folder, [run for run in runs if run.budget == budget])
+        n_read += sum(len(seeds) for seeds in logits.values())
         shared = sorted(set.intersection(*(set(seeds) for seeds in logits.values()))) if logits else []
         if len(logits) > 1 and shared and labels is not None:
             found += _of_budget(budget, labels, logits, shared)
-    return found
+    return TestNoise(found=found, predictions=digest if n_read == len(runs) else None)
 
 
 def _read(folder: Path, runs: list[Record]) -> tuple[predictions.Labels | None, Logits]:

@@ -25,11 +25,8 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
-def verdict(findings: Findings, dataset: str, *, with_predictions: bool = True) -> Verdict:
-    """Who is best at the largest budget, by the protocol's metric, or why nobody is called so.
-
-    Without predictions the sentence follows from the records alone, which is what a repository keeps.
-    """
+def verdict(findings: Findings, dataset: str) -> Verdict:
+    """Who is best at the largest budget, by the protocol's metric, or why nobody is called so."""
     name, metric = findings.title(dataset), findings.protocol.training.monitor
     rows = findings.rows(dataset).drop_nulls(metric)
     if rows.is_empty():
@@ -45,7 +42,7 @@ def verdict(findings: Findings, dataset: str, *, with_predictions: bool = True) 
         *_missing(findings, rows, budget),
         *_too_few(rows),
         *_not_apart(pairs),
-        *(_few_examples(findings, dataset, budget, best, metric) if with_predictions else []),
+        *_few_examples(findings, dataset, budget, best, metric),
     ]
     score = f"{LABEL[metric]} {value:.4f}" + (f" ± {half:.4f}" if half is not None else "")
     lead = _lead(best, rows["model"].to_list(), pairs)
