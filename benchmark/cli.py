@@ -35,7 +35,9 @@ def list_names(
 ) -> None:
     """List the models, data sets, protocols, published tables or models' presets at hand."""
     listings = {
-        "models": lambda: {name: models.summary(name) for name in models.names()},
+        "models": lambda: {
+            name: models.summary(name) for model in models.names() for name in (model, *models.variants(model))
+        },
         "datasets": lambda: {name: datamodules.summary(name) for name in datamodules.names()},
         "protocols": lambda: {name: protocols.load(name).title for name in protocols.names()},
         "presets": lambda: {

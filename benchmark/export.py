@@ -40,7 +40,7 @@ def bars(findings: Findings, dataset: str) -> str:
     ranked = findings.rows(dataset).drop_nulls("auc").sort("auc", descending=True)
     best = ranked.unique("model", keep="first", maintain_order=True)
     for row in best.iter_rows(named=True):
-        source = models.summary(row["model"]) if row["model"] in models.names() else ""
+        source = models.summary(row["model"]) if models.known(row["model"]) else ""
         note = f"protocol {findings.protocol.name}, {row['budget']:g} MFLOP per example, mean of {row['seeds']} seeds"
         values = ["", source, title(row["model"]), "", f"{row['auc']:.6f}", f"{row['logloss']:.6f}", note, ""]
         writer.writerow([escape_csv(value) for value in values])

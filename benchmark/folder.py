@@ -148,8 +148,12 @@ def _updated(there: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
 
 def _code(protocol: Protocol) -> dict[str, str]:
     root = Path(__file__).parents[1]
-    files = {f"models/{name}": [root / "models" / f"{name}.py"] for name in protocol.models}
-    files |= {f"datamodules/{name}": [root / "datamodules" / f"{name}.py"] for name in protocol.datasets}
+    listed = {"models": protocol.models, "datamodules": protocol.datasets}
+    files = {
+        f"{package}/{base}": [root / package / f"{base}.py"]
+        for package, names in listed.items()
+        for base in {name.partition(".")[0] for name in names}
+    }
     files |= {
         f"{package}/base": sorted((root / package / "base").glob("*.py")) for package in ("models", "datamodules")
     }

@@ -79,7 +79,7 @@ def _budgets(found: list[Record], path: Path) -> Iterator[str]:
             yield f"{_where(record)}: training FLOPs {flops} are not 3 x forward FLOPs {forward}"
         elif abs(flops / (record.budget * 1e6) - 1) > BUDGET_TOLERANCE:
             yield f"{_where(record)}: {flops:,} training FLOPs are off the budget by {flops / (record.budget * 1e6) - 1:+.1%}"
-        elif fields and record.model in models.names():
+        elif fields and models.known(record.model):
             try:
                 own = models.load(record.model).Config.model_validate(record.config).flops(*fields)
             except (ValueError, TypeError) as error:

@@ -1,4 +1,8 @@
-"""CTR ranking models, one paper a file: every module of this folder is a model, known by its file's name."""
+"""CTR ranking models, one paper a file: every module of this folder is a model, known by its file's name.
+
+The .toml file beside a model holds its published configurations (presets) and its variants: `wukong.no_lcb` is Wukong with
+the fields of `[variants.no_lcb]` held in every configuration. A variant is tuned, recorded and reported as a model of its own.
+"""
 
 import ast
 import difflib
@@ -8,7 +12,7 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from models.base import Config, CTRModel
@@ -23,29 +27,46 @@ def names() -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
+def variants(name: str) -> dict[str, dict[str, Any]]:
+    """A model's variants, {name with a dot: title and fields}, from the .toml file beside it. Imports nothing."""
+    return {f"{name}.{key}": dict(fields) for key, fields in _beside(name).get("variants", {}).items()}
+
+
+def known(name: str) -> bool:
+    """Whether there is a model or a variant of that name."""
+    base = name.partition(".")[0]
+    return base in names() and (base == name or name in variants(base))
+
+
 def title(name: str) -> str:
-    """The model's name in its paper, the first words of its file. Imports nothing."""
+    """The model's name in its paper, the first words of its file, or its variant's title. Imports nothing."""
     return summary(name).partition(":")[0]
 
 
 def summary(name: str) -> str:
-    """First line of the model's docstring: title, idea and source. Imports nothing."""
-    source = (Path(__file__).parent / f"{_known(name)}.py").read_text(encoding="utf-8")
+    """First line of the model's docstring: title, idea and source; a variant's title and fields. Imports nothing."""
+    base = _known(name).partition(".")[0]
+    if base != name:
+        fields = variants(base)[name]
+        return f"{fields.pop('title')}: {', '.join(f'{key} {value}' for key, value in fields.items())}"
+    source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or name).partition("\n")[0]
 
 
 def load(name: str) -> "type[CTRModel]":
     """The model class of that name; raises UnknownModel."""
-    return _model_in(import_module(f"models.{_known(name)}"))
+    base = _known(name).partition(".")[0]
+    model = _model_in(import_module(f"models.{base}"))
+    if base == name:
+        return model
+    fields = {key: value for key, value in variants(base)[name].items() if key != "title"}
+    return type(model.__name__, (model,), {"Config": model.Config.holding(fields)})
 
 
 def presets(name: str) -> "dict[str, Config]":
-    """The model's published configurations by name, from the .toml file beside it; none without one."""
-    file = Path(__file__).parent / f"{_known(name)}.toml"
-    if not file.exists():
-        return {}
+    """The model's published configurations by name; none without a .toml file beside it."""
     config = load(name).Config
-    return {key: config.model_validate(value) for key, value in tomllib.loads(file.read_text("utf-8")).items()}
+    return {key: config.model_validate(value) for key, value in _beside(name).items() if key != "variants"}
 
 
 def load_file(path: Path) -> "type[CTRModel]":
@@ -73,9 +94,16 @@ def _model_in(module: ModuleType) -> "type[CTRModel]":
     return found[0]
 
 
+def _beside(name: str) -> dict[str, Any]:
+    file = Path(__file__).parent / f"{name}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8")) if name in names() and file.exists() else {}
+
+
 def _known(name: str) -> str:
-    if name in names():
+    if known(name):
         return name
-    near = difflib.get_close_matches(name, names(), n=1)
+    base = name.partition(".")[0]
+    allowed = [*variants(base)] if base in names() else names()
+    near = difflib.get_close_matches(name, allowed, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UnknownModel(f"no model {name!r}; {hint}({', '.join(names())})")
+    raise UnknownModel(f"no model {name!r}; {hint}({', '.join(allowed) or f'{base} has no variants'})")

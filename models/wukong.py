@@ -8,13 +8,13 @@
 
 Dense fields go through one bottom MLP to one embedding (section 3.2, App. A). What the paper leaves open is read so: no
 activation on the FMB's last linear; LCB and W_R without bias; Y, W_L and W_R initialised by fan-in; Y its own in each layer.
-VARIANTS has other readings by name.
+Other readings and ablations are variants in wukong.toml.
 
 B batch, N dense fields, F sparse fields, T tokens into a layer (n), D embedding dimension, K rank of Y (k), O tokens out.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from optuna import Trial
@@ -22,12 +22,6 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from models import base
-
-VARIANTS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "fuxictr": {"fmb_relu": True, "top_batch_norm": True, "residual_bias": True, "bottom_mlp": ()},
-    "turbo": {"bias": False},  # Wukong Turbo's "no bias"; which biases went is not published, here all
-}
 
 
 class WukongConfig(base.Config):

@@ -19,7 +19,7 @@ METRICS = ("logloss", "auc")
 @cache
 def title(model: str) -> str:
     """The model's name in its paper; of a model that the suite does not have, the name in its records."""
-    return models.title(model) if model in models.names() else model
+    return models.title(model) if models.known(model) else model
 
 
 RUN_COLUMNS: dict[str, Any] = {

@@ -56,6 +56,7 @@ METADATA: dict[str, dict[str, Any]] = {
 def look(name: str) -> dict[str, Any]:
     """Colour and marker of a model, fixed by its place among all models of the suite."""
     known = models.names()
+    known += [variant for model in known for variant in models.variants(model)]
     place = known.index(name) if name in known else len(known) + sum(map(ord, name))
     return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
 

@@ -6,7 +6,8 @@ products, attention), 0 for biases, activations, norms, element-wise products an
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -52,6 +53,26 @@ class Config(BaseModel):
         The parameters asked of the trial must not depend on one another, so that the search space is static.
         """
         raise NotImplementedError
+
+    @classmethod
+    def holding(cls, fields: dict[str, Any]) -> "type[Config]":
+        """This kind of config with some fields held at a value in all that is suggested: a variant's.
+
+        Raises ValidationError, when a shape is built, where the model has no such field or value.
+        """
+        plain = cls
+
+        class Held(cls):  # type: ignore[valid-type,misc]
+            @classmethod
+            def suggest(cls, trial: Trial, budget: Budget) -> Iterator[Shape]:
+                for shape in plain.suggest(trial, budget):
+                    yield replace(shape, build=partial(cls._held, shape.build))
+
+            @classmethod
+            def _held(cls, build: Callable[..., Config], *widths: int) -> Config:
+                return cls(**{**build(*widths).model_dump(), **fields})
+
+        return Held
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Forward FLOPs for one example."""

@@ -1,0 +1,93 @@
+"""A variant is its model with some fields held: on budget, tuned, recorded and drawn as a model of its own."""
+
+import math
+from pathlib import Path
+
+import pytest
+from optuna.samplers import RandomSampler
+from optuna.study import create_study
+
+import models
+from benchmark import protocol as protocols
+from benchmark import tune
+from benchmark.budget import Infeasible, error, fit
+from benchmark.findings.summary import title
+from benchmark.folder import Folder
+from benchmark.plots.style import look
+from benchmark.study import Study
+from models.base import Budget
+
+VARIANTS = models.variants("wukong")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_draw_of_a_variant_is_on_budget_with_its_fields_held(name: str) -> None:
+    config_class, budget = models.load(name).Config, Budget(0.8e6, 3, 10, 8)
+    draws, found = create_study(sampler=RandomSampler(seed=1)), []
+    for _ in range(20):
+        try:
+            found.append(fit(config_class.suggest(draws.ask(), budget), budget))
+        except Infeasible:
+            continue
+    held = {key: value for key, value in VARIANTS[name].items() if key != "title"}
+    assert len(found) >= 15 and held
+    for config in found:
+        assert abs(error(config, budget)) <= 0.02
+        assert {key: config.model_dump(mode="json")[key] for key in held} == held
+
+
+def test_a_variant_draws_the_shapes_of_its_model() -> None:
+    budget = Budget(0.8e6, 3, 10, 8)
+    params = {name: draw(models.load(name).Config, budget) for name in ("wukong", "wukong.no_lcb")}
+    assert params["wukong"] == params["wukong.no_lcb"]
+
+
+def draw(config_class: type, budget: Budget) -> dict[str, object]:
+    trial = create_study(sampler=RandomSampler(seed=3)).ask()
+    next(iter(config_class.suggest(trial, budget)))
+    return trial.params
+
+
+def test_a_variant_is_tuned_and_recorded_under_its_name(tmp_path: Path) -> None:
+    protocol = protocols.validated(
+        {
+            "name": "test",
+            "datasets": ["synthetic"],
+            "models": ["wukong", "wukong.no_fmb"],
+            "budgets": [0.1],
+            "embedding_dim": 4,
+            "training": {"batch_size": 512, "train_rows": 2048},
+            "search": {"trials": 1},
+            "final": {"seeds": [1]},
+        },
+        "test",
+    )
+    Folder(tmp_path).adopt_code({}, protocol)
+    study = Study(protocol, "synthetic", "wukong.no_fmb", 0.1, tmp_path, f"sqlite:///{tmp_path / 'study.db'}")
+    tune.run(study)
+    trial, final = study.records()
+    assert (trial.status, final.status) == ("complete", "complete"), trial.error
+    assert final.model == "wukong.no_fmb" and final.config["without"] == ["fmb"]
+    assert final.test is not None and math.isfinite(final.test["logloss"])
+
+
+def test_names_titles_and_looks_are_their_own() -> None:
+    assert title("wukong.no_lcb") == "Wukong without LCB" and models.summary("wukong.no_lcb").endswith(
+        "without ['lcb']"
+    )
+    everyone = ["wukong", *VARIANTS]
+    assert len({look(name)["color"] for name in everyone}) == len(everyone)
+    assert "wukong.no_lcb" not in models.names() and models.known("wukong.no_lcb")
+    assert not models.known("wukong.") and not models.known("wukong.no_lcb.no_fmb") and not models.known("../wukong")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("wukong.no_lbc", r"no model 'wukong.no_lbc'; did you mean 'wukong.no_lcb'\?"),
+        ("mlp.wide", r"no model 'mlp.wide'; \(mlp has no variants\)"),
+    ],
+)
+def test_an_unknown_variant_is_refused_with_the_nearest(name: str, message: str) -> None:
+    with pytest.raises(models.UnknownModel, match=message):
+        models.load(name)
