@@ -73,7 +73,7 @@ def train(
     model.rate_of_step = selection.rate
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")  # advice on loggers and loader processes
-        predictions = TestPredictions(on_test)
+        predictions = TestPredictions(on_test, data)
         trainer = _trainer(data.device, training.epochs, [selection, predictions])
         trainer.fit(model, _loader(batches), _loader(data.val_dataloader()))
         model.load_state_dict(selection.best_state)
@@ -92,7 +92,7 @@ def train(
         valid={
             name: value for name, value in selection.history[selection.best_epoch - 1].items() if name != "train_loss"
         },
-        test=model.metrics if test else None,
+        test={**model.metrics, **predictions.further} if test else None,
         predictions=predictions.digest,
     )
 
@@ -124,11 +124,12 @@ def _trainer(device: str | torch.device, epochs: int, callbacks: list[pl.Callbac
 
 
 class TestPredictions(pl.Callback):
-    """Hands over the predictions of the test part before the model turns them into metrics."""
+    """Hands over the predictions of the test part, to the data set too, before the model turns them into metrics."""
 
-    def __init__(self, on_test: OnTest):
-        self.on_test = on_test
+    def __init__(self, on_test: OnTest, data: CTRDataModule):
+        self.on_test, self.data = on_test, data
         self.digest: str | None = None
+        self.further: dict[str, float] = {}
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Called before the module's own hook, which forgets them."""
@@ -137,6 +138,7 @@ class TestPredictions(pl.Callback):
             return  # each process has a part of the rows
         logit_N, label_N = (torch.cat(list(x)) for x in (pl_module.predictions.logit_B, pl_module.predictions.label_B))
         self.digest = self.on_test(logit_N, label_N)
+        self.further = self.data.diagnose(logit_N.cpu().numpy())
 
 
 def _loader(batches: Batches) -> "Batches | Blocks":

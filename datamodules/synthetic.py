@@ -43,10 +43,11 @@ SEED = 2024
 
 @dataclass(frozen=True)
 class Part:
-    """One part: the observed frame, the planted terms by order (R rows) and the true logit."""
+    """One part: the observed frame, the planted terms by order (R rows), their weighted sums and the true logit."""
 
     frame: pl.DataFrame
     term_R: dict[int, Floats]  # order -> (R, n_o)
+    signal_R: dict[int, Floats]  # order -> its part of the logit
     logit_R: Floats
     label_R: NDArray[np.bool_]
 
@@ -87,17 +88,16 @@ class Synthetic(CTRDataModule):
         sign = {order: law.choice([-1.0, 1.0], len(field) // order) for order in VARIANCES}
         rows = {**ROWS, "train": min(ROWS["train"], self.train_rows or ROWS["train"])}
         draws = {split: np.random.default_rng([SEED, i]) for i, split in enumerate(SPLITS)}
-        columns, logit, terms = {}, {}, {}
+        columns, logit, terms, signal = {}, {}, {}, {}
         for split, draw in draws.items():
             ids = [draw.choice(len(p), rows[split], p=p) for p in probability]
             u_RN = draw.normal(size=(rows[split], N_DENSE))
             missing_RN = draw.random((rows[split], N_DENSE)) < MISSING_RATE
             z_RF = np.stack([*(z[i] for z, i in zip(latent, ids, strict=True)), *_dense_latent(u_RN, missing_RN).T], 1)
             terms[split] = _terms(z_RF[:, field])
-            logit[split] = np.zeros(rows[split])
-            for order, variance in VARIANCES.items():
-                weight = sign[order] * np.sqrt(variance / len(sign[order]))
-                logit[split] += terms[split][order] @ weight
+            weight = {order: sign[order] * np.sqrt(v / len(sign[order])) for order, v in VARIANCES.items()}
+            signal[split] = {order: terms[split][order] @ weight[order] for order in VARIANCES}
+            logit[split] = np.zeros(rows[split]) + sum(signal[split].values())
             x_RN = np.where(missing_RN, np.nan, np.exp(u_RN))
             columns[split] = {
                 **{name: x_RN[:, i] for i, name in enumerate(self.dense_fields)},
@@ -109,7 +109,7 @@ class Synthetic(CTRDataModule):
         for split, draw in draws.items():
             label_R = draw.random(rows[split]) < expit(logit[split] + bias)
             frame = pl.DataFrame(columns[split]).with_columns(pl.Series("label", label_R.astype(np.int8)))
-            parts[split] = Part(frame, terms[split], logit[split] + bias, label_R)
+            parts[split] = Part(frame, terms[split], signal[split], logit[split] + bias, label_R)
         return parts
 
     def bounds(self) -> dict[str, dict[str, float]]:
@@ -124,6 +124,16 @@ class Synthetic(CTRDataModule):
             scores[f"order {highest}"] = _score(features[1] @ np.array(weights) + bias, test.label_R)
         scores["Bayes"] = _score(test.logit_R, test.label_R)
         return scores
+
+    def diagnose(self, logit_N: NDArray[np.float32]) -> dict[str, float]:
+        """What the logits hold of each planted order: coefficients of its part of the true logit, by least squares.
+
+        The parts are uncorrelated; 0 is nothing of an order, 1 all of it.
+        """
+        signal_R = self.parts["test"].signal_R
+        x_NK = np.stack([np.ones(len(logit_N)), *signal_R.values()], 1)
+        shares = np.linalg.lstsq(x_NK, logit_N.astype(np.float64), rcond=None)[0][1:]
+        return {f"recovered_order_{order}": float(share) for order, share in zip(signal_R, shares, strict=True)}
 
 
 def logistic_regression(x_RK: Floats, label_R: NDArray[np.bool_]) -> Floats:

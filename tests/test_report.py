@@ -143,6 +143,30 @@ def test_kept_row_noise_that_is_none_is_refused_with_its_name(tmp_path):
         findings.read(tmp_path).row_noise("hotel")
 
 
+def test_planted_orders_are_shown_where_the_law_is_known(tmp_path):
+    bounds = {"bounds": {"Bayes": {"auc": 0.9, "logloss": 0.40}}}
+    made = [
+        r.model_copy(update={"test": {**r.test, "recovered_order_1": 0.9, "recovered_order_2": 0.1 * r.seed}})
+        if r.test
+        else r
+        for r in make(("mlp", "wukong"), seeds=(1, 2, 3))
+    ]
+    path = folder(tmp_path, made, facts=bounds)
+    shown = table(path, "orders")
+    assert [column.name for column in shown.columns] == ["budget", "model", "LogLoss above Bayes", "order 1", "order 2"]
+    first = shown.rows[0]
+    assert (first[3].value, first[4].value) == (pytest.approx(0.9), pytest.approx(0.2))
+    assert first[4].half == pytest.approx(4.303 * 0.1 / 3**0.5, rel=1e-3)
+    losses = [
+        r.test["logloss"]
+        for r in made
+        if r.test and (models.title(r.model), r.budget) == (first[1].value, first[0].value)
+    ]
+    assert first[2].value == pytest.approx(sum(losses) / 3 - 0.40)
+    report.write(path)
+    assert (path / "figures/hotel_orders_against_compute.svg").exists()
+
+
 def test_predictions_that_are_not_those_of_the_record_are_left_aside(tmp_path):
     made = with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))
     forged = [r.model_copy(update={"predictions": "0" * 64}) if r.model == "mlp" and r.predictions else r for r in made]

@@ -73,6 +73,22 @@ def test_each_rung_of_the_ladder_is_better_and_the_top_one_is_bayes(data: Synthe
     assert bounds[-2]["logloss"] == pytest.approx(bounds[-1]["logloss"], abs=2e-4)
 
 
+def test_the_orders_in_a_logit_are_recovered_as_planted(data: Synthetic, test_part: Part) -> None:
+    signal = test_part.signal_R
+    draw = np.random.default_rng(0).normal(size=len(test_part.logit_R))
+    mixed = 0.3 + 0.5 * signal[1] + signal[4] + 0.1 * draw
+    shares = data.diagnose(mixed.astype(np.float32))
+    for order, planted in {1: 0.5, 2: 0.0, 4: 1.0}.items():
+        noise = 4 * 0.1 / (signal[order].std() * np.sqrt(len(draw)))
+        assert shares.pop(f"recovered_order_{order}") == pytest.approx(planted, abs=noise)
+    assert shares == {}
+
+
+def test_the_test_batches_come_in_the_order_of_the_planted_truth(data: Synthetic, test_part: Part) -> None:
+    labels = np.concatenate([batch[2].numpy() for batch in data.test_dataloader()])
+    np.testing.assert_array_equal(labels, test_part.label_R)
+
+
 def test_newtons_logistic_regression_is_scikit_learns() -> None:
     draw = np.random.default_rng(0)
     x_RK = draw.normal(size=(2000, 3))

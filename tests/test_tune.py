@@ -117,6 +117,13 @@ def test_trial_0_is_the_models_default(whole: Study) -> None:
     assert first.params["learning_rate"] == 1e-3 and first.params["dropout"] == 0.0
 
 
+def test_final_runs_alone_say_what_was_learnt_of_each_planted_order(whole: Study) -> None:
+    for record in whole.records():
+        learnt = {key for key in (record.test or record.valid or {}) if key.startswith("recovered")}
+        orders = {"recovered_order_1", "recovered_order_2", "recovered_order_4"}
+        assert learnt == (orders if record.kind == "final" else set())
+
+
 def test_every_record_is_on_budget(whole: Study) -> None:
     for record in whole.records():
         assert record.training_flops == 3 * (record.forward_flops or 0)

@@ -10,6 +10,7 @@ import polars as pl
 
 from benchmark import records
 from benchmark.findings.comparison import reference, with_letters
+from benchmark.findings.orders import Recovery, recovery
 from benchmark.findings.row_noise import RowNoise, TestNoise, row_noise
 from benchmark.findings.scaling import Scaling, scaling
 from benchmark.findings.summary import summary, tidy
@@ -87,6 +88,10 @@ class Findings:
     def row_noise(self, dataset: str) -> list[RowNoise]:
         """What the finite test part leaves open, where predictions were kept or what was found from them is."""
         return self._row_noise[dataset].found
+
+    def recovery(self, dataset: str) -> list[Recovery]:
+        """What each model learnt of the orders of interaction, where the data set's law is known."""
+        return recovery(self.records, dataset, self.bounds(dataset).get("Bayes", {}).get("logloss"))
 
     def keep_row_noise(self) -> None:
         """Write what was found from predictions beside the records, so that a folder without predictions reports it too."""

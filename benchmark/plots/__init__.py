@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
 from benchmark.plots.compute import pareto_front, quality_against_compute, relative_improvement, time_against_flops
+from benchmark.plots.orders import orders_against_compute
 from benchmark.plots.runs import best_against_trials, seed_strips, training_curves
 from benchmark.plots.style import save, styled
 
@@ -18,6 +19,7 @@ def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:
         if findings.rows(dataset)["logloss"].is_not_null().any():
             drawn["quality_against_compute"] = quality_against_compute(findings, dataset)
             drawn["relative_improvement"] = relative_improvement(findings, dataset)
+            drawn["orders_against_compute"] = orders_against_compute(findings, dataset)
             drawn["pareto"] = pareto_front(findings, dataset)
             drawn["seed_strips"] = seed_strips(findings, dataset)
             drawn["training_curves"] = training_curves(findings, dataset)

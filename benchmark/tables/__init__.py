@@ -5,6 +5,7 @@ from benchmark.findings import Findings
 from benchmark.findings.summary import METRICS
 from benchmark.formats import Table
 from benchmark.tables.cells import count
+from benchmark.tables.orders import orders
 from benchmark.tables.pairs import difference_table, win_matrix
 from benchmark.tables.published import published
 from benchmark.tables.quality import quality
@@ -27,6 +28,7 @@ def tables_of(findings: Findings, dataset: str) -> list[Table]:
         difference_table(runs, dataset, against, subject),
         *(win_matrix(runs, dataset, metric, subject) for metric in METRICS),
         compute_to_match(found, subject),
+        orders(findings.recovery(dataset), subject),
         row_noise(findings.row_noise(dataset), subject),
     ]
     if known:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from datamodules.base.batches import Batches, check_ids
 from datamodules.base.cache import cache_root, ensure, file_digest, remembered_digest
@@ -103,6 +104,10 @@ class CTRDataModule(pl.LightningDataModule):
 
     def facts(self) -> dict[str, Any]:
         """Further facts for `meta`; `bounds`, by name a dict of metrics on the test part, is drawn in tables and figures."""
+        return {}
+
+    def diagnose(self, logit_N: NDArray[np.float32]) -> dict[str, float]:
+        """Further metrics of a model's test logits (N,), where the data set knows more than labels."""
         return {}
 
     def fields(self) -> Fields:
