@@ -121,6 +121,8 @@ def _markdown_cell(cell: Cell) -> str:
     text = escape_markdown(cell.text)
     if cell.mark == "best":
         text = f"**{text}**"
+    elif cell.mark == "second":
+        text = f"<ins>{text}</ins>"
     return f"{text} <sup>{cell.letters}</sup>" if cell.letters else text
 
 

@@ -25,13 +25,13 @@ def rewritten(text: str, results: Path, base: Path) -> str:
 
 
 def block(folder: Path, base: Path) -> str:
-    """Verdict, figure and quality table of each data set of a results folder."""
+    """Verdict, figure and headline table of each data set of a results folder."""
     if not (folder / "protocol.toml").is_file():
         raise RecordError(f"no results in {folder}")
     found = findings.read(folder)
     parts = []
     for dataset in found.datasets:
-        table = tables.quality(found.rows(dataset), found.runs, found.heading(dataset))
+        table = tables.tables_of(found, dataset)[0]
         figure = folder / "figures" / f"{file_name(dataset)}_quality_against_compute.svg"
         parts.append(formats.escape_markdown(verdict(found, dataset).sentence))
         if figure.exists():

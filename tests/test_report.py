@@ -18,7 +18,7 @@ from benchmark.plots.style import look
 from benchmark.records import RecordError
 from benchmark.tables import count, quality, tables_of
 
-TABLES = ["quality", "scaling", "differences", "wins_logloss", "wins_auc", "compute_to_match", "row_noise"]
+TABLES = ["headline", "quality", "scaling", "differences", "wins_logloss", "wins_auc", "compute_to_match", "row_noise"]
 
 
 def table(path, name="quality"):
@@ -141,6 +141,21 @@ def test_kept_row_noise_that_is_none_is_refused_with_its_name(tmp_path):
     (tmp_path / "row_noise/hotel.json").write_text('{"found": [1]}')
     with pytest.raises(RecordError, match=r"(?s)hotel.json: .*remove it"):
         findings.read(tmp_path).row_noise("hotel")
+
+
+def test_the_headline_has_each_budget_in_a_column_and_the_best_at_the_largest_first(tmp_path):
+    made = make(("mlp", "wukong", "dlrm"), budgets=(0.1, 0.4))
+    made = [r for r in made if (r.model, r.budget, r.kind) != ("mlp", 0.4, "final")]
+    for monitor in ("auc", "logloss"):
+        path = folder(tmp_path / monitor, made, protocol(training={"monitor": monitor}))
+        shown, found = table(path, "headline"), findings.read(path)
+        rows = {(row["model"], row["budget"]): row for row in found.rows("hotel").iter_rows(named=True)}
+        ranked = sorted(("wukong", "dlrm"), key=lambda m: rows[m, 0.4][monitor], reverse=monitor == "auc")
+        assert [row[0].text for row in shown.rows] == [models.title(m) for m in (*ranked, "mlp")]
+        assert shown.rows[2][2].text == "—" and shown.rows[0][2].value == rows[ranked[0], 0.4][monitor]
+        assert shown.rows[0][1].half == rows[ranked[0], 0.1][f"{monitor}_interval"]
+        slope = {s.curve.model: s.slope[0] for s in found.scaling("hotel")[2]}
+        assert shown.rows[0][3].value == slope[ranked[0]]
 
 
 def test_planted_orders_are_shown_where_the_law_is_known(tmp_path):

@@ -8,21 +8,22 @@ from benchmark.tables.cells import count
 from benchmark.tables.orders import orders
 from benchmark.tables.pairs import difference_table, win_matrix
 from benchmark.tables.published import published
-from benchmark.tables.quality import quality
+from benchmark.tables.quality import headline, quality
 from benchmark.tables.reproduced import reproduced
 from benchmark.tables.row_noise import row_noise
 from benchmark.tables.scaling import compute_to_match, scaling
 
-__all__ = ["count", "quality", "reproduced", "tables_of"]
+__all__ = ["count", "headline", "quality", "reproduced", "tables_of"]
 
 
 def tables_of(findings: Findings, dataset: str) -> list[Table]:
-    """All tables of a data set that its records allow, quality against complexity first."""
+    """All tables of a data set that its records allow, the headline first."""
     subject, runs, rows = findings.heading(dataset), findings.runs, findings.rows(dataset)
     against = findings.reference(dataset)
     baseline, unit, found = findings.scaling(dataset)
     known = facts.facts(findings.title(dataset))
     tables = [
+        headline(rows, runs, findings.protocol.training.monitor, found, subject),
         quality(rows, runs, subject),
         scaling(found, against, subject, baseline, unit),
         difference_table(runs, dataset, against, subject),

@@ -1,11 +1,14 @@
 """Quality against complexity: the table that the comparison is about."""
 
+import math
+
 import polars as pl
 
 from benchmark.findings.comparison import all_pairs, better, cells
+from benchmark.findings.scaling import Scaling
 from benchmark.findings.summary import METRICS, title
 from benchmark.formats import Cell, Column, Mark, Table
-from benchmark.tables.cells import number, size, text, whole
+from benchmark.tables.cells import LABEL, number, size, text, whole
 
 LEGEND = (
     "Test part; mean over the seeds ± half-width of the 95 % t interval. Within a budget, models that share a letter cannot "
@@ -58,6 +61,37 @@ def quality(summary: pl.DataFrame, runs: pl.DataFrame, subject: str) -> Table:
         *(Column(name, narrow=False) for name in ("trials", "failed", "infeasible", "seeds")),
     )
     return Table("quality", "Quality against complexity", subject, columns, tuple(rows), LEGEND, groups=True)
+
+
+def headline(summary: pl.DataFrame, runs: pl.DataFrame, metric: str, found: list[Scaling], subject: str) -> Table:
+    """The protocol's metric of each model, a row each, at each budget; and how its LogLoss moves with compute."""
+    marks, slopes = _marks(summary, runs, metric), {s.curve.model: s.slope for s in found}
+    budgets = summary["budget"].unique().sort().to_list()
+    at = {(row["budget"], row["model"]): row for row in summary.iter_rows(named=True)}
+    largest = summary.filter(pl.col("budget") == budgets[-1])
+    ranked = largest.sort(metric, descending=better(metric) > 0, nulls_last=True)["model"].to_list()
+    others = sorted(set(summary["model"]) - set(ranked))
+    rows = []
+    for model in [*ranked, *others]:
+        shown = []
+        for budget in budgets:
+            row = at.get((budget, model), {})
+            cell = number(row.get(metric), half=row.get(f"{metric}_interval"))
+            letters = row.get(f"{metric}_letters") or ""
+            shown.append(Cell(cell.text, cell.value, marks.get((budget, model), ""), letters, cell.half))
+        slope, half = slopes.get(model, (math.nan, math.nan))
+        rows.append((text(title(model)), *shown, number(slope, "+.2f", half)))
+    columns = (
+        Column("model", numeric=False),
+        *(Column(f"{LABEL[metric]} at {budget:g} MFLOP") for budget in budgets),
+        Column("LogLoss, % per 4x compute"),
+    )
+    legend = (
+        "Test part; mean over the seeds ± half-width of the 95 % t interval, by training MFLOP per example; the best at the "
+        "largest budget first. In a column, models that share a letter cannot be told apart; bold only where the lead "
+        "exceeds that, the next underlined."
+    )
+    return Table("headline", "Quality at each budget", subject, columns, tuple(rows), legend)
 
 
 def _marks(summary: pl.DataFrame, runs: pl.DataFrame, metric: str) -> dict[tuple[float, str], Mark]:
