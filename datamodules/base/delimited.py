@@ -5,7 +5,7 @@ import gzip
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -128,17 +128,19 @@ class Delimited:
 
     @cached_property
     def _counts(self) -> _Counts:
-        separators = lines = quotes = place = 0
+        characters = (self.separator, "\n", *('"' * self.quoted))
+        total, place = dict.fromkeys(characters, 0), 0
         starts = [(0, 0)]
         block = b"\n"
-        for block in self._blocks():
-            separators += _count(block, self.separator)
-            lines += _count(block, "\n")
-            quotes += _count(block, '"')
-            if b"\n" in block:
-                starts.append((lines, place + block.rfind(b"\n") + 1))
-            place += len(block)
-        return _Counts(separators, lines + (not block.endswith(b"\n")), quotes * self.quoted, starts)
+        with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+            for block in self._blocks():
+                for character, found in zip(characters, threads.map(partial(_count, block), characters), strict=True):
+                    total[character] += found
+                if b"\n" in block:
+                    starts.append((total["\n"], place + block.rfind(b"\n") + 1))
+                place += len(block)
+        lines = total["\n"] + (not block.endswith(b"\n"))
+        return _Counts(total[self.separator], lines, total.get('"', 0), starts)
 
     def _open(self) -> BinaryIO:
         return cast(BinaryIO, gzip.open(self.path)) if self.path.suffix == ".gz" else self.path.open("rb")

@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,11 @@ def encode(
     for split in SPLITS:
         (folder / split).mkdir()
         stream.write(folder / split, split, parts[split], train_rows if split == "train" else None)
-    tables = {name: _vocabulary(name, stream, parts) for name in fields.sparse}
-    scales = dict(zip(fields.dense, _scales(folder / "train", fields), strict=True))
-    tables |= {name: _frozen(folder, name, stream) for name in fields.frozen}
+    with ThreadPoolExecutor(1) as background:
+        measured = background.submit(_scales, folder / "train", fields)
+        tables = {name: _vocabulary(name, stream, parts) for name in fields.sparse}
+        tables |= {name: _frozen(folder, name, stream) for name in fields.frozen}
+        scales = dict(zip(fields.dense, measured.result(), strict=True))
     oov = {split: _finish(folder / split, fields, tables, scales, stream) for split in SPLITS}
     kept = [table.kept.select(pl.lit(name).alias("field"), pl.all()) for name, table in tables.items()]
     pl.concat(kept or [pl.DataFrame()]).write_parquet(folder / "vocabulary.parquet")
@@ -167,10 +170,22 @@ def _finish(
     folder: Path, fields: Fields, tables: dict[str, Vocabulary], scales: dict[str, Scale], stream: Stream
 ) -> int:
     """Codes to ids, in place, and dense values to their scales; returns how many cells of sparse fields are OOV."""
-    with ArrayWriter(folder / "scaled.npy", np.float32, sum(1 + s.flagged for s in scales.values())) as dense:
-        for block in read_blocks(folder / "dense.npy"):
-            dense.append(_scaled(block, scales, fields))
-    (folder / "scaled.npy").replace(folder / "dense.npy")
+    with ThreadPoolExecutor(1) as background:
+        scaled = background.submit(_scale, folder, scales, fields)
+        oov = _number(folder, fields, tables)
+        scaled.result()
+    if fields.group is not None:
+        rank_C = stream.group_ranks()
+
+        def to_ranks(block: NDArray[np.int32]) -> None:
+            block[:] = rank_C[block]
+
+        rewrite(folder / "group.npy", to_ranks)
+    return oov
+
+
+def _number(folder: Path, fields: Fields, tables: dict[str, Vocabulary]) -> int:
+    """Codes to ids, in place; returns how many cells of sparse fields are OOV."""
     id_of = [table.id_C for table in tables.values()]
     for sequence in fields.sequences.values():
         id_C = tables[sequence.table].id_C.copy()
@@ -187,14 +202,15 @@ def _finish(
         oov += int(np.count_nonzero(block[:, : len(tables)] == OOV))
 
     rewrite(folder / "sparse.npy", to_ids)
-    if fields.group is not None:
-        rank_C = stream.group_ranks()
-
-        def to_ranks(block: NDArray[np.int32]) -> None:
-            block[:] = rank_C[block]
-
-        rewrite(folder / "group.npy", to_ranks)
     return oov
+
+
+def _scale(folder: Path, scales: dict[str, Scale], fields: Fields) -> None:
+    """Dense values to their scales."""
+    with ArrayWriter(folder / "scaled.npy", np.float32, sum(1 + s.flagged for s in scales.values())) as dense:
+        for block in read_blocks(folder / "dense.npy"):
+            dense.append(_scaled(block, scales, fields))
+    (folder / "scaled.npy").replace(folder / "dense.npy")
 
 
 def _scaled(x_RN: NDArray[np.float64], scales: dict[str, Scale], fields: Fields) -> NDArray[np.float32]:
