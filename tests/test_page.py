@@ -132,7 +132,8 @@ def test_metric_cost_and_models_redraw_the_plot(browser):
 def test_the_download_is_the_table_as_csv(browser):
     text = browser.run(
         "let got; const make = URL.createObjectURL; URL.createObjectURL = (blob) => { got = blob; return make(blob); };"
-        "HTMLAnchorElement.prototype.click = () => {}; document.querySelector('.csv[data-name$=_quality]').click(); return got.text()"
+        "HTMLAnchorElement.prototype.click = () => {}; document.querySelector('.csv[data-name$=_quality]').click();"
+        "return got.text()"
     )
     assert text.startswith("budget,model,LogLoss,LogLoss ±,LogLoss letters,") and text.count("\n") == 13
 

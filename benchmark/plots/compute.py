@@ -60,13 +60,15 @@ def _means(axis: Axes, rows: pl.DataFrame, metric: str) -> None:
 
 def _lines(axis: Axes, findings: Findings, dataset: str, metric: str) -> None:
     """Each model's line, fitted seed by seed, with its 95 % band; without it where seeds or budgets are too few."""
-    for name, curve in curves(findings.runs, dataset, metric).items():
+    found = curves(findings.runs, dataset, metric)
+    alpha = min(0.1, 0.3 / max(1, len(found)))  # many bands one over another must not hide the marks
+    for name, curve in found.items():
         if len(curve.flops) < 2 or not curve.by_seed:
             continue
         mean, half = fitted(curve.flops, list(curve.by_seed.values()))
         low, high = ([m + sign * h for m, h in zip(mean, half, strict=True)] for sign in (-1, 1))
         axis.plot(curve.flops, mean, color=look(name)["color"], linewidth=1.4)
-        axis.fill_between(curve.flops, low, high, color=look(name)["color"], alpha=0.1, linewidth=0)
+        axis.fill_between(curve.flops, low, high, color=look(name)["color"], alpha=alpha, linewidth=0)
 
 
 def _published(axis: Axes, dataset_title: str, rows: pl.DataFrame, metric: str) -> None:

@@ -37,6 +37,7 @@ MARKERS = "osD^vPX*<>dhp8"
 HOLLOW = "(hollow)"  # ends the name of published points in a legend
 METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
 STYLE: dict[Any, Any] = {
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same bytes whatever fonts a machine has
     "svg.hashsalt": "wukong-bench",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,

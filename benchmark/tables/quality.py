@@ -36,7 +36,7 @@ def quality(summary: pl.DataFrame, runs: pl.DataFrame, subject: str) -> Table:
                 shown["logloss"],
                 shown["auc"],
                 size(row["training_flops"]),
-                number(row["off_budget"], "+.1%"),
+                number(row["off_budget"], "+z.1%"),
                 size(row["forward_flops"]),
                 size(row["dense_parameters"]),
                 size(row["embedding_parameters"]),
