@@ -1,0 +1,94 @@
+"""What is committed under results/ is what the command makes of the committed records, to the last byte."""
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark import protocol as protocols
+from benchmark import readme, records, report
+from benchmark.published import FOLDER as PUBLISHED
+from benchmark.study import Study
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/protocol.toml"))
+TEXTS = [path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) if "<!-- results: " in path.read_text()]
+
+
+@pytest.fixture(params=FOLDERS, ids=lambda path: path.name)
+def committed(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_the_report_is_that_of_the_records(committed: Path, tmp_path: Path) -> None:
+    made = tmp_path / committed.name
+    kept = ("protocol.toml", "made_with.json", "changes.json", "datasets", "records", "row_noise")
+    for name in kept:
+        if (committed / name).is_dir():
+            shutil.copytree(committed / name, made / name)
+        elif (committed / name).exists():
+            made.mkdir(exist_ok=True)
+            shutil.copy(committed / name, made / name)
+    report.write(made)
+    for part in ("tables", "figures"):
+        names = [sorted(path.name for path in (folder / part).iterdir()) for folder in (made, committed)]
+        assert names[0] == names[1]
+    generated = [*made.glob("tables/*"), *made.glob("figures/*"), made / "report.html"]
+    differing = [
+        str(path.relative_to(made))
+        for path in generated
+        if path.read_bytes() != (committed / path.relative_to(made)).read_bytes()
+    ]
+    assert differing == []
+
+
+def test_every_study_is_whole_equally_tuned_and_on_budget(committed: Path) -> None:
+    protocol = protocols.load(str(committed / "protocol.toml"))
+    found = records.read(committed)
+    assert found and protocol.overrides == ()
+    for record in found:
+        assert record.dirty is False and record.accepted == () and record.exact
+        if record.training_flops:
+            assert abs(record.training_flops / (record.budget * 1e6) - 1) <= 0.02, (record.model, record.budget)
+    for dataset in protocol.datasets:
+        for model in protocol.models:
+            for budget in protocol.budgets:
+                study = Study(protocol, dataset, model, budget, committed, "")
+                done = [(r.kind, r.status) for r in study.records()]
+                assert done.count(("trial", "complete")) == protocol.search.trials, study.name
+                assert done.count(("final", "complete")) == len(protocol.final.seeds), study.name
+                assert study.runs_left() == 0
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
+def test_the_blocks_of_a_text_are_those_of_the_records(text: Path) -> None:
+    content = text.read_text()
+    assert readme.rewritten(content, ROOT / "results", text.parent) == content
+
+
+def test_committed_results_name_no_host_home_or_temporary_path() -> None:
+    for path in ROOT.glob("results/**/*"):
+        if path.suffix in (".jsonl", ".json", ".toml", ".md", ".csv", ".tex"):
+            assert not re.search(r"/(home|root|tmp|Users)/", path.read_text()), path
+
+
+def test_the_papers_table_in_the_text_is_that_of_the_published_facts() -> None:
+    paper, bars = (
+        {(fact["dataset"], fact["model"]): fact for fact in csv.DictReader((PUBLISHED / f"{name}.csv").open())}
+        for name in ("wukong_paper_public", "bars_leaderboard")
+    )
+    lines = (ROOT / "docs/results.md").read_text().splitlines()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines
+        if re.match(r"\| \w+(\.\w+)?_x1 \|", line)
+    ]
+    assert len(rows) == len({key for key in bars if key in paper})
+    for title, model, *cells in rows:
+        key, wukong = (title.lower(), model), paper[title.lower(), "Wukong"]
+        ours = [float(cell.replace(",", "")) for cell in cells]
+        theirs = [paper[key]["auc"], bars[key]["auc"], wukong["auc"], paper[key]["params_total"]]
+        theirs += [bars[key]["params_total"], paper[key]["mflop_per_example_training"]]
+        assert ours == [round(float(value), 4) for value in (*theirs, wukong["mflop_per_example_training"])], key
