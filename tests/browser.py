@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
 from typing import Any, Self
 
@@ -35,6 +36,9 @@ class Browser:
 
     def open(self, path: object) -> None:
         self._post("/url", {"url": f"file://{path}"})
+        until = time.monotonic() + 30
+        while self.run("return document.readyState") != "complete" and time.monotonic() < until:  # under load
+            time.sleep(0.1)
 
     def run(self, script: str) -> Any:
         """Value of a script's `return`."""

@@ -249,14 +249,17 @@ def test_hostile_names_reach_no_figure_as_markup(tmp_path):
         assert b"<script" not in file.read_bytes()
 
 
-def test_a_report_of_10000_records_takes_under_20_seconds(tmp_path):
-    models = ("mlp", "dlrm", "dcnv2", "wukong", "autoint", "finalmlp", "masknet", "finalnet", "afn", "rankmixer")
-    made = make(models, budgets=(0.1, 0.4, 1.6, 6.4, 25.6), trials=195)
+def test_a_report_of_ten_times_the_records_costs_little_more(tmp_path):
+    names = ("mlp", "dlrm", "dcnv2", "wukong", "autoint", "finalmlp", "masknet", "finalnet", "afn", "rankmixer")
+    budgets, seconds = (0.1, 0.4, 1.6, 6.4, 25.6), []
+    for trials in (15, 195):
+        made = make(names, budgets=budgets, trials=trials)
+        path = folder(tmp_path / str(trials), made, protocol(models=names, budgets=budgets, search={"trials": trials}))
+        started = time.process_time()
+        report.write(path)
+        seconds.append(time.process_time() - started)
     assert len(made) == 10_000
-    path = folder(tmp_path, made, protocol(models=models, budgets=[0.1, 0.4, 1.6, 6.4, 25.6], search={"trials": 195}))
-    started = time.process_time()
-    report.write(path)
-    assert time.process_time() - started < 20
+    assert seconds[1] < 4 * seconds[0], seconds  # of 1,000 records; most of it is drawing, which is the same
 
 
 def test_a_models_look_is_its_own_and_does_not_depend_on_its_company():
