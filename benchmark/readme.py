@@ -31,7 +31,7 @@ def block(folder: Path, base: Path) -> str:
     found = findings.read(folder)
     parts = []
     for dataset in found.datasets:
-        table = tables.tables_of(found, dataset)[0]
+        table = tables.headline(found, dataset)
         figure = folder / "figures" / f"{file_name(dataset)}_quality_against_compute.svg"
         parts.append(formats.escape_markdown(verdict(found, dataset).sentence))
         if figure.exists():

@@ -249,17 +249,14 @@ def test_hostile_names_reach_no_figure_as_markup(tmp_path):
         assert b"<script" not in file.read_bytes()
 
 
-def test_a_report_of_ten_times_the_records_costs_little_more(tmp_path):
-    names = ("mlp", "dlrm", "dcnv2", "wukong", "autoint", "finalmlp", "masknet", "finalnet", "afn", "rankmixer")
-    budgets, seconds = (0.1, 0.4, 1.6, 6.4, 25.6), []
-    for trials in (15, 195):
-        made = make(names, budgets=budgets, trials=trials)
-        path = folder(tmp_path / str(trials), made, protocol(models=names, budgets=budgets, search={"trials": trials}))
-        started = time.process_time()
-        report.write(path)
-        seconds.append(time.process_time() - started)
+def test_a_report_of_10000_records_takes_under_20_seconds(tmp_path):
+    models = ("mlp", "dlrm", "dcnv2", "wukong", "autoint", "finalmlp", "masknet", "finalnet", "afn", "rankmixer")
+    made = make(models, budgets=(0.1, 0.4, 1.6, 6.4, 25.6), trials=195)
     assert len(made) == 10_000
-    assert seconds[1] < 4 * seconds[0], seconds  # of 1,000 records; most of it is drawing, which is the same
+    path = folder(tmp_path, made, protocol(models=models, budgets=[0.1, 0.4, 1.6, 6.4, 25.6], search={"trials": 195}))
+    started = time.process_time()
+    report.write(path)
+    assert time.process_time() - started < 20
 
 
 def test_a_models_look_is_its_own_and_does_not_depend_on_its_company():
@@ -269,5 +266,5 @@ def test_a_models_look_is_its_own_and_does_not_depend_on_its_company():
 
 def test_the_quality_table_fits_a_terminal(tmp_path):
     found = findings.read(folder(tmp_path, make()))
-    shown = quality(found.rows("hotel"), found.runs, found.heading("hotel"))
+    shown = quality(found, "hotel")
     assert len(formats.terminal(shown, 80).columns) == 5 and len(formats.terminal(shown, 220).columns) == 14

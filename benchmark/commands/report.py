@@ -110,7 +110,7 @@ def show(folder: Path, console: Console) -> None:
     with console.status("drawing tables and figures ..."):
         found = reports.write(folder)
     for dataset in found.datasets:
-        shown = tables.quality(found.rows(dataset), found.runs, found.heading(dataset))
+        shown = tables.quality(found, dataset)
         console.print(formats.terminal(shown, console.width))
         console.print(Text(formats.printable(verdict.verdict(found, dataset).sentence)))
     if not found.datasets:

@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 
 from benchmark import records
-from benchmark.findings.comparison import reference, with_letters
+from benchmark.findings.comparison import Place, leaders, reference, with_letters
 from benchmark.findings.orders import Recovery, recovery
 from benchmark.findings.row_noise import RowNoise, TestNoise, row_noise
 from benchmark.findings.scaling import Scaling, scaling
-from benchmark.findings.summary import summary, tidy
+from benchmark.findings.summary import METRICS, summary, tidy
 from benchmark.protocol import NAME, Protocol, digest, load
 from benchmark.records import Record
 
@@ -36,6 +36,11 @@ class Findings:
     def summary(self) -> pl.DataFrame:
         """One row for each (data set, budget, model), with letters."""
         return with_letters(summary(self.runs), self.runs)
+
+    @cached_property
+    def leaders(self) -> dict[str, dict[tuple[str, float, str], Place]]:
+        """By metric the places of those that lead their budget beyond doubt."""
+        return {metric: leaders(self.summary, self.runs, metric) for metric in METRICS}
 
     @property
     def datasets(self) -> list[str]:

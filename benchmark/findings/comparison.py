@@ -14,6 +14,7 @@ from benchmark.statistics import Difference, difference, holm, letters, minimum_
 SMALLEST = 0.0005  # AUC or LogLoss; a smaller gap is a tie however sure it is
 LEVEL = 0.05
 
+Place = Literal["best", "second"]
 Values = dict[str, dict[int, float]]  # {model: {seed: test metric}}
 
 
@@ -88,6 +89,18 @@ def with_letters(frame: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
         keys = frame.select("dataset", "budget", "model").iter_rows()
         frame = frame.with_columns(pl.Series(f"{metric}_letters", [found.get(key) for key in keys], pl.String))
     return frame
+
+
+def leaders(summary: pl.DataFrame, runs: pl.DataFrame, metric: str) -> dict[tuple[str, float, str], Place]:
+    """{(data set, budget, model): place} of the best two, only where the best is told apart from every other model."""
+    found: dict[tuple[str, float, str], Place] = {}
+    of_cell = cells(runs, metric)
+    for (dataset, budget), rows in summary.drop_nulls(metric).group_by("dataset", "budget"):
+        ranked = rows.sort(metric, descending=better(metric) > 0)["model"].to_list()
+        pairs = [pair for pair in all_pairs(of_cell[dataset, budget]) if ranked[0] in (pair.a, pair.b)]
+        if pairs and all(pair.apart for pair in pairs):
+            found[dataset, budget, ranked[0]], found[dataset, budget, ranked[1]] = "best", "second"
+    return found
 
 
 def reference(present: list[str]) -> str | None:

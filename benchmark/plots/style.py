@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,10 +57,16 @@ METADATA: dict[str, dict[str, Any]] = {
 
 def look(name: str) -> dict[str, Any]:
     """Colour and marker of a model, fixed by its place among all models of the suite."""
-    known = models.names()
-    known += [variant for model in known for variant in models.variants(model)]
+    known = _known()
     place = known.index(name) if name in known else len(known) + sum(map(ord, name))
     return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+
+
+@cache
+def _known() -> list[str]:
+    """All models, then all variants: read once, since every mark of every figure asks."""
+    names = models.names()
+    return [*names, *(variant for model in names for variant in models.variants(model))]
 
 
 def label(name: str) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from benchmark.statistics.seeds import t_quantile
+
 STEP = 4.0  # the compute law of the Wukong paper is per quadrupling (arXiv 2403.02545, section 7.2)
 EXPONENTS = np.geomspace(1e-3, 3.0, 600)  # searched by the power law; its interval is open where it touches an end
 
@@ -32,7 +34,7 @@ def line(flops: ArrayLike, values: ArrayLike, unit: float) -> Line:
     if len(np.unique(x)) < 2:
         raise ValueError(f"a line needs 2 different budgets; there is {len(np.unique(x))}")
     fit = stats.linregress(x, y)
-    quantile = float(stats.t.ppf(0.975, len(x) - 2)) if len(x) > 2 else math.nan
+    quantile = t_quantile(0.975, len(x) - 2) if len(x) > 2 else math.nan
     return Line(
         float(fit.intercept),
         float(fit.slope),

@@ -3,9 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
+
+
+@cache
+def t_quantile(probability: float, degrees: float) -> float:
+    """Quantile of Student's t, normal where `degrees` are infinite. Kept: a report asks thousands of times for a few."""
+    return float(stats.t.ppf(probability, degrees))
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
@@ -13,8 +20,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, math.nan
-    quantile = float(stats.t.ppf((1 + level) / 2, len(values) - 1))
-    return mean, quantile * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, t_quantile((1 + level) / 2, len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
 
 
 @dataclass(frozen=True)
@@ -65,4 +71,4 @@ def minimum_detectable(error: float, degrees: float = math.inf, level: float = 0
 
     (t_{(1+level)/2} + t_{power}) x error, normal quantiles where `degrees` of freedom are infinite.
     """
-    return float(stats.t.ppf((1 + level) / 2, degrees) + stats.t.ppf(power, degrees)) * error
+    return (t_quantile((1 + level) / 2, degrees) + t_quantile(power, degrees)) * error

@@ -23,8 +23,8 @@ def tables_of(findings: Findings, dataset: str) -> list[Table]:
     baseline, unit, found = findings.scaling(dataset)
     known = facts.facts(findings.title(dataset))
     tables = [
-        headline(rows, runs, findings.protocol.training.monitor, found, subject),
-        quality(rows, runs, subject),
+        headline(findings, dataset),
+        quality(findings, dataset),
         scaling(found, against, subject, baseline, unit),
         difference_table(runs, dataset, against, subject),
         *(win_matrix(runs, dataset, metric, subject) for metric in METRICS),

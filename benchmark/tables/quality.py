@@ -1,13 +1,14 @@
 """Quality against complexity: the table that the comparison is about."""
 
 import math
+from typing import Any
 
 import polars as pl
 
-from benchmark.findings.comparison import all_pairs, better, cells
-from benchmark.findings.scaling import Scaling
+from benchmark.findings import Findings
+from benchmark.findings.comparison import better
 from benchmark.findings.summary import METRICS, title
-from benchmark.formats import Cell, Column, Mark, Table
+from benchmark.formats import Cell, Column, Table
 from benchmark.tables.cells import LABEL, number, size, text, whole
 
 LEGEND = (
@@ -18,23 +19,15 @@ LEGEND = (
 )
 
 
-def quality(summary: pl.DataFrame, runs: pl.DataFrame, subject: str) -> Table:
+def quality(findings: Findings, dataset: str) -> Table:
     """Quality against complexity: one row for each budget and model of one data set."""
-    marks = {metric: _marks(summary, runs, metric) for metric in METRICS}
-    unmarked: Mark = ""
     rows = []
-    for row in summary.iter_rows(named=True):
-        shown = {}
-        for metric in METRICS:
-            cell = number(row[metric], half=row[f"{metric}_interval"])
-            mark = marks[metric].get((row["budget"], row["model"]), unmarked)
-            shown[metric] = Cell(cell.text, cell.value, mark, row[f"{metric}_letters"] or "", cell.half)
+    for row in findings.rows(dataset).iter_rows(named=True):
         rows.append(
             (
                 Cell(f"{row['budget']:g}", row["budget"]),
                 text(title(row["model"])),
-                shown["logloss"],
-                shown["auc"],
+                *(_score(findings, row, metric) for metric in METRICS),
                 size(row["training_flops"]),
                 number(row["off_budget"], "+z.1%"),
                 size(row["forward_flops"]),
@@ -50,8 +43,7 @@ def quality(summary: pl.DataFrame, runs: pl.DataFrame, subject: str) -> Table:
     columns = (
         Column("budget"),
         Column("model", numeric=False),
-        Column("LogLoss"),
-        Column("AUC"),
+        *(Column(LABEL[metric]) for metric in METRICS),
         Column("training FLOP", narrow=False),
         Column("off budget", narrow=False),
         Column("forward FLOP", narrow=False),
@@ -60,27 +52,25 @@ def quality(summary: pl.DataFrame, runs: pl.DataFrame, subject: str) -> Table:
         Column("examples/s"),
         *(Column(name, narrow=False) for name in ("trials", "failed", "infeasible", "seeds")),
     )
-    return Table("quality", "Quality against complexity", subject, columns, tuple(rows), LEGEND, groups=True)
+    return Table(
+        "quality", "Quality against complexity", findings.heading(dataset), columns, tuple(rows), LEGEND, groups=True
+    )
 
 
-def headline(summary: pl.DataFrame, runs: pl.DataFrame, metric: str, found: list[Scaling], subject: str) -> Table:
+def headline(findings: Findings, dataset: str) -> Table:
     """The protocol's metric of each model, a row each, at each budget; and how its LogLoss moves with compute."""
-    marks, slopes = _marks(summary, runs, metric), {s.curve.model: s.slope for s in found}
+    summary, metric = findings.rows(dataset), findings.protocol.training.monitor
+    slopes = {s.curve.model: s.slope for s in findings.scaling(dataset)[2]}
     budgets = summary["budget"].unique().sort().to_list()
     at = {(row["budget"], row["model"]): row for row in summary.iter_rows(named=True)}
     largest = summary.filter(pl.col("budget") == budgets[-1])
     ranked = largest.sort(metric, descending=better(metric) > 0, nulls_last=True)["model"].to_list()
-    others = sorted(set(summary["model"]) - set(ranked))
     rows = []
-    for model in [*ranked, *others]:
-        shown = []
-        for budget in budgets:
-            row = at.get((budget, model), {})
-            cell = number(row.get(metric), half=row.get(f"{metric}_interval"))
-            letters = row.get(f"{metric}_letters") or ""
-            shown.append(Cell(cell.text, cell.value, marks.get((budget, model), ""), letters, cell.half))
+    for model in [*ranked, *sorted(set(summary["model"]) - set(ranked))]:
+        known = [at.get((budget, model)) for budget in budgets]
+        scores = [number(None) if row is None else _score(findings, row, metric) for row in known]
         slope, half = slopes.get(model, (math.nan, math.nan))
-        rows.append((text(title(model)), *shown, number(slope, "+.2f", half)))
+        rows.append((text(title(model)), *scores, number(slope, "+.2f", half)))
     columns = (
         Column("model", numeric=False),
         *(Column(f"{LABEL[metric]} at {budget:g} MFLOP") for budget in budgets),
@@ -91,16 +81,11 @@ def headline(summary: pl.DataFrame, runs: pl.DataFrame, metric: str, found: list
         "largest budget first. In a column, models that share a letter cannot be told apart; bold only where the lead "
         "exceeds that, the next underlined."
     )
-    return Table("headline", "Quality at each budget", subject, columns, tuple(rows), legend)
+    return Table("headline", "Quality at each budget", findings.heading(dataset), columns, tuple(rows), legend)
 
 
-def _marks(summary: pl.DataFrame, runs: pl.DataFrame, metric: str) -> dict[tuple[float, str], Mark]:
-    """Best and second of each budget, only where the best is told apart from every other model."""
-    marks: dict[tuple[float, str], Mark] = {}
-    of_cell = cells(runs, metric)
-    for (dataset, budget), rows in summary.drop_nulls(metric).group_by("dataset", "budget"):
-        ranked = rows.sort(metric, descending=better(metric) > 0)["model"].to_list()
-        pairs = [pair for pair in all_pairs(of_cell[dataset, budget]) if ranked[0] in (pair.a, pair.b)]
-        if pairs and all(pair.apart for pair in pairs):
-            marks[budget, ranked[0]], marks[budget, ranked[1]] = "best", "second"
-    return marks
+def _score(findings: Findings, row: dict[str, Any], metric: str) -> Cell:
+    """A model's mean with its interval, letters and place."""
+    cell = number(row[metric], half=row[f"{metric}_interval"])
+    place = findings.leaders[metric].get((row["dataset"], row["budget"], row["model"]))
+    return Cell(cell.text, cell.value, place or "", row[f"{metric}_letters"] or "", cell.half)
