@@ -152,7 +152,7 @@ def _code(protocol: Protocol) -> dict[str, str]:
     files = {
         f"{package}/{base}": [root / package / f"{base}.py"]
         for package, names in listed.items()
-        for base in {name.partition(".")[0] for name in names}
+        for base, *_ in (name.split(".") for name in names)
     }
     files |= {
         f"{package}/base": sorted((root / package / "base").glob("*.py")) for package in ("models", "datamodules")

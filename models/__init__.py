@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from models.base import Config, CTRModel
@@ -27,9 +27,17 @@ def names() -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
-def variants(name: str) -> dict[str, dict[str, Any]]:
-    """A model's variants, {name with a dot: title and fields}, from the .toml file beside it. Imports nothing."""
-    return {f"{name}.{key}": dict(fields) for key, fields in _beside(name).get("variants", {}).items()}
+class Variant(NamedTuple):
+    """A model with some fields of its configuration held."""
+
+    title: str
+    fields: dict[str, Any]
+
+
+def variants(name: str) -> dict[str, Variant]:
+    """A model's variants by name, `wukong.no_lcb` for one, from the .toml file beside it. Imports nothing."""
+    tables = _beside(name).get("variants", {})
+    return {f"{name}.{key}": Variant(table.pop("title"), table) for key, table in tables.items()}
 
 
 def known(name: str) -> bool:
@@ -47,8 +55,8 @@ def summary(name: str) -> str:
     """First line of the model's docstring: title, idea and source; a variant's title and fields. Imports nothing."""
     base = _known(name).partition(".")[0]
     if base != name:
-        fields = variants(base)[name]
-        return f"{fields.pop('title')}: {', '.join(f'{key} {value}' for key, value in fields.items())}"
+        variant = variants(base)[name]
+        return f"{variant.title}: {', '.join(f'{key} {value}' for key, value in variant.fields.items())}"
     source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or name).partition("\n")[0]
 
@@ -59,8 +67,7 @@ def load(name: str) -> "type[CTRModel]":
     model = _model_in(import_module(f"models.{base}"))
     if base == name:
         return model
-    fields = {key: value for key, value in variants(base)[name].items() if key != "title"}
-    return type(model.__name__, (model,), {"Config": model.Config.holding(fields)})
+    return type(model.__name__, (model,), {"Config": model.Config.holding(variants(base)[name].fields)})
 
 
 def presets(name: str) -> "dict[str, Config]":

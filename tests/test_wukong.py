@@ -16,10 +16,8 @@ from models.wukong import (
 )
 
 HELD = {
-    name.removeprefix("wukong."): {
-        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items() if key != "title"
-    }
-    for name, fields in models.variants("wukong").items()
+    name.removeprefix("wukong."): {k: tuple(v) if isinstance(v, list) else v for k, v in variant.fields.items()}
+    for name, variant in models.variants("wukong").items()
 }
 CONFIG = WukongConfig(embedding_dim=4, layers=2, n_fmb=2, n_lcb=3, rank=3, fmb_mlp=(7,), top_mlp=(6,), bottom_mlp=(5,))
 

@@ -128,7 +128,7 @@ class Delimited:
 
     @cached_property
     def _counts(self) -> _Counts:
-        characters = (self.separator, "\n", *('"' * self.quoted))
+        characters = (self.separator, "\n", '"') if self.quoted else (self.separator, "\n")
         total, place = dict.fromkeys(characters, 0), 0
         starts = [(0, 0)]
         block = b"\n"
