@@ -1,6 +1,6 @@
 """One training of a study's model and the record of it; whatever goes wrong with a configuration becomes a failed record."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Self
 from typing import Protocol as Interface
 
@@ -92,6 +92,7 @@ class Runner:
 
     def _train(self, kind: Kind, config: Config, optimiser: Optimiser, seed: int, on_progress: OnProgress) -> Outcome:
         """Train in this process, or in one for each of several devices; those report no progress on the way."""
+        outcome: Outcome
         if self.study.devices == 1:
 
             def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
@@ -100,7 +101,8 @@ class Runner:
             return _training(self.study, self.data, kind, config, optimiser, seed, on_progress, on_test)
         if self._ranks is None or self._ranks.closed:
             self._ranks = Ranks(self.study.devices, self.study.device)
-        return self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed)
+        outcome, predicted = self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed)
+        return replace(outcome, predictions=self.ledger.keep_predictions(seed, *predicted)) if predicted else outcome
 
     def record(
         self,
@@ -175,7 +177,16 @@ def _training(
     )
 
 
-def _training_in_rank(study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int) -> Outcome:
-    """The same in one of several processes, each with its device and its rows of every batch."""
+def _training_in_rank(
+    study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int
+) -> tuple[Outcome, tuple[Logits, Labels] | None]:
+    """The same in one of several processes, each with its device and its rows of every batch; test predictions, too."""
     device = f"cuda:{distributed.get_rank()}" if study.device.startswith("cuda") else study.device
-    return _training(study, _data(study, device), kind, config, optimiser, seed)
+    predicted: tuple[Logits, Labels] | None = None
+
+    def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> None:
+        nonlocal predicted
+        if distributed.get_rank() == 0:
+            predicted = logit_N.cpu().numpy(), label_N.cpu().numpy()
+
+    return _training(study, _data(study, device), kind, config, optimiser, seed, on_test=on_test), predicted

@@ -134,9 +134,10 @@ class TestPredictions(pl.Callback):
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Called before the module's own hook, which forgets them."""
         assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
-        if distributed.is_initialized():
-            return  # each process has a part of the rows
-        logit_N, label_N = (torch.cat(list(x)) for x in (pl_module.predictions.logit_B, pl_module.predictions.label_B))
+        logit_N, label_N = (
+            torch.cat([CTRModel.unshard(x_B) for x_B in batches])
+            for batches in (pl_module.predictions.logit_B, pl_module.predictions.label_B)
+        )
         self.digest = self.on_test(logit_N, label_N)
         self.further = self.data.diagnose(logit_N.cpu().numpy())
 

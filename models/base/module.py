@@ -141,6 +141,19 @@ class CTRModel(pl.LightningModule):
         rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
         return tuple(part[rank::n_ranks] for part in batch)
 
+    @staticmethod
+    def unshard(x_B: Tensor) -> Tensor:
+        """All processes' rows of a batch in its order, on every process; what `shard` divided."""
+        if not distributed.is_initialized():
+            return x_B
+        n_ranks = distributed.get_world_size()
+        shares: list[Tensor] = [x_B] * n_ranks
+        distributed.all_gather_object(shares, x_B.cpu())
+        whole_B = torch.empty(sum(map(len, shares)), dtype=x_B.dtype)
+        for rank, share in enumerate(shares):
+            whole_B[rank::n_ranks] = share
+        return whole_B
+
     def _loss_of_ranks(self, batch: Batch) -> Tensor:
         """A summand of which the mean over DDP's ranks is the batch's mean cross-entropy, however many rows each has."""
         rows = self.shard(batch)

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from commands import study
 
-from benchmark import tune
+from benchmark import predictions, tune
 from benchmark.distributed import Ranks
 from models.base import CTRModel
 
@@ -31,7 +32,13 @@ def test_two_gloo_processes_give_the_metrics_of_one_to_float_error(tmp_path: Pat
         for part in ("valid", "test"):
             metrics, reference = getattr(mine, part), getattr(theirs, part)
             assert metrics == (None if reference is None else pytest.approx(reference, rel=2e-5)), part
+        assert (mine.predictions is None) == (mine.kind != "final")
         assert mine.history[0]["train_loss"] == pytest.approx(theirs.history[0]["train_loss"], rel=1e-5)
+
+    files = [predictions.prediction_file(s.results, s.dataset, s.model, s.budget, 1) for s in (one, two)]
+    (logit_N, label_N), (logit_of_two_N, label_of_two_N) = map(predictions.read, files)
+    np.testing.assert_array_equal(label_of_two_N, label_N)  # the rows are in the file's order
+    np.testing.assert_allclose(logit_of_two_N, logit_N, rtol=1e-3, atol=1e-5)
 
 
 def _rows(n_rows: int) -> list[int]:
