@@ -12,7 +12,7 @@ import datamodules
 import models
 from benchmark import protocol as protocols
 from benchmark import reproduce as published_tables
-from benchmark.commands import data, report, reproduce, run, speed
+from benchmark.commands import audit, data, report, reproduce, run, speed
 from benchmark.protocol import ProtocolError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(run.app)
 app.add_typer(report.app)
+app.add_typer(audit.app)
 app.add_typer(reproduce.app)
 app.add_typer(data.app, name="data")
 app.add_typer(speed.app)

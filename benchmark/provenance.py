@@ -26,11 +26,18 @@ def provenance() -> dict[str, Any]:
 
 
 def device_name(device: str) -> str:
-    """The processor's or card's model name."""
-    if device.startswith("cuda"):
-        import torch
+    """The card's model name, or the processor's and the vector instructions that PyTorch uses on it.
 
+    Sums of other vectors round otherwise; $ATEN_CPU_CAPABILITY (avx2, say) chooses among those that a processor has.
+    """
+    import torch
+
+    if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

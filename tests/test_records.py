@@ -2,7 +2,9 @@
 
 import math
 import os
+import platform
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,20 @@ def test_a_checkout_is_dirty_by_its_code_and_not_by_its_results(
         (tmp_path / changed).touch()
         said.append(provenance.provenance.__wrapped__()["dirty"])
     assert said == [False, True]
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="vector instructions of x86")
+@pytest.mark.parametrize(("asked", "used"), [(None, "AVX2"), ("default", "DEFAULT")])
+def test_the_device_names_its_vector_instructions_the_same_on_all_machines_unless_asked(
+    asked: str | None, used: str
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "ATEN_CPU_CAPABILITY"}
+    code = "from benchmark.provenance import device_name; print(device_name('cpu'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | ({"ATEN_CPU_CAPABILITY": asked} if asked else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip().endswith(f", {used}")

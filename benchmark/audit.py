@@ -1,0 +1,120 @@
+"""An audit: records of a results folder trained again from what they say, and how far their numbers come back."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+import torch
+
+from benchmark import predictions, records
+from benchmark.compare import FIELDS
+from benchmark.errors import RunError
+from benchmark.formats import Cell, Column, Table
+from benchmark.memory import keep_freed_memory
+from benchmark.predictions import Labels, Logits
+from benchmark.protocol import Protocol
+from benchmark.records import Record
+from benchmark.runner import Runner
+from benchmark.study import Progress, Study
+from benchmark.tables.cells import LABEL, number, text
+from models.base import Optimiser
+
+TOLERANCE = 1e-6  # of a metric: below it nothing that a table prints can change
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A record, and the one that its configuration and seed give here and now."""
+
+    record: Record
+    again: Record
+
+    @property
+    def gap(self) -> float:
+        """Largest difference of any metric of any part; infinite where one is missing."""
+        parts = [(self.record.valid, self.again.valid), (self.record.test, self.again.test)]
+        gaps = [0.0]
+        for before, now in ((before or {}, now or {}) for before, now in parts):
+            gaps += [abs(before.get(name, inf) - now.get(name, inf)) for name in before.keys() | now.keys()]
+        return max(gaps)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every metric came back."""
+        return self.gap <= TOLERANCE
+
+
+class _Nowhere:
+    """A ledger that keeps nothing but the hash of what was predicted."""
+
+    def records(self) -> list[Record]:
+        return []
+
+    def keep(self, record: Record) -> None:
+        pass
+
+    def keep_predictions(self, seed: int, logits: Logits, labels: Labels) -> str | None:
+        return predictions.digest(logits, labels) if len(logits) <= predictions.LIMIT else None
+
+
+def sample(folder: Path, n: int, seed: int) -> list[Record]:
+    """So many of the folder's complete records, drawn with the seed. Raises RunError if it has none."""
+    complete = [record for record in records.read(folder) if record.status == "complete"]
+    if not complete:
+        raise RunError(f"{folder} holds no complete record to train again")
+    return random.Random(seed).sample(complete, min(n, len(complete)))  # noqa: S311 (no secret)
+
+
+def repeat(
+    record: Record, protocol: Protocol, data_dir: Path | None, device: str, on_share: Callable[[float], None]
+) -> Repetition:
+    """Train the record's configuration with its seed. Raises RunError where the data are not those it was made on."""
+    torch.set_num_threads(record.threads or 1)
+    keep_freed_memory()
+    study = Study(protocol, record.dataset, record.model, record.budget, Path(), "", data_dir, device, record.devices)
+
+    def on_event(event: Progress) -> None:
+        on_share(event.share)
+
+    with Runner(study, on_event, _Nowhere()) as runner:
+        if runner.data.fingerprint != record.data_fingerprint:
+            raise RunError(
+                f"{record.dataset} here has fingerprint {runner.data.fingerprint}, the record {record.data_fingerprint}: "
+                "other data, rules or versions of the reader"
+            )
+        config = runner.model.Config.model_validate(record.config)
+        optimiser = Optimiser.model_validate(record.optimiser)
+        again = runner.once(record.kind, record.trial, record.seed, 0, config, optimiser, record.params)
+    return Repetition(record, again)
+
+
+def table(found: list[Repetition], protocol: Protocol) -> Table:
+    """The metrics recorded and now, the test part's where the record knows it, and the largest difference of any."""
+    columns = [Column("record", numeric=False), Column("kind", numeric=False), Column("seed")]
+    for metric in ("auc", "logloss"):
+        columns += [Column(f"{LABEL[metric]} recorded"), Column(f"{LABEL[metric]} now")]
+    columns += [Column("largest difference"), Column("verdict", numeric=False)]
+    legend = f"Passed: no metric of validation or test is off by more than {TOLERANCE:g}."
+    return Table("audit", "Trained again", protocol.name, tuple(columns), tuple(map(_row, found)), legend)
+
+
+def _row(found: Repetition) -> tuple[Cell, ...]:
+    record, again = found.record, found.again
+    cells = [text(f"{record.dataset}/{record.model}/{record.budget:g}"), text(record.kind), text(str(record.seed))]
+    before, now = (r.test or r.valid or {} for r in (record, again))
+    for metric in ("auc", "logloss"):
+        cells += [number(metrics.get(metric), ".6f") for metrics in (before, now)]
+    bits = record.predictions is not None and record.predictions == again.predictions
+    verdict = "passed, to the last bit" if bits else "passed" if found.passed else again.error or "FAILED"
+    return (*cells, Cell("none" if found.gap == 0 else f"{found.gap:.1e}", found.gap), text(verdict))
+
+
+def differences(found: list[Repetition]) -> list[str]:
+    """What is another here than where the records were made, and may account for a difference."""
+    lines = []
+    for name, of in FIELDS.items():
+        changed = {(str(of(pair.record)), str(of(pair.again))) for pair in found if of(pair.record) != of(pair.again)}
+        lines += [f"{name}: {before} -> {now}" for before, now in sorted(changed)]
+    return lines

@@ -1,0 +1,74 @@
+"""An audit finds what came back and what did not, and says what may account for it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmark import records
+from benchmark.cli import app
+
+PROTOCOL = """
+datasets = ["synthetic"]
+models = ["mlp"]
+budgets = [0.05]
+embedding_dim = 4
+training = {batch_size = 512, train_rows = 4096}
+search = {trials = 1}
+final = {seeds = [1, 2]}
+"""
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(argument) for argument in arguments])
+    return done.exit_code, f"{done.output}{done.exception or ''}"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit")
+    (folder / "tiny.toml").write_text(PROTOCOL)
+    assert run("run", folder / "tiny.toml", "--results", folder, "--jobs", 1)[0] == 0
+    return folder
+
+
+def changed(results: Path, tmp_path: Path, **values: object) -> Path:
+    """A copy of the folder in which every record has these values."""
+    for name in ("protocol.toml", "records/synthetic/mlp.jsonl"):
+        (tmp_path / "tiny" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tiny" / name).write_bytes((results / "tiny" / name).read_bytes())
+    path = records.record_file(tmp_path / "tiny", "synthetic", "mlp")
+    lines = [json.dumps(json.loads(line) | values) for line in path.read_text().splitlines()]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return tmp_path
+
+
+def test_every_record_of_a_run_comes_back_to_the_last_bit(results: Path) -> None:
+    code, shown = run("audit", "tiny", "--results", results, "--records", 9)
+    assert code == 0, shown
+    assert [f"[{i}/3]" in shown for i in (1, 2, 3, 4)] == [True, True, True, False]
+    assert shown.count("passed, to the last bit") == 2  # the final runs, whose predictions are known
+    assert shown.count("none") == 3
+
+
+def test_a_metric_off_by_more_than_float_error_fails_the_audit(results: Path, tmp_path: Path) -> None:
+    before = records.read(results / "tiny")[0].valid or {}
+    code, shown = run(
+        "audit", "tiny", "--results", changed(results, tmp_path, valid=before | {"auc": before["auc"] + 2e-6})
+    )
+    assert code == 1 and "FAILED" in shown
+
+
+def test_what_is_another_here_is_named(results: Path, tmp_path: Path) -> None:
+    code, shown = run("audit", "tiny", "--results", changed(results, tmp_path, device="another processor"))
+    assert code == 0 and "device: another processor -> " in shown
+
+
+def test_other_data_and_a_folder_of_no_records_are_refused(results: Path, tmp_path: Path) -> None:
+    other = changed(results, tmp_path, data_fingerprint="beef")
+    code, shown = run("audit", "tiny", "--results", other)
+    assert code != 0 and "the record beef" in shown
+    records.record_file(other / "tiny", "synthetic", "mlp").write_text("")
+    code, shown = run("audit", "tiny", "--results", other)
+    assert code != 0 and "no complete record" in shown
