@@ -92,11 +92,19 @@ def repeat(
 
 def table(found: list[Repetition], protocol: Protocol) -> Table:
     """The metrics recorded and now, the test part's where the record knows it, and the largest difference of any."""
-    columns = [Column("record", numeric=False), Column("kind", numeric=False), Column("seed")]
+    columns = [
+        Column("record", numeric=False),
+        Column("kind", numeric=False, narrow=False),
+        Column("seed", narrow=False),
+    ]
     for metric in ("auc", "logloss"):
-        columns += [Column(f"{LABEL[metric]} recorded"), Column(f"{LABEL[metric]} now")]
-    columns += [Column("largest difference"), Column("verdict", numeric=False)]
-    legend = f"Passed: no metric of validation or test is off by more than {TOLERANCE:g}."
+        narrow = metric == "auc"
+        columns += [Column(f"{LABEL[metric]} {when}", narrow=narrow) for when in ("recorded", "now")]
+    columns += [Column("difference"), Column("verdict", numeric=False)]
+    legend = (
+        f"The difference is the largest of any metric of validation and test; passed: at most {TOLERANCE:g}. To the last bit: "
+        "every prediction on the test part came back."
+    )
     return Table("audit", "Trained again", protocol.name, tuple(columns), tuple(map(_row, found)), legend)
 
 
@@ -107,7 +115,7 @@ def _row(found: Repetition) -> tuple[Cell, ...]:
     for metric in ("auc", "logloss"):
         cells += [number(metrics.get(metric), ".6f") for metrics in (before, now)]
     bits = record.predictions is not None and record.predictions == again.predictions
-    verdict = "passed, to the last bit" if bits else "passed" if found.passed else again.error or "FAILED"
+    verdict = "to the last bit" if bits else "passed" if found.passed else again.error or "FAILED"
     return (*cells, Cell("none" if found.gap == 0 else f"{found.gap:.1e}", found.gap), text(verdict))
 
 

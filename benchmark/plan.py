@@ -4,14 +4,13 @@ import time
 from pathlib import Path
 
 import torch
-from rich import box
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 import datamodules
 import models
-from benchmark import run
+from benchmark import formats, run
+from benchmark.formats import Cell, Column, Table
 from benchmark.memory import keep_freed_memory
 from benchmark.progress import duration
 from benchmark.protocol import Protocol
@@ -22,6 +21,16 @@ from models.base import CTRModel, Execution
 
 WARM_UP_STEPS, TIMED_STEPS = 2, 8
 BYTES_PER_PARAMETER = 16  # float32 weight, gradient and Adam's two moments
+COLUMNS = (
+    Column("study", numeric=False),
+    Column("runs left"),
+    Column("training FLOP", narrow=False),
+    Column("parameters", narrow=False),
+    Column("ms/step"),
+    Column("steps/run", narrow=False),
+    Column("estimated"),
+    Column("memory"),
+)
 
 
 def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, jobs: int, console: Console) -> None:
@@ -30,30 +39,33 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
     keep_freed_memory()
     facts = run.facts(protocol, data_dir)
     studies = run.studies(protocol, results, facts, data_dir, device)
-    table = Table(title=f"{protocol.name}: {protocol.title}", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("study", "runs left", "training FLOP", "parameters", "ms/step", "steps/run", "estimated", "memory"):
-        table.add_column(name, justify="left" if name == "study" else "right", no_wrap=True)
+    rows = []
     total = 0.0
     for study in track(studies, "measuring a few steps of each study", console=console, transient=True):
-        n_runs, rows = study.runs_left(), facts[study.dataset]["rows"]
+        n_runs, n_rows = study.runs_left(), facts[study.dataset]["rows"]
         model, flops = _default_model(study)
         seconds = _seconds_per_step(study, model)
-        steps = -(-rows["train"] // protocol.training.batch_size) * protocol.training.epochs
-        estimate = n_runs * seconds * steps * (1 + (rows["valid"] / 3) / rows["train"])  # validation is forward only
+        steps = -(-n_rows["train"] // protocol.training.batch_size) * protocol.training.epochs
+        estimate = (
+            n_runs * seconds * steps * (1 + (n_rows["valid"] / 3) / n_rows["train"])
+        )  # validation is forward only
         total += estimate
         n_parameters = sum(p.numel() for p in model.parameters())
-        table.add_row(
-            study.name,
-            str(n_runs),
-            count(flops),
-            count(n_parameters),
-            f"{seconds * 1e3:.1f}",
-            f"{steps:,}",
-            duration(estimate),
-            f"{count(n_parameters * BYTES_PER_PARAMETER)}B",
+        rows.append(
+            (
+                Cell(study.name),
+                Cell(str(n_runs)),
+                Cell(count(flops)),
+                Cell(count(n_parameters)),
+                Cell(f"{seconds * 1e3:.1f}"),
+                Cell(f"{steps:,}"),
+                Cell(duration(estimate)),
+                Cell(f"{count(n_parameters * BYTES_PER_PARAMETER)}B"),
+            )
         )
     epochs = f"{protocol.training.epochs} epoch" + "s" * (protocol.training.epochs > 1)
-    console.print(table)
+    table = Table("plan", protocol.name, protocol.title, COLUMNS, tuple(rows))
+    console.print(formats.terminal(table, console.width))
     console.print(
         f"{len(studies)} studies of {protocol.search.trials} trials, {protocol.search.n_retrials} retrials and "
         f"{len(protocol.final.seeds)} final runs, "
