@@ -1,25 +1,32 @@
-"""What a run would do and cost, measured on a few steps of each study's default configuration; trains nothing to keep."""
+"""What a run would do and cost, measured on a few steps of some configurations of each study; trains nothing to keep."""
 
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from statistics import fmean
 
+import optuna
 import torch
 from rich.console import Console
 from rich.progress import track
 
 import datamodules
 import models
+from benchmark import budget as budgets
 from benchmark import formats, run
 from benchmark.formats import Cell, Column, Table
 from benchmark.memory import keep_freed_memory
 from benchmark.progress import duration
 from benchmark.protocol import Protocol
-from benchmark.space import default_config
+from benchmark.space import budget_of, default_config, suggest_optimiser
 from benchmark.study import Study
 from benchmark.tables.cells import count
-from models.base import CTRModel, Execution
+from datamodules.base import CTRDataModule
+from models.base import Config, CTRModel, Execution
 
-WARM_UP_STEPS, TIMED_STEPS = 2, 8
+DRAWS = 2  # random configurations of each study beside its default
+WARM_UP_STEPS, TIMED_STEPS = 2, 6
 BYTES_PER_PARAMETER = 16  # float32 weight, gradient and Adam's two moments
 COLUMNS = (
     Column("study", numeric=False),
@@ -39,61 +46,73 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
     keep_freed_memory()
     facts = run.facts(protocol, data_dir)
     studies = run.studies(protocol, results, facts, data_dir, device)
-    rows = []
-    total = 0.0
+    rows, total = [], 0.0
     for study in track(studies, "measuring a few steps of each study", console=console, transient=True):
-        n_runs, n_rows = study.runs_left(), facts[study.dataset]["rows"]
-        model, flops = _default_model(study)
-        seconds = _seconds_per_step(study, model)
-        steps = -(-n_rows["train"] // protocol.training.batch_size) * protocol.training.epochs
-        estimate = (
-            n_runs * seconds * steps * (1 + (n_rows["valid"] / 3) / n_rows["train"])
-        )  # validation is forward only
-        total += estimate
-        n_parameters = sum(p.numel() for p in model.parameters())
-        rows.append(
-            (
-                Cell(study.name),
-                Cell(str(n_runs)),
-                Cell(count(flops)),
-                Cell(count(n_parameters)),
-                Cell(f"{seconds * 1e3:.1f}"),
-                Cell(f"{steps:,}"),
-                Cell(duration(estimate)),
-                Cell(f"{count(n_parameters * BYTES_PER_PARAMETER)}B"),
-            )
-        )
+        row, seconds = _measured(study, facts[study.dataset]["rows"])
+        rows.append(row)
+        total += seconds
     epochs = f"{protocol.training.epochs} epoch" + "s" * (protocol.training.epochs > 1)
     table = Table("plan", protocol.name, protocol.title, COLUMNS, tuple(rows))
     console.print(formats.terminal(table, console.width))
     console.print(
         f"{len(studies)} studies of {protocol.search.trials} trials, {protocol.search.n_retrials} retrials and "
         f"{len(protocol.final.seeds)} final runs, "
-        f"of at most {epochs}: about {duration(total / jobs)} with {jobs} at a time on {device}. "
-        "Memory is that of parameters, gradients and Adam's moments; other shapes of the search take longer or less.",
+        f"of at most {epochs}: about {duration(total / jobs)} with {jobs} at a time on {device}, if they do not slow each "
+        f"other down. Times are means over the default configuration and {DRAWS} random ones, memory that of the largest's "
+        "parameters, gradients and Adam's moments.",
         highlight=False,
     )
 
 
-def _default_model(study: Study) -> tuple[CTRModel, int]:
-    data = _data(study)
-    config = default_config(study, data.n_dense, len(data.cardinalities))
-    model = models.load(study.model)(config, data.n_dense, data.cardinalities).to(study.device)
-    return model, 3 * config.flops(data.n_dense, len(data.cardinalities))
+def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], float]:
+    """A study's line, and the seconds that it has left."""
+    training, data = study.protocol.training, _data(study)
+    configs = [default_config(study, data.n_dense, len(data.cardinalities)), *_draws(study, data)]
+    seconds, parameters = [], []
+    for config in configs:
+        model = models.load(study.model)(config, data.n_dense, data.cardinalities).to(study.device)
+        parameters.append(sum(p.numel() for p in model.parameters()))
+        seconds.append(_seconds_per_step(study, model, data))
+    steps = -(-n_rows["train"] // training.batch_size) * training.epochs
+    forward_only = n_rows["valid"] / 3 / n_rows["train"]  # validation, in epochs of training
+    estimate = study.runs_left() * fmean(seconds) * steps * (1 + forward_only)
+    cells = (
+        Cell(study.name),
+        Cell(str(study.runs_left())),
+        Cell(count(3 * configs[0].flops(data.n_dense, len(data.cardinalities)))),
+        Cell(count(max(parameters))),
+        Cell(f"{fmean(seconds) * 1e3:.1f}"),
+        Cell(f"{steps:,}"),
+        Cell(duration(estimate)),
+        Cell(f"{count(max(parameters) * BYTES_PER_PARAMETER)}B"),
+    )
+    return cells, estimate
 
 
-def _data(study: Study) -> "datamodules.base.CTRDataModule":
+def _draws(study: Study, data: CTRDataModule) -> Iterator[Config]:
+    """Random configurations of the space, as trials draw them."""
+    budget = budget_of(study, data.n_dense, len(data.cardinalities))
+    space = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=study.protocol.search.seed))
+    for _ in range(DRAWS):
+        trial = space.ask()
+        _, dropout = suggest_optimiser(trial, study.protocol)
+        with suppress(budgets.Infeasible):
+            shapes = models.load(study.model).Config.suggest(trial, budget)
+            yield budgets.fit(shapes, budget).with_field("dropout", dropout)
+
+
+def _data(study: Study) -> CTRDataModule:
     training = study.protocol.training
     return datamodules.load(study.dataset)(
         study.data_dir, batch_size=training.batch_size, train_rows=training.train_rows, device=study.device
     )
 
 
-def _seconds_per_step(study: Study, model: CTRModel) -> float:
+def _seconds_per_step(study: Study, model: CTRModel, data: CTRDataModule) -> float:
     """Mean time of a forward, backward and optimiser step on real batches."""
     model.execution = Execution(**study.protocol.training.model_dump(include=set(Execution.model_fields)))
     model.configure_optimizers()
-    batches = iter(_data(study).train_dataloader())
+    batches = iter(data.train_dataloader())
     started, steps = 0.0, 0
     for i, batch in zip(range(WARM_UP_STEPS + TIMED_STEPS), batches, strict=False):
         if i == WARM_UP_STEPS:
