@@ -11,7 +11,7 @@ from benchmark.folder import differences
 from benchmark.formats import Cell, Column, Table
 from benchmark.records import Record
 from benchmark.statistics import difference, mean_interval
-from benchmark.tables.cells import LABEL, number, text
+from benchmark.tables.cells import LABEL, number, p_value, text
 
 FIELDS: dict[str, Callable[[Record], Any]] = {
     "schema": lambda record: record.schema_version,
@@ -92,7 +92,7 @@ def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
             for side in (left, right):
                 mean, half = mean_interval(list(side[budget][m].values()))
                 row.append(number(mean, half=half))
-            row += [number(pair.difference.mean, "+.4f", pair.difference.half), number(pair.p, ".3f")]
+            row += [number(pair.difference.mean, "+.4f", pair.difference.half), p_value(pair.p)]
     columns = [Column("budget"), Column("model", numeric=False)]
     for metric in METRICS:
         columns += [Column(f"{LABEL[metric]} {side}", narrow=side == "B − A") for side in ("A", "B", "B − A")]

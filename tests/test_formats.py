@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.formats import Cell, Column, Table, csv_text, escape_csv, latex, markdown, terminal
+from benchmark.tables.cells import number, p_value
 
 HOSTILE = [
     "<script>window.pwned=1</script>",
@@ -106,3 +107,9 @@ def test_the_terminal_table_fits(width):
     text = console.export_text()
     assert "…" not in text and all(len(line) <= width for line in text.splitlines())
     assert ("column 8" in text) == (width == 200)
+
+
+def test_numbers_that_round_to_zero_have_no_sign_and_a_small_p_is_bounded() -> None:
+    assert number(-0.00004, "+.4f", 0.0011).text == "0.0000 ± 0.0011"
+    assert number(0.00004, "+.4f").text == "0.0000" and number(-0.00006, "+.4f").text == "−0.0001"
+    assert p_value(0.0004).text == "< 0.001" and p_value(0.0006).text == "0.001" and p_value(None).text == "—"

@@ -13,6 +13,7 @@ from benchmark.findings import Findings
 from benchmark.findings.scaling import curves, fitted, relative
 from benchmark.findings.summary import METRICS, title
 from benchmark.plots.style import (
+    FRONT,
     HOLLOW,
     METRIC_LABELS,
     flops_axis,
@@ -123,7 +124,7 @@ def pareto_front(findings: Findings, dataset: str) -> Figure:
             own = shown.filter(pl.col("model") == name)
             axis.plot(own[cost], own["logloss"], linestyle="", markersize=7, label=label(name), **look(name))
         front = shown.filter(pl.Series(pareto(shown[cost], shown["logloss"]), dtype=pl.Boolean)).sort(cost)
-        axis.step(front[cost], front["logloss"], where="post", color="0.3", linewidth=1, zorder=1, label="Pareto front")
+        axis.step(front[cost], front["logloss"], where="post", color="0.3", linewidth=1, zorder=1, label=FRONT)
         axis.set_ylabel(METRIC_LABELS["logloss"])
     flops_axis(axes[0], rows["budget"].unique().sort().to_list())
     time_axis(axes[1], "x")

@@ -36,6 +36,7 @@ COLOURS = (
 )
 MARKERS = "osD^vPX*<>dhp8"
 HOLLOW = "(hollow)"  # ends the name of published points in a legend
+FRONT = "Pareto front"
 METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
 STYLE: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same bytes whatever fonts a machine has
@@ -95,19 +96,20 @@ def panels(n: int, heading: str, *, share_y: bool = False, width: float = 5.0) -
 
 
 def legend(figure: Figure, axes: list[Axes]) -> None:
-    """One legend beside the panels, an entry for each name, published points last."""
+    """One legend beside the panels, an entry for each name; those that are no model's come last."""
     entries: dict[str, Any] = {}
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    names = sorted(entries, key=lambda name: (name.endswith(HOLLOW), name.lower()))
+    names = sorted(entries, key=lambda name: (name.endswith(HOLLOW), name == FRONT, name.lower()))
     figure.legend([entries[name] for name in names], names, loc="outside right center", frameon=False)
 
 
 def flops_axis(axis: Axes, budgets: list[float], text: str = "training FLOP per example") -> None:
-    """A log axis of compute with its ticks at the budgets (in MFLOP)."""
+    """A log axis of compute with its ticks at the budgets (in MFLOP), and at powers of ten where points lie beyond them."""
     axis.set_xscale("log")
-    axis.set_xticks([budget * 1e6 for budget in budgets])
+    beyond = [10.0**power for power in range(4, 16) if 2e6 * max(budgets) < 10.0**power <= axis.dataLim.x1]
+    axis.set_xticks([*(budget * 1e6 for budget in budgets), *beyond])
     axis.xaxis.set_major_formatter(EngFormatter())
     axis.minorticks_off()
     axis.set_xlabel(text)

@@ -22,8 +22,14 @@ def number(value: float | None, form: str = ".4f", half: float | None = None) ->
     if value is None or math.isnan(value):
         return Cell(HOLE)
     known = half if half is not None and not math.isnan(half) else None
-    shown = format(value, form).replace("-", "−")
+    shown = format(value, form)
+    shown = (shown if shown.strip("+-0.") else shown.lstrip("+-")).replace("-", "−")  # no sign before 0
     return Cell(shown + (f" ± {format(known, form.lstrip('+'))}" if known is not None else ""), value, half=known)
+
+
+def p_value(value: float | None) -> Cell:
+    """The p of a test; a small one is bounded, for none is 0."""
+    return Cell("< 0.001", value) if value is not None and value < 0.0005 else number(value, ".3f")
 
 
 def text(value: str | None) -> Cell:

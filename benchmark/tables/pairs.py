@@ -5,7 +5,7 @@ import polars as pl
 from benchmark.findings.comparison import Pair, differences, wins
 from benchmark.findings.summary import METRICS, title
 from benchmark.formats import Cell, Column, Table
-from benchmark.tables.cells import LABEL, number, text, whole
+from benchmark.tables.cells import LABEL, number, p_value, text, whole
 
 
 def difference_table(runs: pl.DataFrame, dataset: str, against: str, subject: str) -> Table:
@@ -21,7 +21,7 @@ def difference_table(runs: pl.DataFrame, dataset: str, against: str, subject: st
             pair = by_metric[metric][budget, model]
             row += [
                 number(pair.difference.mean, "+.4f", pair.difference.half),
-                number(pair.p, ".3f"),
+                p_value(pair.p),
                 number(pair.detectable, ".4f"),
                 text(pair.verdict(metric)),
             ]

@@ -3,7 +3,7 @@
 from benchmark.findings.scaling import Scaling, matches
 from benchmark.findings.summary import title
 from benchmark.formats import Cell, Column, Table
-from benchmark.tables.cells import count, number, text, whole
+from benchmark.tables.cells import count, number, p_value, text, whole
 
 
 def scaling(found: list[Scaling], against: str, subject: str, baseline: float, unit: float) -> Table:
@@ -18,7 +18,7 @@ def scaling(found: list[Scaling], against: str, subject: str, baseline: float, u
                 number(s.intercept[0] if s.fit else None, "+.3f", s.intercept[1]),
                 number(s.slope[0] if s.fit else None, "+.3f", s.slope[1]),
                 number(pair.difference.mean if pair else None, "+.3f", pair.difference.half if pair else None),
-                number(pair.p if pair else None, ".3f"),
+                p_value(pair.p if pair else None),
                 number(s.fit.r2 if s.fit and len(s.curve.flops) > 2 else None, ".3f"),
                 number(s.last_step.mean if s.last_step else None, "+.4f", s.last_step.half if s.last_step else None),
                 text(s.trend),
