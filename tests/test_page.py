@@ -146,3 +146,9 @@ def test_hostile_names_run_nothing(tmp_path):
         assert opened.run("return window.pwned === undefined")
         assert HOSTILE in opened.run("return document.body.innerText")
         assert opened.errors() == []
+
+
+@pytest.mark.parametrize("monitor", ["auc", "logloss"])
+def test_the_plot_shows_first_the_metric_that_the_protocol_selects_by(tmp_path, monitor):
+    text = written(tmp_path, make(), training={"monitor": monitor}).read_text()
+    assert re.findall(r'<option value="(\w+)" selected>', text) == [monitor]

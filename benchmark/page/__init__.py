@@ -66,6 +66,7 @@ def section(findings: Findings, dataset: str, *, title: str = "", root: str = ""
     tables = tables_of(findings, dataset)
     return {
         "id": f"{file_name(findings.protocol.name)}-{file_name(dataset)}",
+        "monitor": findings.protocol.training.monitor,  # which the plot shows first
         "file": file_name(dataset),
         "report": "",
         "title": printable(title or findings.title(dataset)),
