@@ -17,11 +17,11 @@ from benchmark.plots.style import (
     HOLLOW,
     METRIC_LABELS,
     flops_axis,
+    known_values,
     label,
     legend,
     look,
     panels,
-    spread_labels,
     time_axis,
 )
 from benchmark.published import facts
@@ -39,9 +39,8 @@ def quality_against_compute(findings: Findings, dataset: str) -> Figure:
         axis.set_ylabel(METRIC_LABELS[metric])
         flops_axis(axis, rows["budget"].unique().sort().to_list())
         axis.margins(x=0.08)
-        spread_labels(
-            axis, {name: values[metric] for name, values in findings.bounds(dataset).items() if metric in values}
-        )
+        known = {name: values[metric] for name, values in findings.bounds(dataset).items() if metric in values}
+        known_values(axis, known, best_is_low=metric == "logloss")
         sns.despine(ax=axis)
     legend(figure, axes)
     return figure

@@ -1,9 +1,10 @@
 """Planted orders of interaction against compute."""
 
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
-from benchmark.plots.style import flops_axis, label, legend, look, panels
+from benchmark.plots.style import flops_axis, label, legend, look, panels, regret_axis
 
 
 def orders_against_compute(findings: Findings, dataset: str) -> Figure | None:
@@ -22,12 +23,12 @@ def orders_against_compute(findings: Findings, dataset: str) -> Figure | None:
             axis.errorbar(
                 x, mean, half, label=label(name), linewidth=1.2, markersize=6, elinewidth=1, capsize=2.5, **look(name)
             )
-    axes[0].set_yscale("log")
-    axes[0].set_ylabel("test LogLoss above the Bayes bound")
+    regret_axis(axes[0], "test LogLoss above the Bayes bound")
     for axis, order in zip(axes[1:], planted, strict=True):
         axis.set_ylabel(f"learnt of order {order} (1: all)")
         axis.axhline(1, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
     for axis in axes:
         flops_axis(axis, sorted({r.budget for r in found}))
+        sns.despine(ax=axis)
     legend(figure, axes)
     return figure

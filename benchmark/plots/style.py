@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
-import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -115,8 +114,8 @@ def flops_axis(axis: Axes, budgets: list[float], text: str = "training FLOP per 
     axis.set_xlabel(text)
 
 
-def spread_labels(axis: Axes, values: dict[str, float]) -> None:
-    """Dashed lines at known values, their names at the right end, moved apart where they would overlap.
+def known_values(axis: Axes, values: dict[str, float], *, best_is_low: bool) -> None:
+    """Dashed lines at known values, named at the right end on the side where no model comes; near ones share a line of text.
 
     The Bayes bound is always in view, rungs of the ladder only where the models are.
     """
@@ -124,21 +123,35 @@ def spread_labels(axis: Axes, values: dict[str, float]) -> None:
         axis.update_datalim([(axis.get_xlim()[0], values["Bayes"])], updatex=False)
         axis.autoscale_view(scalex=False)
     low, high = axis.get_ylim()
-    gap = 0.05 * (high - low)
-    at = -np.inf
+    groups: list[list[tuple[str, float]]] = []
     for name, value in sorted(values.items(), key=lambda item: item[1]):
         if low <= value <= high:
             axis.axhline(value, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
-            at = max(value, at + gap)
-            axis.annotate(
-                printable(name),
-                (1, at),
-                xycoords=("axes fraction", "data"),
-                ha="right",
-                va="bottom",
-                fontsize="small",
-                color="0.25",
-            )
+            if groups and value - groups[-1][0][1] < 0.05 * (high - low):
+                groups[-1].append((name, value))
+            else:
+                groups.append([(name, value)])
+    for group in groups:
+        axis.annotate(
+            printable(", ".join(name for name, _ in group)),
+            (1, group[0 if best_is_low else -1][1]),
+            (0, -2 if best_is_low else 2),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            va="top" if best_is_low else "bottom",
+            fontsize="small",
+            color="0.25",
+        )
+
+
+def regret_axis(axis: Axes, text: str) -> None:
+    """A log axis of losses above a bound."""
+    axis.set_yscale("log")
+    axis.set_ylabel(text)
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_locator(NullLocator())
 
 
 def time_axis(axis: Axes, which: Literal["x", "y"]) -> None:
