@@ -34,11 +34,11 @@ class Repetition:
     @property
     def gap(self) -> float:
         """Largest difference of any metric of any part; infinite where one is missing."""
-        parts = [(self.record.valid, self.again.valid), (self.record.test, self.again.test)]
-        gaps = [0.0]
-        for before, now in ((before or {}, now or {}) for before, now in parts):
-            gaps += [abs(before.get(name, inf) - now.get(name, inf)) for name in before.keys() | now.keys()]
-        return max(gaps)
+        before, now = (
+            {(part, name): value for part in ("valid", "test") for name, value in (getattr(record, part) or {}).items()}
+            for record in (self.record, self.again)
+        )
+        return max(abs(before.get(key, inf) - now.get(key, inf)) for key in before.keys() | now.keys())
 
     @property
     def passed(self) -> bool:
@@ -110,12 +110,15 @@ def table(found: list[Repetition], protocol: Protocol) -> Table:
 
 def _row(found: Repetition) -> tuple[Cell, ...]:
     record, again = found.record, found.again
-    cells = [text(f"{record.dataset}/{record.model}/{record.budget:g}"), text(record.kind), text(str(record.seed))]
+    cells = [text(record.study), text(record.kind), text(str(record.seed))]
     before, now = (r.test or r.valid or {} for r in (record, again))
     for metric in ("auc", "logloss"):
         cells += [number(metrics.get(metric), ".6f") for metrics in (before, now)]
-    bits = record.predictions is not None and record.predictions == again.predictions
-    verdict = "to the last bit" if bits else "passed" if found.passed else again.error or "FAILED"
+    if not found.passed:
+        verdict = again.error or "FAILED"
+    else:
+        bits = record.predictions is not None and record.predictions == again.predictions
+        verdict = "to the last bit" if bits else "passed"
     return (*cells, Cell("none" if found.gap == 0 else f"{found.gap:.1e}", found.gap), text(verdict))
 
 

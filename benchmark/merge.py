@@ -26,7 +26,7 @@ def merge(target: Path, sources: list[Path]) -> int:
             if earlier is record:
                 added.append(record)
             elif differing := _differing(earlier, record):
-                conflicts.append(f"{_name(record)} in {folder} and {source}: {', '.join(differing)}")
+                conflicts.append(f"{record.name} in {folder} and {source}: {', '.join(differing)}")
     if conflicts:
         raise RecordError(f"nothing merged into {target}, {len(conflicts)} conflicts: {'; '.join(conflicts)}")
     for source in sources:
@@ -56,10 +56,3 @@ def _differing(a: Record, b: Record) -> list[str]:
     """Names of the fields that differ, those of the clock and the machine aside."""
     first, second = a.timeless(), b.timeless()
     return [key for key in first if first[key] != second[key] and key not in ("device", "threads", "dirty")]
-
-
-def _name(record: Record) -> str:
-    what = f"trial {record.trial}"
-    if record.kind != "trial":
-        what = f"{record.kind} run of {what}, seed {record.seed}"
-    return f"{record.dataset}/{record.model}/{record.budget:g} {what}"

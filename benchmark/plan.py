@@ -23,7 +23,7 @@ from benchmark.space import budget_of, default_config, suggest_optimiser
 from benchmark.study import Study
 from benchmark.tables.cells import count
 from datamodules.base import CTRDataModule
-from models.base import Config, CTRModel, Execution
+from models.base import Budget, Config, CTRModel, Execution
 
 DRAWS = 2  # random configurations of each study beside its default
 WARM_UP_STEPS, TIMED_STEPS = 2, 6
@@ -67,7 +67,8 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
 def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], float]:
     """A study's line, and the seconds that it has left."""
     training, data = study.protocol.training, _data(study)
-    configs = [default_config(study, data.n_dense, len(data.cardinalities)), *_draws(study, data)]
+    budget = budget_of(study, data.n_dense, len(data.cardinalities))
+    configs = [default_config(study, data.n_dense, len(data.cardinalities)), *_draws(study, budget)]
     seconds, parameters = [], []
     for config in configs:
         model = models.load(study.model)(config, data.n_dense, data.cardinalities).to(study.device)
@@ -75,11 +76,12 @@ def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], f
         seconds.append(_seconds_per_step(study, model, data))
     steps = -(-n_rows["train"] // training.batch_size) * training.epochs
     forward_only = n_rows["valid"] / 3 / n_rows["train"]  # validation, in epochs of training
-    estimate = study.runs_left() * fmean(seconds) * steps * (1 + forward_only)
+    n_runs = study.runs_left()
+    estimate = n_runs * fmean(seconds) * steps * (1 + forward_only)
     cells = (
         Cell(study.name),
-        Cell(str(study.runs_left())),
-        Cell(count(3 * configs[0].flops(data.n_dense, len(data.cardinalities)))),
+        Cell(str(n_runs)),
+        Cell(count(budgets.training_flops(configs[0], budget))),
         Cell(count(max(parameters))),
         Cell(f"{fmean(seconds) * 1e3:.1f}"),
         Cell(f"{steps:,}"),
@@ -89,9 +91,8 @@ def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], f
     return cells, estimate
 
 
-def _draws(study: Study, data: CTRDataModule) -> Iterator[Config]:
+def _draws(study: Study, budget: Budget) -> Iterator[Config]:
     """Random configurations of the space, as trials draw them."""
-    budget = budget_of(study, data.n_dense, len(data.cardinalities))
     space = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=study.protocol.search.seed))
     for _ in range(DRAWS):
         trial = space.ask()

@@ -94,6 +94,19 @@ class Record(BaseModel):
         return self.model_dump(exclude={"train_seconds", "seconds", "finished"})
 
     @property
+    def study(self) -> str:
+        """The name of its study."""
+        return f"{self.dataset}/{self.model}/{self.budget:g}"
+
+    @property
+    def name(self) -> str:
+        """Its name on the screen."""
+        what = f"trial {self.trial}"
+        if self.kind != "trial":
+            what = f"{self.kind} run of {what}, seed {self.seed}"
+        return f"{self.study} {what}"
+
+    @property
     def examples_per_second(self) -> float | None:
         """Training throughput, validation left out."""
         return self.examples / self.train_seconds if self.examples and self.train_seconds else None

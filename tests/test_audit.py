@@ -58,6 +58,7 @@ def test_a_metric_off_by_more_than_float_error_fails_the_audit(results: Path, tm
         "audit", "tiny", "--results", changed(results, tmp_path, valid=before | {"auc": before["auc"] + 2e-6})
     )
     assert code == 1 and "FAILED" in shown
+    assert "  to the last bit" not in shown  # equal predictions do not excuse a record that says other metrics
 
 
 def test_what_is_another_here_is_named(results: Path, tmp_path: Path) -> None:

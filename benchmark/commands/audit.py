@@ -36,9 +36,8 @@ def audit(
         where, drawn, found = chosen_device(device), audit.sample(folder, n, seed), []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         for i, record in enumerate(drawn, start=1):
-            what = f"{record.dataset}/{record.model}/{record.budget:g} {record.kind}, seed {record.seed}"
             took = f"{record.seconds:.0f} s when recorded" if record.seconds else "time unknown"
-            console.print(Text(formats.printable(f"[{i}/{len(drawn)}] {what}: {took}")))
+            console.print(Text(formats.printable(f"[{i}/{len(drawn)}] {record.name}: {took}")))
             task = bars.add_task(f"{i}/{len(drawn)}", total=1.0)
 
             def on_share(share: float, task: TaskID = task) -> None:

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullLocator
 
 import models
 from benchmark.findings.summary import title
@@ -149,18 +150,20 @@ def regret_axis(axis: Axes, text: str) -> None:
     """A log axis of losses above a bound."""
     axis.set_yscale("log")
     axis.set_ylabel(text)
-    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_locator(NullLocator())
+    _ticks_in_decades(axis.yaxis, "{x:g}")
 
 
 def time_axis(axis: Axes, which: Literal["x", "y"]) -> None:
     """A log axis of training time per example."""
     axis.set(**{f"{which}scale": "log", f"{which}label": "training time per example"})
-    ticks = axis.xaxis if which == "x" else axis.yaxis
-    ticks.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ticks.set_major_formatter(EngFormatter("s"))
-    ticks.set_minor_locator(NullLocator())
+    _ticks_in_decades(axis.xaxis if which == "x" else axis.yaxis, EngFormatter("s"))
+
+
+def _ticks_in_decades(axis: Axis, form: str | Formatter) -> None:
+    """Three ticks a decade."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(form)
+    axis.set_minor_locator(NullLocator())
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
