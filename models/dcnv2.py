@@ -76,9 +76,9 @@ class CrossLayer(nn.Module):
     def __init__(self, n_in: int, rank: int | None):
         super().__init__()
         if rank is None:
-            self.linear: nn.Module = nn.Linear(n_in, n_in)
+            self.linear: nn.Module = base.Linear(n_in, n_in)
         else:
-            self.linear = nn.Sequential(nn.Linear(n_in, rank, bias=False), nn.Linear(rank, n_in))
+            self.linear = nn.Sequential(base.Linear(n_in, rank, bias=False), base.Linear(rank, n_in))
         for layer in self.linear.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight)

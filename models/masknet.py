@@ -109,7 +109,7 @@ class MaskBlock(nn.Module):
     def __init__(self, n_emb: int, n_in: int, n_out: int, config: MaskNetConfig):
         super().__init__()
         self.mask = base.mlp(n_emb, (config.aggregation(n_in),), n_in)
-        self.linear = nn.Linear(n_in, n_out, bias=False)
+        self.linear = base.Linear(n_in, n_out, bias=False)
         nn.init.xavier_normal_(self.linear.weight)
         self.norm = nn.LayerNorm(n_out) if config.hidden_norm else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)

@@ -1,7 +1,11 @@
 """Where a model is computed otherwise than its paper writes it, both are equal."""
 
+import pytest
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from models.base import Linear, linear
 from models.wukong import FactorizationMachineBlock, LinearCompressBlock, WukongConfig, combinations
 
 B, T, D = 5, 7, 3
@@ -28,3 +32,36 @@ def test_wukongs_blocks_are_the_papers_products() -> None:
     torch.testing.assert_close(block(x_BTD), block.mlp(block.norm(fm_BTK.flatten(1))).unflatten(1, (2, D)))
     compress = LinearCompressBlock(T, 4)
     torch.testing.assert_close(compress(x_BTD), torch.einsum("ot,btd->bod", compress.weight_OT, x_BTD))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("n_in", "n_out"), [(16, 13), (13, 16), (13, 21), (1, 1)])
+def test_a_large_product_in_rows_with_room_is_torchs_linear(
+    n_in: int, n_out: int, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "WORTH", 0)
+    torch.manual_seed(0)
+    fast, plain = Linear(n_in, n_out, bias=bias), nn.Linear(n_in, n_out, bias=bias)
+    plain.load_state_dict(fast.state_dict())
+    drawn_BI = torch.randn(B, n_in)
+    found = []
+    for layer in (fast, plain):
+        x_BI = drawn_BI.clone().requires_grad_()
+        with FlopCounterMode(display=False) as counter:
+            y_BO = layer(x_BI)
+            y_BO.square().sum().backward()
+        assert counter.get_total_flops() == 6 * B * n_in * n_out
+        found.append((y_BO, x_BI.grad, *(parameter.grad for parameter in layer.parameters())))
+    assert found[0][0].stride(0) % linear.ALIGNED == 0
+    for mine, other in zip(*found, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_rows_have_room_only_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x_BI = Linear(16, 13), torch.randn(B, 16)
+    assert layer(x_BI).stride() == (13, 1)  # too small
+    monkeypatch.setattr(linear, "WORTH", 0)
+    assert layer(x_BI).stride() == (16, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x_BI).dtype == torch.bfloat16
+    assert layer(x_BI.expand(2, B, 16)).shape == (2, B, 13)

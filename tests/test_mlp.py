@@ -2,6 +2,7 @@ import torch
 from naive import batch, build, tokens
 from torch import nn
 
+from models.base import Linear
 from models.mlp import MLPConfig
 
 
@@ -21,8 +22,8 @@ def test_the_logit_is_a_chain_of_affine_maps_and_relus_on_the_concatenated_embed
 
 def test_batch_norm_stands_between_the_linear_map_and_the_relu_and_dropout_after_it() -> None:
     model = build("mlp", MLPConfig(embedding_dim=4, hidden=(6, 3), batch_norm=True, dropout=0.1), 0, 3)
-    hidden = [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
-    assert [type(layer) for layer in model.mlp] == [*hidden, *hidden, nn.Linear]
+    hidden = [Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
+    assert [type(layer) for layer in model.mlp] == [*hidden, *hidden, Linear]
 
 
 def test_without_hidden_layers_it_is_linear_in_the_embeddings() -> None:

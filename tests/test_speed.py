@@ -1,8 +1,10 @@
 """The measurements run: what they time is what the suite does. How fast it is, no test asserts."""
 
+from typing import Any
+
 import pytest
 
-from benchmark.speed import trial
+from benchmark.speed import parts, targets, trial
 from benchmark.speed.parts import clicks, default_config
 
 
@@ -10,3 +12,26 @@ from benchmark.speed.parts import clicks, default_config
 def test_a_measured_trial_trains_on_the_batches_it_is_given(work, capsys: pytest.CaptureFixture[str]) -> None:
     with clicks(64, 32, table_rows=260) as (batches, cardinalities):
         work("mlp", default_config("mlp", 0.03), trial.Given(batches, cardinalities))
+
+
+def test_a_target_is_met_by_the_median_and_says_where_rounds_disagree() -> None:
+    verdicts = ["met", "met, not in every round", "missed, not in every round", "missed"]
+    least, most = targets.Target(2.0), targets.Target(1.05, at_most=True)
+    assert [least.verdict(x) for x in ([2, 3, 4], [1, 2, 3], [1, 1.9, 5], [1, 1, 1])] == verdicts
+    assert [most.verdict(x) for x in ([1, 1.05], [1, 1, 2], [2, 2, 1], [2])] == verdicts
+    rows = targets.reached({"million rows/s in batches": [3.0, 1.0, 2.0]}).splitlines()
+    assert "| million rows/s in batches | at least 1.5 | 2.00 (1.00 to 3.00) | met, not in every round |" in rows
+    assert sum(row.endswith("|  | not measured |") for row in rows) == len(targets.TARGETS) - 1
+
+
+def test_what_is_measured_here_has_the_names_of_the_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(what: str, cases: dict[str, Any], n: int) -> dict[str, list[Any]]:
+        return {name: [(1.0, 1.0, 1.0, 1.0) if name in names else 1.0] * n for name in cases}
+
+    names = ["mlp", "dlrm", "dcnv2", "autoint", "finalmlp", "wukong"]
+    for module in (parts, trial):
+        monkeypatch.setattr(module, "rounds", nothing)
+    for slow in ("prepared", "peak", "bandwidth"):
+        monkeypatch.setattr(parts, slow, lambda *_: 1.0)
+    found = parts.of_models(names, "cpu", 1).ratios | trial.of_trials(1).ratios
+    assert set(found) == {name for name in targets.TARGETS if name.startswith(("share of", "Lightning"))}

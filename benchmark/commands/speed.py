@@ -25,15 +25,17 @@ def speed(
     import torch
 
     from benchmark.memory import keep_freed_memory
-    from benchmark.speed import growth, parts, peer, trial
+    from benchmark.speed import growth, parts, peer, targets, trial
     from models.base import Execution
 
     torch.set_num_threads(1)
     keep_freed_memory()
     sections: list[str] = []
+    ratios: dict[str, list[float]] = {}
 
-    def show(title: str, text: str) -> None:
-        sections.append(f"## {title}\n\n{text}")
+    def show(title: str, section: parts.Section) -> None:
+        sections.append(f"## {title}\n\n{section.text}")
+        ratios.update(section.ratios)
         print(sections[-1], end="\n\n", flush=True)
 
     if scale:
@@ -51,6 +53,7 @@ def speed(
             if find_spec("fuxictr"):
                 show("Against FuxiCTR", peer.against_fuxictr(rounds))
                 show("Trials against FuxiCTR", peer.whole_trials(rounds))
+            show("Targets", parts.Section(targets.reached(ratios)))
     if output:
         output.mkdir(parents=True, exist_ok=True)
         (output / ("scale.md" if scale else "speed.md")).write_text("\n\n".join(sections) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import polars as pl
 import seaborn as sns
 
-from benchmark.speed.parts import Clock, clicks, default_config, endless, prepared, rounds, table
+from benchmark.speed.parts import Clock, Section, clicks, default_config, endless, prepared, rounds, table
 from models.base import Execution, SparseOptimiser
 
 MODELS = ("mlp", "wukong")
@@ -21,14 +21,14 @@ MFLOP = (0.3, 3.0, 30.0, 300.0)  # forward
 ROWS = (100_000, 1_000_000, 10_000_000)
 
 
-def measured(n: int, output: Path | None) -> str:
+def measured(n: int, output: Path | None) -> Section:
     """The table of all growths; the figure, too, if a folder is given."""
     rows = [*_vocabulary(n), *_fields(n), *_budget(n), *_rows(n)]
     frame = pl.DataFrame(rows, schema=("axis", "case", "size", "microseconds"), orient="row")
     if output:
         output.mkdir(parents=True, exist_ok=True)
         draw(frame, output / "scale.png")
-    return table(
+    text = table(
         ("axis", "case", "size", "µs per example", "growth", "growth of the size"),
         [
             (
@@ -43,6 +43,7 @@ def measured(n: int, output: Path | None) -> str:
             for before, row in _pairs(group.to_dicts())
         ],
     )
+    return Section(text)
 
 
 def _pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any]]]:
@@ -58,7 +59,8 @@ def _step(
         model = prepared(name, default_config(name, mflop, n_sparse), cardinalities, execution=execution)
         source = endless(batches)
         work: dict[str, Callable[[], Any]] = {"step": lambda: clock.of(lambda: model.step(next(source)))}
-        return 1e6 * median(rounds(work, n)["step"]) / BATCH_SIZE
+        what = f"{name}, {mflop:g} MFLOP, {n_sparse} fields, {table_rows:,} rows"
+        return 1e6 * median(rounds(what, work, n)["step"]) / BATCH_SIZE
 
 
 def _vocabulary(n: int) -> Iterator[tuple[str, str, float, float]]:

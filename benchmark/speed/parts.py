@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 from optuna.trial import FixedTrial
+from rich.console import Console
+from rich.progress import Progress
 
 import models
 from benchmark.budget import fit
 from datamodules.base import Batches
-from models.base import Budget, Config, CTRModel, Execution
+from models.base import Budget, Config, CTRModel, Execution, Linear
 
 N_DENSE, N_SPARSE = 13, 26  # Criteo's fields
 EMBEDDING_DIM = 16
@@ -52,20 +54,34 @@ class Clock:
         return self() - started
 
 
-def rounds(cases: dict[str, Callable[[], Any]], n: int) -> dict[str, list[Any]]:
+def rounds(what: str, cases: dict[str, Callable[[], Any]], n: int) -> dict[str, list[Any]]:
     """What each case returns in each of n rounds, after one that is thrown away; every other round runs backwards."""
     found: dict[str, list[Any]] = {name: [] for name in cases}
-    for i in range(n + 1):
-        for name in list(cases)[:: 1 if i % 2 else -1]:
-            result = cases[name]()
-            if i:
-                found[name].append(result)
+    # refreshed between cases only: a thread that draws would cost CPU seconds of the process within them
+    with Progress(
+        *Progress.get_default_columns(), console=Console(stderr=True), auto_refresh=False, transient=True
+    ) as bar:
+        task = bar.add_task(what, total=(n + 1) * len(cases))
+        for i in range(n + 1):
+            for name in list(cases)[:: 1 if i % 2 else -1]:
+                result = cases[name]()
+                if i:
+                    found[name].append(result)
+                bar.update(task, advance=1, refresh=True)
     return found
 
 
 def spread(values: list[float], digits: int = 2) -> str:
     """Median with least and greatest."""
     return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table as Markdown, and those ratios in it that may have a target: one value of each round."""
+
+    text: str
+    ratios: dict[str, list[float]] = field(default_factory=dict)
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -128,12 +144,13 @@ def bandwidth(clock: Clock) -> float:
 
 
 def products(widths: Sequence[int], batch_size: int, clock: Clock) -> float:
-    """FLOP/s of the matrix products of an MLP of these widths alone, forward and backward: what its shapes allow."""
+    """FLOP/s of the linear layers of an MLP of these widths alone, forward and backward: what its shapes allow."""
     seconds, flops = 0.0, 0
     for n_in, n_out in pairwise(widths):
-        x, weight = torch.ones(batch_size, n_in, device=clock.device), torch.ones(n_out, n_in, device=clock.device)
-        gradient, bias = torch.ones(batch_size, n_out, device=clock.device), torch.ones(n_out, device=clock.device)
-        seconds += clock.of(lambda: (torch.addmm(bias, x, weight.t()), gradient @ weight, gradient.t() @ x))  # noqa: B023
+        layer = Linear(n_in, n_out, device=clock.device)
+        x_BI = torch.ones(batch_size, n_in, device=clock.device, requires_grad=True)
+        gradient_BO = torch.ones(batch_size, n_out, device=clock.device)
+        seconds += clock.of(lambda: layer(x_BI).backward(gradient_BO))  # noqa: B023
         flops += 6 * batch_size * n_in * n_out
     return flops / seconds
 
@@ -161,9 +178,9 @@ def endless(batches: Batches) -> Iterator[Any]:
         yield from (batch for batch in batches if len(batch[2]) == batches.batch_size)
 
 
-def of_models(names: list[str], device: str, n: int, execution: Execution | None = None) -> str:
+def of_models(names: list[str], device: str, n: int, execution: Execution | None = None) -> Section:
     """The table of all models at both sizes."""
-    clock, rows = Clock(device), []
+    clock, rows, ratios = Clock(device), [], {}
     for mflop, batch_size in SIZES:
         with clicks(16 * batch_size, batch_size, device) as (batches, cardinalities):
             cases: dict[str, Callable[[], Any]] = {"peak": partial(peak, clock)}
@@ -175,7 +192,7 @@ def of_models(names: list[str], device: str, n: int, execution: Execution | None
             for name, config in configs.items():
                 model, source = prepared(name, config, cardinalities, device, execution), endless(batches)
                 cases[name] = partial(step_parts, model, source, clock)
-            found = rounds(cases, n)
+            found = rounds(f"parts of a step, {mflop:g} MFLOP", cases, n)
         alone = [100 * a / p for a, p in zip(found["MLP's products alone"], found["peak"], strict=True)]
         rows.append(("MLP's products alone", f"{mflop:.2f}", f"{batch_size:,}", *[""] * 5, spread(alone, 0)))
         for name, config in configs.items():
@@ -183,6 +200,7 @@ def of_models(names: list[str], device: str, n: int, execution: Execution | None
             parts = np.array(found[name])
             arithmetic = parts[:, 1:3].sum(1)
             share = [3 * flops * batch_size / s / p for s, p in zip(arithmetic, found["peak"], strict=True)]
+            ratios[f"share of GEMM peak, {models.title(name)} {mflop:g}"] = share
             rate = batch_size / np.median(parts.sum(1)) / 1e3
             rows.append(
                 (
@@ -203,4 +221,5 @@ def of_models(names: list[str], device: str, n: int, execution: Execution | None
         "% of GEMM peak, forward + backward",
     )
     machine = f"GEMM peak {median(peak(clock) for _ in range(5)) / 1e9:.0f} GFLOP/s, "
-    return f"{machine}copy {median(bandwidth(clock) for _ in range(5)) / 1e9:.1f} GB/s.\n\n{table(header, rows)}"
+    machine += f"copy {median(bandwidth(clock) for _ in range(5)) / 1e9:.1f} GB/s."
+    return Section(f"{machine}\n\n{table(header, rows)}", ratios)

@@ -24,6 +24,7 @@ from benchmark.speed.parts import (
     N_SPARSE,
     SIZES,
     Clock,
+    Section,
     clicks,
     default_config,
     endless,
@@ -151,10 +152,11 @@ def difference(ours: CTRModel, theirs: Any, batches: Batches) -> float:
     return worst
 
 
-def against_fuxictr(n: int) -> str:
+def against_fuxictr(n: int) -> Section:
     """The table of whole steps, loader included: FuxiCTR's time over ours."""
     logging.disable(logging.INFO)
     clock, rows = Clock(), []
+    measured: dict[str, list[float]] = {}
     cells = [("mlp", *SMALL), *(("mlp", *size) for size in SIZES), ("dcnv2", 0.85, 4096), ("dcnv2", *SIZES[1])]
     for name, mflop, batch_size in cells:
         config = configured(name, mflop)
@@ -172,10 +174,13 @@ def against_fuxictr(n: int) -> str:
                 "row-wise": (rowwise.step, endless(batches)),
                 "theirs": (partial(_their_step, theirs), forever(data)),
             }
-            found = rounds({who: partial(_steps, clock, *source) for who, source in sources.items()}, n)
+            what = f"steps beside FuxiCTR's, {models.title(name)} {mflop:g} MFLOP"
+            found = rounds(what, {who: partial(_steps, clock, *source) for who, source in sources.items()}, n)
         ratios = {
             key: [b / a for a, b in zip(found[key], found["theirs"], strict=True)] for key in ("ours", "row-wise")
         }
+        cell = f"FuxiCTR's time over ours, {models.title(name)} {mflop:g}"
+        measured |= {cell: ratios["ours"], f"{cell}, row-wise Adagrad": ratios["row-wise"]}
         flops = config.flops(N_DENSE, N_SPARSE) / 1e6
         rows.append(
             (
@@ -189,13 +194,13 @@ def against_fuxictr(n: int) -> str:
         )
     logging.disable(logging.NOTSET)
     header = ("model", "forward MFLOP", "batch", "greatest difference", "speed-up, dense Adam", "row-wise Adagrad")
-    return table(header, rows)
+    return Section(table(header, rows), measured)
 
 
-def whole_trials(n: int) -> str:
+def whole_trials(n: int) -> Section:
     """The table of whole trials: build, train an epoch, validate, keep the best weights; FuxiCTR's `fit` over ours."""
     logging.disable(logging.INFO)
-    clock, rows = Clock(), []
+    clock, rows, measured = Clock(), [], {}
     for name, mflop, batch_size in (("mlp", *SMALL), ("mlp", *SIZES[0])):
         config = configured(name, mflop)
         with (
@@ -207,11 +212,12 @@ def whole_trials(n: int) -> str:
                 "ours": partial(clock.of, partial(whole, name, config, Given(batches, cardinalities))),
                 "theirs": partial(clock.of, partial(_their_trial, name, config, cardinalities, theirs, folder)),
             }
-            found = rounds(cases, n)
+            found = rounds(f"trials beside FuxiCTR's, {models.title(name)} {mflop:g} MFLOP", cases, n)
         ratio = [b / a for a, b in zip(found["ours"], found["theirs"], strict=True)]
+        measured[f"FuxiCTR's trial over ours, {models.title(name)} {mflop:g}"] = ratio
         rows.append((models.title(name), f"{mflop:g}", f"{batch_size:,}", spread(ratio)))
     logging.disable(logging.NOTSET)
-    return table(("model", "forward MFLOP", "batch", "speed-up of a trial"), rows)
+    return Section(table(("model", "forward MFLOP", "batch", "speed-up of a trial"), rows), measured)
 
 
 def _their_trial(name: str, config: Any, cardinalities: list[int], data: Any, folder: str) -> None:

@@ -7,7 +7,7 @@ import torch
 
 import models
 from benchmark.protocol import Training
-from benchmark.speed.parts import Clock, clicks, default_config, prepared, rounds, spread, table
+from benchmark.speed.parts import Clock, Section, clicks, default_config, prepared, rounds, spread, table
 from benchmark.train import train
 from datamodules.base import Batches, CTRDataModule
 from models.base import Config, Optimiser, Predictions
@@ -57,15 +57,16 @@ def whole(name: str, config: Config, data: Given) -> None:
     train(models.load(name), config, Optimiser(), data, Training(), seed=0, test=False)
 
 
-def of_trials(n: int) -> str:
+def of_trials(n: int) -> Section:
     """A trial of one epoch and its validation through Lightning, over the same steps and metrics in a bare loop."""
-    clock, rows = Clock(), []
+    clock, rows, ratios = Clock(), [], {}
     for name, mflop, batch_size in CELLS:
         with clicks(32 * batch_size, batch_size, table_rows=100_000) as (batches, cardinalities):
             config = default_config(name, mflop)
             data = Given(batches, cardinalities)
 
             found = rounds(
+                f"trials, {models.title(name)} {mflop:g} MFLOP",
                 {
                     "bare": partial(clock.of, partial(bare, name, config, data)),
                     "whole": partial(clock.of, partial(whole, name, config, data)),
@@ -73,6 +74,7 @@ def of_trials(n: int) -> str:
                 n,
             )
         ratio = [b / a for a, b in zip(found["bare"], found["whole"], strict=True)]
+        ratios[f"Lightning trial over bare loop, {models.title(name)} {mflop:g}"] = ratio
         steps = 2 * len(batches)
         rows.append(
             (
@@ -84,10 +86,10 @@ def of_trials(n: int) -> str:
             )
         )
     header = ("model", "forward MFLOP", "batch", "ms a batch, bare", "Lightning trial over bare loop")
-    return table(header, rows)
+    return Section(table(header, rows), ratios)
 
 
-def of_data(n: int) -> str:
+def of_data(n: int) -> Section:
     """Batches a second, and the metrics of PREDICTIONS predictions against scikit-learn's."""
     from sklearn.metrics import log_loss, roc_auc_score
 
@@ -109,9 +111,9 @@ def of_data(n: int) -> str:
     def theirs() -> tuple[float, float]:
         return roc_auc_score(label, probability), log_loss(label, probability)
 
-    found = rounds({"ours": lambda: clock.of(ours), "scikit-learn": lambda: clock.of(theirs)}, n)
+    found = rounds("metrics", {"ours": lambda: clock.of(ours), "scikit-learn": lambda: clock.of(theirs)}, n)
     ratio = [b / a for a, b in zip(found["ours"], found["scikit-learn"], strict=True)]
-    return table(
+    text = table(
         ("what", "measured"),
         [
             ("million rows/s, 39 fields in batches of 4,096, shuffled", spread(rates)),
@@ -119,3 +121,4 @@ def of_data(n: int) -> str:
             ("difference of the AUCs", f"{abs(ours()['auc'] - theirs()[0]):.0e}"),
         ],
     )
+    return Section(text, {"million rows/s in batches": rates, "scikit-learn's time over our metrics": ratio})

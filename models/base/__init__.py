@@ -3,6 +3,7 @@
 from models.base.config import Budget, Config, Shape
 from models.base.execution import Batch, Execution
 from models.base.layers import FieldEmbedding, FieldWeights, GroupEmbedding, fan_in_, mlp, mlp_flops, tapered
+from models.base.linear import Linear
 from models.base.metrics import Diverged, Predictions
 from models.base.module import CTRModel
 from models.base.optimiser import Optimiser, SparseOptimiser
@@ -17,6 +18,7 @@ __all__ = [
     "FieldEmbedding",
     "FieldWeights",
     "GroupEmbedding",
+    "Linear",
     "Optimiser",
     "Predictions",
     "Shape",

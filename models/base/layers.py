@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag
 
 from models.base.config import Config
+from models.base.linear import Linear
 
 
 def mlp(
@@ -26,7 +27,7 @@ def mlp(
     """
     layers: list[nn.Module] = []
     for width in hidden:
-        layers.append(nn.Linear(n_in, width, bias=bias))
+        layers.append(Linear(n_in, width, bias=bias))
         if batch_norm:
             layers.append(nn.BatchNorm1d(width))
         layers.append(nn.ReLU())
@@ -34,7 +35,7 @@ def mlp(
             layers.append(nn.Dropout(dropout))
         n_in = width
     if n_out is not None:
-        layers.append(nn.Linear(n_in, n_out, bias=bias))
+        layers.append(Linear(n_in, n_out, bias=bias))
     for layer in layers:
         if isinstance(layer, nn.Linear):
             nn.init.xavier_normal_(layer.weight)

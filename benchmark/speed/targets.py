@@ -1,0 +1,56 @@
+"""The ratios that the suite is meant to reach on a CPU, and which of them a run of `speed` reached."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from benchmark.speed.parts import spread, table
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound of a ratio."""
+
+    bound: float
+    at_most: bool = False
+
+    def __str__(self) -> str:
+        return f"{'at most' if self.at_most else 'at least'} {self.bound:g}"
+
+    def verdict(self, values: list[float]) -> str:
+        """Whether the median is on the right side, and whether all rounds are."""
+        good = [value <= self.bound if self.at_most else value >= self.bound for value in (median(values), *values)]
+        if good[0]:
+            return "met" if all(good) else "met, not in every round"
+        return "missed, not in every round" if any(good) else "missed"
+
+
+TARGETS = {
+    **{f"FuxiCTR's time over ours, MLP {size}": Target(x) for size, x in (("0.1", 2.2), ("0.4", 1.5), ("12", 1.5))},
+    **{f"FuxiCTR's time over ours, DCNv2 {size}": Target(1.5) for size in ("0.85", "12")},
+    "FuxiCTR's time over ours, MLP 0.1, row-wise Adagrad": Target(3.0),
+    "FuxiCTR's trial over ours, MLP 0.1": Target(2.7),
+    "FuxiCTR's trial over ours, MLP 0.4": Target(2.7),
+    "Lightning trial over bare loop, MLP 0.03": Target(1.05, at_most=True),
+    "Lightning trial over bare loop, MLP 0.4": Target(1.05, at_most=True),
+    "Lightning trial over bare loop, Wukong 0.4": Target(1.05, at_most=True),
+    **{f"share of GEMM peak, {name} 0.4": Target(0.80) for name in ("MLP", "DCNv2")},
+    "share of GEMM peak, FinalMLP 0.4": Target(0.60),
+    **{f"share of GEMM peak, {name} 0.4": Target(0.45) for name in ("DLRM", "Wukong")},
+    "share of GEMM peak, AutoInt+ 0.4": Target(0.12),
+    **{f"share of GEMM peak, {name} 12": Target(0.80) for name in ("MLP", "DCNv2", "DLRM", "FinalMLP")},
+    "share of GEMM peak, Wukong 12": Target(0.75),
+    "share of GEMM peak, AutoInt+ 12": Target(0.45),
+    "scikit-learn's time over our metrics": Target(5.0),
+    "million rows/s in batches": Target(1.5),
+}
+
+
+def reached(ratios: dict[str, list[float]]) -> str:
+    """The table of all targets; what was not measured is said."""
+    rows = [
+        (what, str(target), spread(ratios[what]), target.verdict(ratios[what]))
+        if what in ratios
+        else (what, str(target), "", "not measured")
+        for what, target in TARGETS.items()
+    ]
+    return "Models by forward MFLOP.\n\n" + table(("what", "target", "measured", "result"), rows)
