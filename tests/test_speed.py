@@ -19,7 +19,7 @@ def test_a_target_is_met_by_the_median_and_says_where_rounds_disagree() -> None:
     least, most = targets.Target(2.0), targets.Target(1.05, at_most=True)
     assert [least.verdict(x) for x in ([2, 3, 4], [1, 2, 3], [1, 1.9, 5], [1, 1, 1])] == verdicts
     assert [most.verdict(x) for x in ([1, 1.05], [1, 1, 2], [2, 2, 1], [2])] == verdicts
-    rows = targets.reached({"million rows/s in batches": [3.0, 1.0, 2.0]}).splitlines()
+    rows = targets.reached({"million rows/s in batches": [3.0, 1.0, 2.0]}).text.splitlines()
     assert "| million rows/s in batches | at least 1.5 | 2.00 (1.00 to 3.00) | met, not in every round |" in rows
     assert sum(row.endswith("|  | not measured |") for row in rows) == len(targets.TARGETS) - 1
 

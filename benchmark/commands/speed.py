@@ -53,7 +53,7 @@ def speed(
             if find_spec("fuxictr"):
                 show("Against FuxiCTR", peer.against_fuxictr(rounds))
                 show("Trials against FuxiCTR", peer.whole_trials(rounds))
-            show("Targets", parts.Section(targets.reached(ratios)))
+            show("Targets", targets.reached(ratios))
     if output:
         output.mkdir(parents=True, exist_ok=True)
         (output / ("scale.md" if scale else "speed.md")).write_text("\n\n".join(sections) + "\n", encoding="utf-8")

@@ -58,9 +58,8 @@ def rounds(what: str, cases: dict[str, Callable[[], Any]], n: int) -> dict[str, 
     """What each case returns in each of n rounds, after one that is thrown away; every other round runs backwards."""
     found: dict[str, list[Any]] = {name: [] for name in cases}
     # refreshed between cases only: a thread that draws would cost CPU seconds of the process within them
-    with Progress(
-        *Progress.get_default_columns(), console=Console(stderr=True), auto_refresh=False, transient=True
-    ) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, auto_refresh=False, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=(n + 1) * len(cases))
         for i in range(n + 1):
             for name in list(cases)[:: 1 if i % 2 else -1]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import median
 
-from benchmark.speed.parts import spread, table
+from benchmark.speed.parts import Section, spread, table
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,15 @@ class Target:
     def __str__(self) -> str:
         return f"{'at most' if self.at_most else 'at least'} {self.bound:g}"
 
+    def met(self, value: float) -> bool:
+        """Whether the value is on the right side."""
+        return value <= self.bound if self.at_most else value >= self.bound
+
     def verdict(self, values: list[float]) -> str:
-        """Whether the median is on the right side, and whether all rounds are."""
-        good = [value <= self.bound if self.at_most else value >= self.bound for value in (median(values), *values)]
-        if good[0]:
-            return "met" if all(good) else "met, not in every round"
-        return "missed, not in every round" if any(good) else "missed"
+        """Whether the median is on the right side, and whether all rounds agree."""
+        met = self.met(median(values))
+        agreed = all(self.met(value) is met for value in values)
+        return ("met" if met else "missed") + ("" if agreed else ", not in every round")
 
 
 TARGETS = {
@@ -45,7 +48,7 @@ TARGETS = {
 }
 
 
-def reached(ratios: dict[str, list[float]]) -> str:
+def reached(ratios: dict[str, list[float]]) -> Section:
     """The table of all targets; what was not measured is said."""
     rows = [
         (what, str(target), spread(ratios[what]), target.verdict(ratios[what]))
@@ -53,4 +56,4 @@ def reached(ratios: dict[str, list[float]]) -> str:
         else (what, str(target), "", "not measured")
         for what, target in TARGETS.items()
     ]
-    return "Models by forward MFLOP.\n\n" + table(("what", "target", "measured", "result"), rows)
+    return Section("Models by forward MFLOP.\n\n" + table(("what", "target", "measured", "result"), rows))

@@ -39,7 +39,7 @@ class _Roomy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
         ctx.save_for_backward(x_BI, weight_OI)
-        y_BO = _roomy(x_BI, len(x_BI), len(weight_OI))
+        y_BO = _roomy(len(x_BI), len(weight_OI))
         if bias_O is None:
             return torch.mm(x_BI, weight_OI.t(), out=y_BO)
         return torch.addmm(bias_O, x_BI, weight_OI.t(), out=y_BO)
@@ -50,12 +50,12 @@ class _Roomy(torch.autograd.Function):
         x_BI, weight_OI = ctx.saved_tensors
         of_x, of_weight, of_bias = ctx.needs_input_grad
         return (
-            torch.mm(grad_BO, weight_OI, out=_roomy(x_BI, *x_BI.shape)) if of_x else None,
-            torch.mm(grad_BO.t(), x_BI, out=_roomy(weight_OI, *weight_OI.shape)) if of_weight else None,
+            torch.mm(grad_BO, weight_OI, out=_roomy(*x_BI.shape)) if of_x else None,
+            torch.mm(grad_BO.t(), x_BI, out=_roomy(*weight_OI.shape)) if of_weight else None,
             grad_BO.sum(0) if of_bias else None,
         )
 
 
-def _roomy(like: Tensor, rows: int, columns: int) -> Tensor:
-    """An empty matrix whose rows begin at multiples of ALIGNED."""
-    return torch.empty_strided((rows, columns), (-(-columns // ALIGNED) * ALIGNED, 1), dtype=like.dtype)
+def _roomy(rows: int, columns: int) -> Tensor:
+    """An empty float32 matrix whose rows begin at multiples of ALIGNED."""
+    return torch.empty_strided((rows, columns), (-(-columns // ALIGNED) * ALIGNED, 1), dtype=torch.float32)
