@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 import time
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -239,6 +240,21 @@ def test_a_hostile_data_set_name_stays_inside_the_folder(tmp_path):
         assert "/" not in file_name(name) and not file_name(name).startswith(".") and len(file_name(name)) <= 64
     with pytest.raises(ValidationError, match="dataset"):
         make(("mlp",), budgets=(0.1,), dataset="../../evil")
+
+
+def test_labels_below_the_seed_strips_do_not_touch(tmp_path):
+    aucs = iter([0.7627, 0.7828] * 1000)
+    made = [
+        r.model_copy(update={"test": {"logloss": 0.5, "auc": next(aucs)}}) if r.kind == "final" else r for r in make()
+    ]
+    figure = plots.figures_of(findings.read(folder(tmp_path, made)), "hotel")["seed_strips"]
+    figure.canvas.draw()
+    for axis in figure.axes:
+        low, high = axis.get_xlim()
+        shown = [label for label in axis.get_xticklabels() if low <= label.get_position()[0] <= high]
+        boxes = [label.get_window_extent() for label in shown]
+        assert len(boxes) > 1
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_hostile_names_reach_no_figure_as_markup(tmp_path):

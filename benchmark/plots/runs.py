@@ -77,6 +77,7 @@ def seed_strips(findings: Findings, dataset: str) -> Figure | None:
             if present[i].split()[0] != present[i - 1].split()[0]:
                 axis.axhline(i - 0.5, color="0.6", linewidth=0.8)  # between budgets
         axis.set_xlabel(METRIC_LABELS[metric])
+        axis.locator_params(axis="x", nbins=6)  # more labels of four or five digits would touch
         axis.set_ylabel("")
         axis.yaxis.grid(True, color="0.93")
         sns.despine(ax=axis, left=True)
