@@ -25,7 +25,7 @@ def speed(
     import torch
 
     from benchmark.memory import keep_freed_memory
-    from benchmark.speed import growth, parts, peer, targets, trial
+    from benchmark.speed import against, growth, parts, targets, trial
     from models.base import Execution
 
     torch.set_num_threads(1)
@@ -51,8 +51,8 @@ def speed(
             if find_spec("sklearn"):
                 show("Data and metrics", trial.of_data(rounds))
             if find_spec("fuxictr"):
-                show("Against FuxiCTR", peer.against_fuxictr(rounds))
-                show("Trials against FuxiCTR", peer.whole_trials(rounds))
+                show("Steps against FuxiCTR's", against.of_steps(rounds))
+                show("Trials against FuxiCTR's", against.of_trials(rounds))
             show("Targets", targets.reached(ratios))
     if output:
         output.mkdir(parents=True, exist_ok=True)

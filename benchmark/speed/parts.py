@@ -24,7 +24,7 @@ from rich.progress import Progress
 import models
 from benchmark.budget import fit
 from datamodules.base import Batches
-from models.base import Budget, Config, CTRModel, Execution, Linear
+from models.base import Budget, Config, CTRModel, Execution, Linear, Optimiser
 
 N_DENSE, N_SPARSE = 13, 26  # Criteo's fields
 EMBEDDING_DIM = 16
@@ -89,11 +89,10 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-@contextmanager
-def clicks(
-    rows: int, batch_size: int, device: str = "cpu", *, n_sparse: int = N_SPARSE, table_rows: int = ROWS_OF_TABLES
-) -> Iterator[tuple[Batches, list[int]]]:
-    """Shuffled batches of Criteo-shaped random rows from a memory map, and the cardinalities of the sparse fields."""
+def write_clicks(
+    folder: Path, rows: int, n_sparse: int = N_SPARSE, table_rows: int = ROWS_OF_TABLES
+) -> tuple[int, ...]:
+    """Write Criteo-shaped random rows where Batches finds them; the cardinalities of the sparse fields."""
     draw = np.random.default_rng(0)
     cardinality = table_rows // n_sparse
     share = draw.random((rows, n_sparse))
@@ -104,10 +103,19 @@ def clicks(
         "sparse": np.minimum(value, cardinality - 1).astype(np.int32),
         "label": (draw.random(rows) < 0.25).astype(np.float32),
     }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return (cardinality,) * n_sparse
+
+
+@contextmanager
+def clicks(
+    rows: int, batch_size: int, device: str = "cpu", *, n_sparse: int = N_SPARSE, table_rows: int = ROWS_OF_TABLES
+) -> Iterator[tuple[Batches, tuple[int, ...]]]:
+    """Shuffled batches of such rows from a memory map, and the cardinalities."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, array in arrays.items():
-            np.save(Path(folder) / f"{name}.npy", array)
-        yield Batches(Path(folder), batch_size, seed=0, device=device), [cardinality] * n_sparse
+        cardinalities = write_clicks(Path(folder), rows, n_sparse, table_rows)
+        yield Batches(Path(folder), batch_size, seed=0, device=device), cardinalities
 
 
 def default_config(name: str, mflop: float, n_sparse: int = N_SPARSE) -> Config:
@@ -119,12 +127,17 @@ def default_config(name: str, mflop: float, n_sparse: int = N_SPARSE) -> Config:
 
 
 def prepared(
-    name: str, config: Config, cardinalities: list[int], device: str = "cpu", execution: Execution | None = None
+    name: str,
+    config: Config,
+    cardinalities: Sequence[int],
+    device: str = "cpu",
+    execution: Execution | None = None,
+    optimiser: Optimiser | None = None,
 ) -> CTRModel:
     """A model ready to take steps."""
     torch.manual_seed(0)
     model = models.load(name)(config, N_DENSE, cardinalities).to(device)
-    model.execution = execution or Execution()
+    model.execution, model.optimiser = execution or Execution(), optimiser or Optimiser()
     model.configure_optimizers()
     return model
 

@@ -4,11 +4,9 @@ Its package on PyPI has layers, loaders and the training loop, but not the model
 its documentation describes them. Everything that runs is FuxiCTR's.
 """
 
-import logging
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,34 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import models
-from benchmark.speed.parts import (
-    EMBEDDING_DIM,
-    N_DENSE,
-    N_SPARSE,
-    SIZES,
-    Clock,
-    Section,
-    clicks,
-    default_config,
-    endless,
-    prepared,
-    rounds,
-    spread,
-    table,
-)
-from benchmark.speed.trial import Given, whole
+from benchmark.speed.parts import EMBEDDING_DIM, N_DENSE, N_SPARSE, default_config, endless
 from datamodules.base import Batches
-from models.base import Batch, Config, CTRModel, Execution
+from models.base import Batch, Config, CTRModel
 from models.dcnv2 import DCNv2Config
 
-SMALL = (0.1, 4096)  # where the embeddings and what surrounds the arithmetic weigh most
-STEPS_PER_ROUND = 4
-TRIAL_STEPS = 128
-TOLERANCE = 1e-5  # of logits and of weights after three steps
 
-
-def feature_map(cardinalities: list[int]) -> Any:
+def feature_map(cardinalities: Sequence[int]) -> Any:
     """FuxiCTR's description of the fields, in our order."""
     from fuxictr.features import FeatureMap
 
@@ -60,7 +37,7 @@ def feature_map(cardinalities: list[int]) -> Any:
     return fields
 
 
-def peer(name: str, config: Any, cardinalities: list[int]) -> Any:
+def peer(name: str, config: Any, cardinalities: Sequence[int], embedding_l2: float = 0.0) -> Any:
     """FuxiCTR's model of that architecture, ready to take steps."""
     from fuxictr.pytorch.layers import CrossNetV2, FeatureEmbedding, MLP_Block
     from fuxictr.pytorch.models import BaseModel
@@ -68,7 +45,13 @@ def peer(name: str, config: Any, cardinalities: list[int]) -> Any:
     class Peer(BaseModel):  # type: ignore[misc]
         def __init__(self) -> None:
             folder = tempfile.gettempdir()
-            super().__init__(feature_map(cardinalities), verbose=0, model_root=folder, metrics=["AUC", "logloss"])
+            super().__init__(
+                feature_map(cardinalities),
+                embedding_regularizer=embedding_l2,
+                verbose=0,
+                model_root=folder,
+                metrics=["AUC", "logloss"],
+            )
             n_in = (N_DENSE + N_SPARSE) * EMBEDDING_DIM
             self.embedding = FeatureEmbedding(self.feature_map, EMBEDDING_DIM)
             self.cross = CrossNetV2(n_in, config.cross_layers) if name == "dcnv2" else None
@@ -97,13 +80,13 @@ def configured(name: str, mflop: float) -> Config:
     return config
 
 
-def copy_weights(ours: Any, theirs: Any, cardinalities: list[int]) -> None:
+def copy_weights(ours: Any, theirs: Any, cardinalities: Sequence[int]) -> None:
     """Give the peer our weights."""
     with torch.no_grad():
         layers = theirs.embedding.embedding_layer.embedding_layers
         for i in range(N_DENSE):
             layers[f"x{i}"].weight.copy_(ours.embed.dense[i].unsqueeze(1))
-        for i, rows in enumerate(ours.embed.table.weight.split(cardinalities)):
+        for i, rows in enumerate(ours.embed.table.weight.split(list(cardinalities))):
             layers[f"c{i}"].weight.copy_(rows)
         pairs = [(theirs.deep.mlp, ours.mlp if theirs.cross is None else ours.deep)]
         if theirs.cross is not None:
@@ -122,7 +105,7 @@ def as_columns(batch: Batch) -> dict[str, Tensor]:
     return {**columns, "label": label_B.double()}
 
 
-def loader(batches: Batches, cardinalities: list[int], folder: Path) -> Any:
+def loader(batches: Batches, cardinalities: Sequence[int], folder: Path) -> Any:
     """FuxiCTR's loader of the same rows, without worker processes, whose CPU time would not be seen."""
     from fuxictr.pytorch.dataloaders import RankDataLoader
 
@@ -150,88 +133,6 @@ def difference(ours: CTRModel, theirs: Any, batches: Batches) -> float:
         ours.step(batch)
         theirs.train_step(as_columns(batch))
     return worst
-
-
-def against_fuxictr(n: int) -> Section:
-    """The table of whole steps, loader included: FuxiCTR's time over ours."""
-    logging.disable(logging.INFO)
-    clock, rows = Clock(), []
-    measured: dict[str, list[float]] = {}
-    cells = [("mlp", *SMALL), *(("mlp", *size) for size in SIZES), ("dcnv2", 0.85, 4096), ("dcnv2", *SIZES[1])]
-    for name, mflop, batch_size in cells:
-        config = configured(name, mflop)
-        with clicks(24 * batch_size, batch_size) as (batches, cardinalities), tempfile.TemporaryDirectory() as folder:
-            ours = prepared(name, config, cardinalities)
-            rowwise = prepared(name, config, cardinalities, execution=Execution(sparse_optimiser="rowwise_adagrad"))
-            theirs = peer(name, config, cardinalities)
-            copy_weights(ours, theirs, cardinalities)
-            data = loader(batches, cardinalities, Path(folder))
-            off = difference(ours, theirs, batches)
-            if off > TOLERANCE:
-                raise ArithmeticError(f"{name}: predictions differ from FuxiCTR's by {off:.1e}; no speeds compared")
-            sources: dict[str, tuple[Callable[[Any], object], Iterator[Any]]] = {
-                "ours": (ours.step, endless(batches)),
-                "row-wise": (rowwise.step, endless(batches)),
-                "theirs": (partial(_their_step, theirs), forever(data)),
-            }
-            what = f"steps beside FuxiCTR's, {models.title(name)} {mflop:g} MFLOP"
-            found = rounds(what, {who: partial(_steps, clock, *source) for who, source in sources.items()}, n)
-        ratios = {
-            key: [b / a for a, b in zip(found[key], found["theirs"], strict=True)] for key in ("ours", "row-wise")
-        }
-        cell = f"FuxiCTR's time over ours, {models.title(name)} {mflop:g}"
-        measured |= {cell: ratios["ours"], f"{cell}, row-wise Adagrad": ratios["row-wise"]}
-        flops = config.flops(N_DENSE, N_SPARSE) / 1e6
-        rows.append(
-            (
-                models.title(name),
-                f"{flops:.2f}",
-                f"{batch_size:,}",
-                f"{off:.0e}",
-                spread(ratios["ours"]),
-                spread(ratios["row-wise"]),
-            )
-        )
-    logging.disable(logging.NOTSET)
-    header = ("model", "forward MFLOP", "batch", "greatest difference", "speed-up, dense Adam", "row-wise Adagrad")
-    return Section(table(header, rows), measured)
-
-
-def whole_trials(n: int) -> Section:
-    """The table of whole trials: build, train an epoch, validate, keep the best weights; FuxiCTR's `fit` over ours."""
-    logging.disable(logging.INFO)
-    clock, rows, measured = Clock(), [], {}
-    for name, mflop, batch_size in (("mlp", *SMALL), ("mlp", *SIZES[0])):
-        config = configured(name, mflop)
-        with (
-            clicks(TRIAL_STEPS * batch_size, batch_size) as (batches, cardinalities),
-            tempfile.TemporaryDirectory() as folder,
-        ):
-            theirs = loader(batches, cardinalities, Path(folder))
-            cases: dict[str, Callable[[], Any]] = {
-                "ours": partial(clock.of, partial(whole, name, config, Given(batches, cardinalities))),
-                "theirs": partial(clock.of, partial(_their_trial, name, config, cardinalities, theirs, folder)),
-            }
-            found = rounds(f"trials beside FuxiCTR's, {models.title(name)} {mflop:g} MFLOP", cases, n)
-        ratio = [b / a for a, b in zip(found["ours"], found["theirs"], strict=True)]
-        measured[f"FuxiCTR's trial over ours, {models.title(name)} {mflop:g}"] = ratio
-        rows.append((models.title(name), f"{mflop:g}", f"{batch_size:,}", spread(ratio)))
-    logging.disable(logging.NOTSET)
-    return Section(table(("model", "forward MFLOP", "batch", "speed-up of a trial"), rows), measured)
-
-
-def _their_trial(name: str, config: Any, cardinalities: list[int], data: Any, folder: str) -> None:
-    model = peer(name, config, cardinalities)
-    model.checkpoint = f"{folder}/best.model"
-    model.fit(data, epochs=1, validation_data=data)
-
-
-def _their_step(model: Any, batch: dict[str, Tensor]) -> None:
-    model.train_step(batch).item()  # as its epoch's loop reads the loss
-
-
-def _steps(clock: Clock, step: Callable[[Any], object], source: Iterator[Any]) -> float:
-    return clock.of(lambda: [step(next(source)) for _ in range(STEPS_PER_ROUND)])
 
 
 def forever(batches: Any) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """What surrounds the steps: a whole Lightning trial against a bare loop, batches, metrics."""
 
+from collections.abc import Sequence
 from functools import partial
 from statistics import median
 
@@ -19,7 +20,7 @@ CELLS = (("mlp", 0.03, 1024), ("mlp", 0.4, 4096), ("wukong", 0.4, 4096))  # the 
 class Given(CTRDataModule):
     """Batches that exist already, as a data module."""
 
-    def __init__(self, batches: Batches, cardinalities: list[int]):
+    def __init__(self, batches: Batches, cardinalities: Sequence[int]):
         super().__init__(batch_size=batches.batch_size)
         self.batches, self.rows_of_fields = batches, tuple(cardinalities)
         self.meta = {
@@ -52,9 +53,9 @@ def bare(name: str, config: Config, data: Given) -> None:
     model.load_state_dict({key: value.clone() for key, value in model.state_dict().items()})
 
 
-def whole(name: str, config: Config, data: Given) -> None:
+def whole(name: str, config: Config, data: Given, optimiser: Optimiser | None = None) -> None:
     """The same as the suite does it."""
-    train(models.load(name), config, Optimiser(), data, Training(), seed=0, test=False)
+    train(models.load(name), config, optimiser or Optimiser(), data, Training(), seed=0, test=False)
 
 
 def of_trials(n: int) -> Section:
