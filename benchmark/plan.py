@@ -11,7 +11,6 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-import datamodules
 import models
 from benchmark import budget as budgets
 from benchmark import formats, run
@@ -19,6 +18,7 @@ from benchmark.formats import Cell, Column, Table
 from benchmark.memory import keep_freed_memory
 from benchmark.progress import duration
 from benchmark.protocol import Protocol
+from benchmark.runner import data_of
 from benchmark.space import budget_of, default_config, suggest_optimiser
 from benchmark.study import Study
 from benchmark.tables.cells import count
@@ -66,7 +66,7 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
 
 def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], float]:
     """A study's line, and the seconds that it has left."""
-    training, data = study.protocol.training, _data(study)
+    training, data = study.protocol.training, data_of(study, study.device)
     budget = budget_of(study, data.n_dense, len(data.cardinalities))
     configs = [default_config(study, data.n_dense, len(data.cardinalities)), *_draws(study, budget)]
     seconds, parameters = [], []
@@ -100,13 +100,6 @@ def _draws(study: Study, budget: Budget) -> Iterator[Config]:
         with suppress(budgets.Infeasible):
             shapes = models.load(study.model).Config.suggest(trial, budget)
             yield budgets.fit(shapes, budget).with_field("dropout", dropout)
-
-
-def _data(study: Study) -> CTRDataModule:
-    training = study.protocol.training
-    return datamodules.load(study.dataset)(
-        study.data_dir, batch_size=training.batch_size, train_rows=training.train_rows, device=study.device
-    )
 
 
 def _seconds_per_step(study: Study, model: CTRModel, data: CTRDataModule) -> float:

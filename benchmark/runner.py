@@ -45,7 +45,7 @@ class Runner:
     def __init__(self, study: Study, on_event: OnEvent, ledger: Ledger):
         self.study, self.on_event, self.ledger = study, on_event, ledger
         self.protocol = study.protocol
-        self.data = _data(study, study.device)
+        self.data = data_of(study, study.device)
         self.model = models.load(study.model)
         self.budget = budget_of(study, self.data.n_dense, len(self.data.cardinalities))
 
@@ -147,7 +147,8 @@ class Runner:
             raise SystemExit(record.error)
 
 
-def _data(study: Study, device: str) -> CTRDataModule:
+def data_of(study: Study, device: str) -> CTRDataModule:
+    """The study's data set as its protocol reads it."""
     training = study.protocol.training
     return datamodules.load(study.dataset)(
         study.data_dir, batch_size=training.batch_size, train_rows=training.train_rows, device=device
@@ -189,4 +190,4 @@ def _training_in_rank(
         if distributed.get_rank() == 0:
             predicted = logit_N.cpu().numpy(), label_N.cpu().numpy()
 
-    return _training(study, _data(study, device), kind, config, optimiser, seed, on_test=on_test), predicted
+    return _training(study, data_of(study, device), kind, config, optimiser, seed, on_test=on_test), predicted
