@@ -31,8 +31,11 @@ class Fact:
 
 @cache
 def facts(dataset_title: str) -> tuple[Fact, ...]:
-    """What was published on the data set of that title: 'Frappe_x1 (train negatives re-drawn)' is looked up as frappe_x1."""
-    key = dataset_title.partition(" ")[0].lower()
+    """What was published on the data set of that title: 'Frappe_x1 (train negatives re-drawn)' is looked up as frappe_x1.
+
+    'Frappe_x1 without cost' is a data set of its own, on which nothing was.
+    """
+    key = dataset_title.partition(" (")[0].lower().replace(" ", "_")
     paper = pl.read_csv(FOLDER / "wukong_paper_public.csv").filter(pl.col("dataset") == key)
     bars = pl.read_csv(FOLDER / "bars_leaderboard.csv").filter(pl.col("dataset") == key)
     return tuple(
@@ -67,6 +70,6 @@ def facts(dataset_title: str) -> tuple[Fact, ...]:
 
 def comparability(dataset_title: str, origin: str) -> str:
     """Why a published number cannot be set against ours without care; a changed data set is named first."""
-    _, _, change = dataset_title.partition(" ")
-    changed = f"ours is another data set {change}; " if change else ""
+    _, _, change = dataset_title.partition(" (")
+    changed = f"ours is another data set ({change}; " if change else ""
     return changed + REASONS[origin]

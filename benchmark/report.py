@@ -11,18 +11,33 @@ def write(folder: Path) -> Findings:
     """Write row_noise/, tables/, figures/ and report.html of the folder anew and return what they were made from."""
     found = findings.read(folder)
     found.keep_row_noise()
+    written = []
     for dataset in found.datasets:
-        write_tables(found, dataset)
+        written += write_tables(found, dataset)
         for name, figure in plots.figures_of(found, dataset).items():
-            plots.save(figure, folder / "figures" / f"{file_name(dataset)}_{name}")
+            written += plots.save(figure, folder / "figures" / f"{file_name(dataset)}_{name}")
+    remove_stale(found, written)
     records.write_text(folder / "report.html", page.render(found))
     return found
 
 
-def write_tables(found: Findings, dataset: str) -> None:
-    """Each table of a data set as Markdown, CSV and LaTeX."""
+def write_tables(found: Findings, dataset: str) -> list[Path]:
+    """Each table of a data set as Markdown, CSV and LaTeX; the files."""
+    written = []
     for table in tables_of(found, dataset):
-        stem = found.folder / "tables" / f"{file_name(dataset)}_{table.name}"
-        records.write_text(stem.with_name(f"{stem.name}.md"), formats.markdown(table))
-        records.write_text(stem.with_name(f"{stem.name}.csv"), formats.csv_text(table))
-        records.write_text(stem.with_name(f"{stem.name}.tex"), formats.latex(table))
+        for suffix, text in (
+            ("md", formats.markdown(table)),
+            ("csv", formats.csv_text(table)),
+            ("tex", formats.latex(table)),
+        ):
+            written.append(found.folder / "tables" / f"{file_name(dataset)}_{table.name}.{suffix}")
+            records.write_text(written[-1], text)
+    return written
+
+
+def remove_stale(found: Findings, written: list[Path]) -> None:
+    """Remove the tables and figures of the data sets that an earlier report left and this one has not written."""
+    prefixes = tuple(f"{file_name(dataset)}_" for dataset in found.datasets)
+    for path in {*found.folder.glob("tables/*"), *found.folder.glob("figures/*")} - {*written}:
+        if path.name.startswith(prefixes):
+            path.unlink()

@@ -199,8 +199,12 @@ def test_a_report_repeats_to_the_last_byte(tmp_path):
     assert {file.name for file in files if file.suffix == ".tex"} == {f"hotel_{name}.tex" for name in TABLES}
     assert {file.suffix for file in files} == {".md", ".csv", ".tex", ".png", ".svg", ".pdf", ".html"}
     before = [file.read_bytes() for file in files]
+    stale, own = path / "figures/hotel_no_longer_drawn.svg", path / "tables/notes.md"
+    for file in (stale, own):
+        file.write_text("<svg></svg>")
     report.write(path)
     assert [file.read_bytes() for file in files] == before
+    assert own.exists() and not stale.exists()
     svg = (path / "figures/hotel_quality_against_compute.svg").read_text()
     for text in ("MLP", "Wukong", "Bayes", "LogLoss", "AUC", "training FLOP per example", "400 k"):
         assert f">{text}" in svg or f">test {text}" in svg
