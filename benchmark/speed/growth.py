@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import polars as pl
 import seaborn as sns
 
+import models
 from benchmark.speed.parts import Clock, Section, clicks, default_config, endless, prepared, rounds, table
 from models.base import Execution, SparseOptimiser
 
@@ -73,13 +74,13 @@ def _vocabulary(n: int) -> Iterator[tuple[str, str, float, float]]:
 def _fields(n: int) -> Iterator[tuple[str, str, float, float]]:
     for name in MODELS:
         for fields in FIELDS:
-            yield "sparse fields, 2 MFLOP", name, float(fields), _step(name, 2.0, n, fields)
+            yield "sparse fields, 2 MFLOP", models.title(name), float(fields), _step(name, 2.0, n, fields)
 
 
 def _budget(n: int) -> Iterator[tuple[str, str, float, float]]:
     for name in MODELS:
         for mflop in MFLOP:
-            yield "forward MFLOP", name, mflop, _step(name, mflop, n)
+            yield "forward MFLOP", models.title(name), mflop, _step(name, mflop, n)
 
 
 def _rows(n: int) -> Iterator[tuple[str, str, float, float]]:
@@ -109,7 +110,7 @@ def draw(frame: pl.DataFrame, path: Path) -> None:
     grid.set(xscale="log", yscale="log")
     for axes, (_, rows) in zip(grid.axes.flat, frame.group_by("axis", maintain_order=True), strict=True):
         values = rows["microseconds"].to_list()
-        axes.set_ylim(min(values) / 3, max(values) * 3)  # noise must not fill a panel
+        axes.set_ylim(min(values) / 10, max(values) * 10)  # noise must not fill a panel
     grid.set_axis_labels("", "µs per example")
     grid.set_titles("{col_name}")
     grid.savefig(path, dpi=150)

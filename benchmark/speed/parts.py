@@ -221,7 +221,7 @@ def of_models(names: list[str], device: str, n: int, execution: Execution | None
                     f"{batch_size:,}",
                     *(f"{1e3 * x:.1f}" for x in np.median(parts, 0)),
                     f"{rate:.1f}",
-                    spread([100 * s for s in share], 0),
+                    spread([100 * s for s in share], 0) if flops > mflop * 5e5 else "",  # FM and LR: look-ups only
                 )
             )
     header = (
