@@ -21,7 +21,10 @@ def speed(
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     compile_: Annotated[bool, typer.Option("--compile", help="Compile the models.")] = False,
 ) -> None:
-    """Measure speed: every model and part of a step, the loop around it and, where FuxiCTR is installed, against it."""
+    """Measure speed: every model and part of a step, the loop around it and, where FuxiCTR is installed, against it.
+
+    Five rounds take some 8 minutes on two cores, beside FuxiCTR half an hour; --scale takes 2 for three.
+    """
     import torch
 
     from benchmark.memory import keep_freed_memory
