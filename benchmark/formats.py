@@ -182,9 +182,10 @@ def terminal(table: Table, width: int) -> RichTable:
         box=box.SIMPLE_HEAD,
     )
     for i in shown:
-        drawn.add_column(
-            Text(table.columns[i].name), justify="right" if table.columns[i].numeric else "left", no_wrap=True
-        )
+        numeric = table.columns[i].numeric
+        name = Text(table.columns[i].name)
+        # names break, where the table is too wide, so that no number is cut
+        drawn.add_column(name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for number, row in enumerate(table.rows):
         if table.groups and number and row[0].value != table.rows[number - 1][0].value:
             drawn.add_section()

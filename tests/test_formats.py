@@ -109,6 +109,25 @@ def test_the_terminal_table_fits(width):
     assert ("column 8" in text) == (width == 200)
 
 
+def test_a_name_too_long_for_the_terminal_breaks_and_no_number_is_cut():
+    columns = (
+        Column("record", numeric=False),
+        Column("AUC recorded"),
+        Column("AUC now"),
+        Column("verdict", numeric=False),
+    )
+    row = (
+        Cell("synthetic/wukong.no_lcb_residual/0.32" * 2),
+        Cell("0.774209"),
+        Cell("0.774209"),
+        Cell("to the last bit"),
+    )
+    console = Console(width=60, record=True, file=io.StringIO())
+    console.print(terminal(Table("audit", "T", "S", columns, (row,)), 60))
+    text = console.export_text()
+    assert text.count("0.774209") == 2 and "…" not in text
+
+
 def test_numbers_that_round_to_zero_have_no_sign_and_a_small_p_is_bounded() -> None:
     assert number(-0.00004, "+.4f", 0.0011).text == "0.0000 ± 0.0011"
     assert number(0.00004, "+.4f").text == "0.0000" and number(-0.00006, "+.4f").text == "−0.0001"
