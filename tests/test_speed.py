@@ -51,7 +51,7 @@ def test_what_is_measured_against_fuxictr_has_the_names_of_the_targets(monkeypat
 def test_fuxictr_trains_the_same_model(name: str, embedding_l2: float, tmp_path: Path) -> None:
     pytest.importorskip("fuxictr", reason="the extra `peers` has FuxiCTR")
     cell = against.Cell(name, 0.85, 32, write_clicks(tmp_path, 160, table_rows=2600), tmp_path)
-    assert cell.difference(embedding_l2) <= against.TOLERANCE
+    assert cell.difference(against.Side(embedding_l2=embedding_l2)) <= against.TOLERANCE
 
 
 def test_sides_take_turns_in_processes_of_their_own(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from benchmark.speed.parts import (
 from benchmark.speed.peer import configured, copy_weights, difference, forever, loader, peer
 from benchmark.speed.trial import Given, whole
 from datamodules.base import Batches
-from models.base import Execution, Optimiser, SparseOptimiser
+from models.base import Config, CTRModel, Execution, Optimiser, SparseOptimiser
 
 SMALL = (0.1, 4096)  # forward MFLOP and batch size where the embeddings and what surrounds the arithmetic weigh most
 STEP_CELLS = (("mlp", *SMALL), *(("mlp", *size) for size in SIZES), ("dcnv2", 0.85, 4096), ("dcnv2", *SIZES[1]))
@@ -57,6 +57,11 @@ class Side:
     embedding_l2: float = 0.0
     sparse_optimiser: SparseOptimiser = "adam"
 
+    @property
+    def optimiser(self) -> Optimiser:
+        """Our settings of it."""
+        return Optimiser(embedding_l2=self.embedding_l2)
+
 
 OURS, OURS_L2, ROWWISE = Side(), Side(embedding_l2=EMBEDDING_L2), Side(sparse_optimiser="rowwise_adagrad")
 THEIRS = Side(fuxictr=True, keeps_memory=False)
@@ -68,6 +73,7 @@ RATIOS = {  # FuxiCTR's time over ours, by what a column says
     "same allocator": (THEIRS_KEEPING, OURS),
     "row-wise Adagrad": (THEIRS, ROWWISE),
 }
+DENSE_ADAM = tuple(how for how, (_, ours) in RATIOS.items() if ours.sparse_optimiser == "adam")
 
 
 @dataclass(frozen=True)
@@ -90,17 +96,29 @@ class Cell:
         folder.mkdir()
         return loader(self.batches(), self.cardinalities, folder)
 
-    def models(self, embedding_l2: float) -> tuple[Any, Any]:
+    @cached_property  # solved before anything is timed
+    def config(self) -> Config:
+        """The configuration of both sides' models."""
+        return configured(self.name, self.mflop)
+
+    def ours(self, side: Side) -> CTRModel:
+        """Our model."""
+        execution = Execution(sparse_optimiser=side.sparse_optimiser)
+        return prepared(self.name, self.config, self.cardinalities, execution=execution, optimiser=side.optimiser)
+
+    def theirs(self, side: Side) -> Any:
+        """FuxiCTR's model."""
+        return peer(self.name, self.config, self.cardinalities, side.embedding_l2)
+
+    def both(self, side: Side) -> tuple[CTRModel, Any]:
         """Ours and FuxiCTR's with the same weights."""
-        config, optimiser = configured(self.name, self.mflop), Optimiser(embedding_l2=embedding_l2)
-        ours = prepared(self.name, config, self.cardinalities, optimiser=optimiser)
-        theirs = peer(self.name, config, self.cardinalities, embedding_l2)
+        ours, theirs = self.ours(side), self.theirs(side)
         copy_weights(ours, theirs, self.cardinalities)
         return ours, theirs
 
-    def difference(self, embedding_l2: float) -> float:
+    def difference(self, side: Side) -> float:
         """Greatest difference of the two models' predictions; raises ArithmeticError if they are not the same model."""
-        off = difference(*self.models(embedding_l2), self.batches())
+        off = difference(*self.both(side), self.batches())
         if off > TOLERANCE:
             raise ArithmeticError(f"{self.name}: predictions differ from FuxiCTR's by {off:.1e}; no speeds compared")
         return off
@@ -113,30 +131,21 @@ def steps(side: Side, cell: Cell) -> Callable[[], object]:
     """Some steps, loader included."""
     source: Iterator[Any]
     if side.fuxictr:
-        theirs, source = cell.models(side.embedding_l2)[1], forever(cell.their_batches())
+        theirs, source = cell.both(side)[1], forever(cell.their_batches())
         # its epoch's loop reads every loss
         return lambda: [theirs.train_step(batch).item() for batch in islice(source, STEPS_PER_ROUND)]
-    ours = prepared(
-        cell.name,
-        configured(cell.name, cell.mflop),
-        cell.cardinalities,
-        execution=Execution(sparse_optimiser=side.sparse_optimiser),
-        optimiser=Optimiser(embedding_l2=side.embedding_l2),
-    )
-    source = endless(cell.batches())
+    ours, source = cell.ours(side), endless(cell.batches())
     return lambda: [ours.step(batch) for batch in islice(source, STEPS_PER_ROUND)]  # type: ignore[func-returns-value]
 
 
 def trial(side: Side, cell: Cell) -> Callable[[], object]:
     """Build, train an epoch, validate, keep the best weights."""
-    config = configured(cell.name, cell.mflop)
     if not side.fuxictr:
-        data = Given(cell.batches(), cell.cardinalities)
-        return partial(whole, cell.name, config, data, Optimiser(embedding_l2=side.embedding_l2))
+        return partial(whole, cell.name, cell.config, Given(cell.batches(), cell.cardinalities), side.optimiser)
     rows = cell.their_batches()
 
     def fit() -> None:
-        model = peer(cell.name, config, cell.cardinalities, side.embedding_l2)
+        model = cell.theirs(side)
         model.checkpoint = str(cell.folder / f"{os.getpid()}.model")
         model.fit(rows, epochs=1, validation_data=rows)
 
@@ -193,7 +202,7 @@ def compared(
         with tempfile.TemporaryDirectory() as folder:
             cardinalities = write_clicks(Path(folder), rows * batch_size)
             cell = Cell(name, mflop, batch_size, cardinalities, Path(folder))
-            off = max(cell.difference(0.0), cell.difference(EMBEDDING_L2))
+            off = max(cell.difference(OURS), cell.difference(OURS_L2))
             taken = in_turn(make, {side for column in columns for side in RATIOS[column]}, cell, n)
         found = {
             column: [a / b for a, b in zip(*(taken[side] for side in RATIOS[column]), strict=True)]
@@ -201,7 +210,7 @@ def compared(
         }
         what = f"FuxiCTR's {make.__name__} over ours, {models.title(name)} {mflop:g}"
         ratios |= {f"{what}, {column}": values for column, values in found.items()}
-        flops = configured(name, mflop).flops(N_DENSE, N_SPARSE) / 1e6
+        flops = cell.config.flops(N_DENSE, N_SPARSE) / 1e6
         where = (models.title(name), f"{flops:.2f}", f"{batch_size:,}", f"{off:.0e}")
         lines.append((*where, *(spread(values) for values in found.values())))
     return Section(table(("model", "forward MFLOP", "batch", "greatest difference", *columns), lines), ratios)
@@ -214,4 +223,4 @@ def of_steps(n: int) -> Section:
 
 def of_trials(n: int) -> Section:
     """Whole trials: FuxiCTR's `fit` against ours."""
-    return compared(trial, TRIAL_CELLS, TRIAL_STEPS, ("as each comes", "with embedding L2", "same allocator"), n)
+    return compared(trial, TRIAL_CELLS, TRIAL_STEPS, DENSE_ADAM, n)
