@@ -1,6 +1,9 @@
 """Solves the widths of a sampled shape so that it meets a FLOP budget before anything is trained."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
+
+from optuna.trial import FixedTrial
 
 from models.base import Budget, Config, Shape
 from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
@@ -39,6 +42,12 @@ def fit(shapes: Iterable[Shape], budget: Budget) -> Config:
     raise Infeasible(
         f"no width meets {budget.training_flops / 1e6:g} training MFLOP per example; the nearest is {nearest:+.1%} off"
     )
+
+
+def default_config(config_class: type[Config], budget: Budget) -> Config:
+    """Return the configuration of trial 0: the model's default shape, solved to the budget. Raises Infeasible."""
+    trial: Any = FixedTrial(config_class.default)  # has a Trial's methods, not its type
+    return fit(config_class.suggest(trial, budget), budget)
 
 
 def _solved(shape: Shape, budget: Budget) -> Config:

@@ -1,5 +1,6 @@
 """Which errors the user can mend, and the one line that says how."""
 
+import difflib
 import errno
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,21 @@ MENDABLE = {
 
 class RunError(RuntimeError):
     """The run cannot start or go on; the message says what to do."""
+
+
+class ProtocolError(ValueError):
+    """The protocol cannot be found, read or understood; the message says which key and what is allowed."""
+
+
+class RecordError(ValueError):
+    """A results folder or a record in it is invalid; the message names the file and line."""
+
+
+def nearest(name: str, allowed: list[str]) -> str:
+    """Return the allowed names as text, the one most like `name` first."""
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}({', '.join(allowed)})"
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Protocol: everything that is equal for all models. One TOML file, validated; nothing in it names code."""
 
-import difflib
 import hashlib
 import json
 import re
@@ -25,13 +24,10 @@ from pydantic import (
 
 import datamodules
 import models
+from benchmark.errors import ProtocolError, nearest
 
 SHIPPED = Path(__file__).parent / "protocols"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-class ProtocolError(ValueError):
-    """The protocol cannot be found, read or understood; the message says which key and what is allowed."""
 
 
 class Section(BaseModel):
@@ -150,7 +146,7 @@ class Protocol(Section):
         return digest(fixed)
 
     def smoke(self) -> Self:
-        """The smallest form that still exercises every step: results say nothing about the models."""
+        """Return the smallest form that still exercises every step; its results say nothing about the models."""
         return self.model_copy(
             update={
                 "name": f"{self.name}-smoke",
@@ -172,8 +168,14 @@ def names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
-def load(name_or_path: str, changes: dict[str, Any] | None = None) -> Protocol:
-    """The protocol of that name, or in that file, with dotted keys changed. Raises ProtocolError."""
+def load(name_or_path: str, changes: dict[str, Any] | None = None, *, smoke: bool = False) -> Protocol:
+    """Return the protocol of that name, or in that file. Raises ProtocolError.
+
+    Args:
+        name_or_path: of a shipped protocol, or of a file ending in .toml.
+        changes: values by dotted key, `search.trials` for one; the protocol names them as overrides.
+        smoke: start from the protocol's smallest form, so that changes win over its few trials and rows.
+    """
     path = Path(name_or_path) if name_or_path.endswith(".toml") else SHIPPED / f"{name_or_path}.toml"
     if not name_or_path.endswith(".toml") and name_or_path not in names():
         raise ProtocolError(
@@ -186,6 +188,11 @@ def load(name_or_path: str, changes: dict[str, Any] | None = None) -> Protocol:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ProtocolError(f"{path}: {error}") from None
     values.setdefault("name", path.stem)
+    if smoke:
+        smallest = validated(values, str(path)).smoke()
+        values = smallest.model_dump(mode="json", exclude_none=True)
+        if changes and "name" in changes:
+            changes = {**changes, "name": f"{changes['name']}-smoke"}
     for key, value in (changes or {}).items():
         _assign(values, key, value)
     if changes:
@@ -216,10 +223,3 @@ def _assign(values: dict[str, Any], dotted: str, value: object) -> None:
         if not isinstance(values, dict):
             raise ProtocolError(f"no section {section!r} in a protocol")
     values[key] = value
-
-
-def nearest(name: str, allowed: list[str]) -> str:
-    """The allowed names, the one most like `name` first."""
-    near = difflib.get_close_matches(name, allowed, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}({', '.join(allowed)})"

@@ -7,15 +7,33 @@ from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
+from typing import Protocol as Interface
 
-from benchmark import records
 from benchmark.protocol import Protocol
-from benchmark.records import Kind, Record
+from benchmark.records import store
+from benchmark.records.record import Kind, Record
 
 if TYPE_CHECKING:
-    from benchmark.predictions import Labels, Logits
+    from benchmark.records.predictions import Labels, Logits
 
-DRAWS_PER_TRIAL = 20  # draws that may come to nothing, for each trial asked for, before the study gives up
+DRAWS_PER_TRIAL = 20  # a study gives up after so many draws for each trial it was asked for
+LOSSES_ALLOWED = 2  # deaths of worker processes after which a training is recorded as failed and not tried again
+
+
+class Ledger(Interface):
+    """Where a study's records are kept: its results folder, or the one on the leading machine of a cluster."""
+
+    def records(self) -> list[Record]:
+        """Return the study's records."""
+        ...
+
+    def keep(self, record: Record) -> None:
+        """Append a record."""
+        ...
+
+    def keep_predictions(self, seed: int, logits: "Logits", labels: "Labels") -> str | None:
+        """Keep a final run's test predictions and return their hash; None if there are too many to keep."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,24 +71,18 @@ class Study:
 
     def records(self) -> list[Record]:
         """Its records so far."""
-        return records.of_study(self.results, self.dataset, self.model, self.budget)
+        return store.of_study(self.results, self.dataset, self.model, self.budget)
 
     def keep(self, record: Record) -> None:
         """Add a record."""
-        records.append(self.results, record)
+        store.append(self.results, record)
 
     def keep_predictions(self, seed: int, logits: "Logits", labels: "Labels") -> str | None:
         """Keep those of a final run on the test part; their hash, None if there are too many."""
-        from benchmark import predictions
+        from benchmark.records import predictions
 
         path = predictions.prediction_file(self.results, self.dataset, self.model, self.budget, seed)
         return predictions.write(path, logits, labels)
-
-    def execute(self, on_event: "OnEvent") -> None:
-        """Bring it to its end in this process."""
-        from benchmark import tune  # with torch
-
-        tune.run(self, on_event)
 
     def runs_left(self) -> int:
         """How many trainings it still needs; infeasible and repeated draws cost none."""
@@ -84,29 +96,9 @@ class Study:
         return len(missing_seeds(done, best, self.protocol)) if best else 0
 
 
-def status_lines(protocol: Protocol, results: Path) -> list[str]:
-    """For each study of a protocol how many trials and final runs it has; the sum first."""
-    lines, done, total = [], 0, 0
-    for dataset in protocol.datasets:
-        for model in protocol.models:
-            for budget in protocol.budgets:
-                study = Study(protocol, dataset, model, budget, results, "")
-                kinds = [(record.kind, record.status) for record in study.records()]
-                n_trials, n_finals = (kinds.count((kind, "complete")) for kind in ("trial", "final"))
-                n_failed = sum(status == "failed" for _, status in kinds)
-                left = study.runs_left()
-                done, total = done + (left == 0), total + 1
-                lines.append(
-                    f"{study.name}: {n_trials}/{protocol.search.trials} trials, "
-                    f"{n_finals}/{len(protocol.final.seeds)} seeds, {n_failed} failed, "
-                    + ("finished" if left == 0 else f"{left} runs to go")
-                )
-    return [f"{protocol.name}: {done} of {total} studies finished", *lines]
-
-
 @dataclass(frozen=True)
-class Progress:
-    """What a running study tells the screen."""
+class Event:
+    """What a running study tells the display."""
 
     study: str
     kind: Kind
@@ -115,7 +107,7 @@ class Progress:
     finished: Record | None = None
 
 
-OnEvent = Callable[[Progress], None]
+OnEvent = Callable[[Event], None]
 
 
 def missing_trials(trials: list[Record], protocol: Protocol) -> int:

@@ -6,6 +6,7 @@ TaobaoAd_x1 validated on its test part, as BARS does. Results bear the whole nam
 
 import ast
 import difflib
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,13 @@ def load(name: str) -> "type[CTRDataModule]":
     if changes.get("split", "own") not in ("own", *found[0].splits):
         raise UnknownDataset(f"no data set {name!r}; {base} has a validation part of its own")
     return type(found[0].__name__, (found[0],), changes) if changes else found[0]
+
+
+def cache_root() -> Path:
+    """Return the folder of encoded data: $WUKONG_BENCH_CACHE, or wukong-bench in the user's cache folder."""
+    if chosen := os.environ.get("WUKONG_BENCH_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wukong-bench"
 
 
 def _known(name: str) -> str:

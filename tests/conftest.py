@@ -10,7 +10,7 @@ import optuna
 import pytest
 import torch
 
-from benchmark.records import Record
+from benchmark.records.record import Record
 
 
 @pytest.fixture(scope="session", autouse=True)

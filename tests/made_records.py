@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
-from benchmark import predictions, records
 from benchmark.findings import file_name
 from benchmark.protocol import Protocol, validated
-from benchmark.records import Record
+from benchmark.records import files, predictions, store
+from benchmark.records.record import Record
 
 LOGLOSS = {"mlp": 0.430, "dlrm": 0.429, "dcnv2": 0.425, "wukong": 0.420}  # at the smallest budget
 SLOPE = {"mlp": -0.001, "dlrm": -0.002, "dcnv2": -0.004, "wukong": -0.006}  # per 4x
@@ -92,16 +92,16 @@ def failed(record: Record) -> Record:
 
 def folder(path: Path, made: list[Record], made_with: Protocol | None = None, facts: dict | None = None) -> Path:
     """A results folder with these records."""
-    records.write_text(path / "protocol.toml", (made_with or protocol()).toml())
-    files: dict[Path, list[str]] = {}
+    files.write_text(path / "protocol.toml", (made_with or protocol()).toml())
+    lines_of: dict[Path, list[str]] = {}
     for record in made:
-        name = records.record_file(path, file_name(record.dataset), file_name(record.model))
-        files.setdefault(name, []).append(record.model_dump_json())
-    for name, lines in files.items():
-        records.write_text(name, "\n".join(lines) + "\n")
+        name = store.record_file(path, file_name(record.dataset), file_name(record.model))
+        lines_of.setdefault(name, []).append(record.model_dump_json())
+    for name, lines in lines_of.items():
+        files.write_text(name, "\n".join(lines) + "\n")
     for dataset in {record.dataset for record in made}:
         named = {"title": "Hotel bookings" if dataset == "hotel" else dataset, **(facts or {})}
-        records.write_json(path / "datasets" / f"{file_name(dataset)}.json", named)
+        files.write_json(path / "datasets" / f"{file_name(dataset)}.json", named)
     return path
 
 

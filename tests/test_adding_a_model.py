@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import records
+from benchmark.records import store
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +43,7 @@ def test_the_example_is_listed_with_its_title_and_source(tree: Path) -> None:
 def test_the_example_is_tuned_and_tabulated_beside_another_model(tree: Path) -> None:
     done = python("-m", "benchmark", "run", "smoke", "--models", "mlp,nfm", "--budgets", "0.09", tree=tree)
     assert done.returncode == 0, done.stderr
-    found = [r for r in records.read(tree / "results" / "smoke") if r.model == "nfm"]
+    found = [r for r in store.read(tree / "results" / "smoke") if r.model == "nfm"]
     assert [r.kind for r in found] == ["trial", "trial", "final", "final"]
     assert "| 0.09 | NFM | 0." in (tree / "results/smoke/tables/synthetic_quality.md").read_text()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmark import records
-from benchmark.cli import app
+from benchmark.cli.main import app
+from benchmark.records import store
 
 PROTOCOL = """
 datasets = ["synthetic"]
@@ -38,7 +38,7 @@ def changed(results: Path, tmp_path: Path, **values: object) -> Path:
     for name in ("protocol.toml", "records/synthetic/mlp.jsonl"):
         (tmp_path / "tiny" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "tiny" / name).write_bytes((results / "tiny" / name).read_bytes())
-    path = records.record_file(tmp_path / "tiny", "synthetic", "mlp")
+    path = store.record_file(tmp_path / "tiny", "synthetic", "mlp")
     lines = [json.dumps(json.loads(line) | values) for line in path.read_text().splitlines()]
     path.write_text("".join(f"{line}\n" for line in lines))
     return tmp_path
@@ -53,7 +53,7 @@ def test_every_record_of_a_run_comes_back_to_the_last_bit(results: Path) -> None
 
 
 def test_a_metric_off_by_more_than_float_error_fails_the_audit(results: Path, tmp_path: Path) -> None:
-    before = records.read(results / "tiny")[0].valid or {}
+    before = store.read(results / "tiny")[0].valid or {}
     code, shown = run(
         "audit", "tiny", "--results", changed(results, tmp_path, valid=before | {"auc": before["auc"] + 2e-6})
     )
@@ -70,6 +70,6 @@ def test_other_data_and_a_folder_of_no_records_are_refused(results: Path, tmp_pa
     other = changed(results, tmp_path, data_fingerprint="beef")
     code, shown = run("audit", "tiny", "--results", other)
     assert code != 0 and "the record beef" in shown
-    records.record_file(other / "tiny", "synthetic", "mlp").write_text("")
+    store.record_file(other / "tiny", "synthetic", "mlp").write_text("")
     code, shown = run("audit", "tiny", "--results", other)
     assert code != 0 and "no complete record" in shown

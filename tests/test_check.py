@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import models
-from benchmark.check import CHECKS, check
+from benchmark.checks.model import CHECKS, check
 
 SOUND = '''"""Sound: a hidden layer (nobody 2026, arXiv 0000.00000)."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmark import protocol as protocols
-from benchmark import records
-from benchmark.cli import main
+from benchmark.cli.main import main
+from benchmark.records import store
 
 TINY = """
 title = "Tiny"
@@ -62,7 +62,7 @@ def test_a_run_leaves_a_folder_whole_in_itself(tiny: tuple[Path, subprocess.Comp
         "figures/synthetic_quality_against_compute.svg",
     ):
         assert (results / name).stat().st_size > 0, name
-    found = records.read(results)
+    found = store.read(results)
     assert len(found) == 4 * (2 + 2) and {r.status for r in found} == {"complete"}
     assert all(abs((r.training_flops or 0) / (r.budget * 1e6) - 1) <= 0.02 for r in found)
     rows = (results / "tables" / "synthetic_quality.csv").read_text().splitlines()
@@ -83,7 +83,7 @@ def test_a_run_in_two_processes_and_in_one_leave_the_same_records(
     folder, _ = tiny
     one = command("run", str(folder / "tiny.toml"), "--jobs", "1", folder=tmp_path)
     assert one.returncode == 0, one.stderr
-    mine, theirs = (records.read(path / "results" / "tiny") for path in (folder, tmp_path))
+    mine, theirs = (store.read(path / "results" / "tiny") for path in (folder, tmp_path))
     assert [r.timeless() for r in mine] == [r.timeless() for r in theirs]
 
 
@@ -119,7 +119,7 @@ def test_more_models_and_budgets_join_a_folder_but_another_protocol_does_not(
     assert joined.returncode == 0, joined.stderr
     resolved = protocols.load(str(folder / "results/tiny/protocol.toml"))
     assert resolved.budgets == (0.1, 0.4, 0.2) and resolved.models == ("mlp", "dlrm")
-    added = [r for r in records.read(folder / "results/tiny") if r.budget == 0.2]
+    added = [r for r in store.read(folder / "results/tiny") if r.budget == 0.2]
     assert len(added) == 4 and added[0].overrides == ("budgets=[0.2]", 'models=["mlp"]')
 
 
@@ -133,7 +133,7 @@ def test_plan_says_what_would_run_and_trains_nothing(tmp_path: Path) -> None:
 
 def test_help_and_list_do_not_import_torch() -> None:
     program = (
-        "import sys; sys.argv[1:] = {}\nfrom benchmark.cli import main\n"
+        "import sys; sys.argv[1:] = {}\nfrom benchmark.cli.main import main\n"
         "try: main()\nfinally: print('torch' in sys.modules)"
     )
     for arguments in (["--help"], ["run", "--help"], ["list", "models"], ["list", "datasets"], ["list", "protocols"]):
@@ -224,7 +224,7 @@ def test_a_results_folder_that_cannot_be_written_is_refused_before_torch_is_load
     """A file in place of the folder, since tests may run as root, whom no permission stops."""
     (tmp_path / "results").write_text("")
     program = (
-        "import sys; sys.argv[1:] = ['run', 'quickstart']\nfrom benchmark.cli import main\n"
+        "import sys; sys.argv[1:] = ['run', 'quickstart']\nfrom benchmark.cli.main import main\n"
         "try: main()\nfinally: print('torch' in sys.modules)"
     )
     done = subprocess.run(

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmark import protocol as protocols
-from benchmark import readme, records, report
-from benchmark.published import FOLDER as PUBLISHED
+from benchmark.published.tables import FOLDER as PUBLISHED
+from benchmark.records import store
+from benchmark.reports import readme
+from benchmark.reports.write import write_report
 from benchmark.study import Study
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +27,7 @@ def committed(request: pytest.FixtureRequest) -> Path:
 def test_the_report_is_that_of_the_records(committed: Path, tmp_path: Path) -> None:
     made = tmp_path / committed.name
     shutil.copytree(committed, made, ignore=shutil.ignore_patterns("tables", "figures", "report.html", "predictions"))
-    report.write(made)
+    write_report(made)
     for part in ("tables", "figures"):
         names = [sorted(path.name for path in (folder / part).iterdir()) for folder in (made, committed)]
         assert names[0] == names[1]
@@ -40,7 +42,7 @@ def test_the_report_is_that_of_the_records(committed: Path, tmp_path: Path) -> N
 
 def test_every_study_is_whole_equally_tuned_and_on_budget(committed: Path) -> None:
     protocol = protocols.load(str(committed / "protocol.toml"))
-    found = records.read(committed)
+    found = store.read(committed)
     assert found and protocol.overrides == ()
     for record in found:
         assert record.dirty is False and record.accepted == () and record.exact

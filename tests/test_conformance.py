@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import models
-from benchmark.check import CHECKS, check_flops
+from benchmark.checks.model import CHECKS, check_flops
 
 every_model = pytest.mark.parametrize("name", models.names())
 

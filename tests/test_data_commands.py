@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import datamodules
-from benchmark.cli import main
+from benchmark.cli.main import main
 from datamodules.base import SPLITS, twins
 from datamodules.base.obtain import download
 

@@ -7,8 +7,9 @@ import re
 import pytest
 from rich.console import Console
 
-from benchmark.formats import Cell, Column, Table, csv_text, escape_csv, latex, markdown, terminal
-from benchmark.tables.cells import number, p_value
+from benchmark.reports.cells import number, p_value
+from benchmark.reports.formats import csv_text, escape_csv, latex, markdown, terminal
+from benchmark.reports.table import Cell, Column, Table
 
 HOSTILE = [
     "<script>window.pwned=1</script>",

@@ -10,7 +10,7 @@ import datamodules
 import models
 from benchmark.budget import fit
 from benchmark.protocol import Training
-from benchmark.train import Outcome, train
+from benchmark.training.loop import Outcome, train
 from datamodules.base import CTRDataModule
 from models.base import Budget, Optimiser
 

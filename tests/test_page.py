@@ -8,7 +8,9 @@ import pytest
 from browser import ABSENT, ENTER, LEFT, RIGHT, TAB, Browser
 from made_records import folder, make, protocol
 
-from benchmark import findings, page, records
+from benchmark import findings
+from benchmark.records import files
+from benchmark.reports import page
 
 HOSTILE = "</script><img src=x onerror=window.pwned=1>"
 
@@ -19,7 +21,7 @@ def written(path, made, facts=None, **changes):
     """The page of these records, written to a file."""
     known = {"bounds": {"Bayes": {"logloss": 0.41, "auc": 0.79}}, **(facts or {})}
     file = folder(path, made, protocol(**changes), known) / "report.html"
-    records.write_text(file, page.render(findings.read(path)))
+    files.write_text(file, page.render(findings.read(path)))
     return file
 
 

@@ -3,8 +3,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from benchmark import predictions
-from benchmark.records import RecordError
+from benchmark.errors import RecordError
+from benchmark.records import predictions
 
 
 def test_predictions_come_back_bit_for_bit_and_the_file_repeats(tmp_path):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmark import protocol as protocols
-from benchmark.protocol import Protocol, ProtocolError
+from benchmark.errors import ProtocolError
+from benchmark.protocol import Protocol
 
 MINIMAL = """
 datasets = ["hotel"]

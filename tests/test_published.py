@@ -5,7 +5,8 @@ import csv
 import pytest
 
 import datamodules
-from benchmark.published import BARS, FOLDER, PAPER, comparability, facts
+from benchmark.published.facts import BARS, PAPER, comparability, facts
+from benchmark.published.tables import FOLDER
 
 
 def test_every_published_result_is_found_by_the_title_of_a_data_set() -> None:

@@ -10,38 +10,38 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from benchmark import provenance, records
-from benchmark.errors import RunError
-from benchmark.records import Record, RecordError
+from benchmark.errors import RecordError, RunError
+from benchmark.records import files, provenance, store
+from benchmark.records.record import Record
 
 
 def test_a_record_is_read_back_as_it_was_written(tmp_path: Path, record: Record) -> None:
     final = record.model_copy(update={"kind": "final", "test": {"auc": 0.1 + 0.2, "logloss": 1 / 3}, "seed": 2})
     for one in (final, record):
-        records.append(tmp_path, one)
-    assert records.read(tmp_path) == [record, final]
-    assert records.of_study(tmp_path, "d", "mlp", 1.0) == [final, record]
-    assert records.of_study(tmp_path, "d", "mlp", 2.0) == []
+        store.append(tmp_path, one)
+    assert store.read(tmp_path) == [record, final]
+    assert store.of_study(tmp_path, "d", "mlp", 1.0) == [final, record]
+    assert store.of_study(tmp_path, "d", "mlp", 2.0) == []
 
 
 def test_a_torn_last_line_is_passed_over_and_kept_apart_by_the_next_write(tmp_path: Path, record: Record) -> None:
-    records.append(tmp_path, record)
-    path = records.record_file(tmp_path, "d", "mlp")
+    store.append(tmp_path, record)
+    path = store.record_file(tmp_path, "d", "mlp")
     whole = path.read_bytes()
     path.write_bytes(whole + whole[:100])
-    assert records.read(tmp_path) == [record]
+    assert store.read(tmp_path) == [record]
     second = record.model_copy(update={"trial": 1})
-    records.append(tmp_path, second)
-    assert records.read(tmp_path) == [record, second]
+    store.append(tmp_path, second)
+    assert store.read(tmp_path) == [record, second]
     assert path.with_suffix(".torn").read_bytes() == whole[:100]
 
 
 def test_a_damaged_line_is_named(tmp_path: Path, record: Record) -> None:
-    records.append(tmp_path, record)
-    path = records.record_file(tmp_path, "d", "mlp")
+    store.append(tmp_path, record)
+    path = store.record_file(tmp_path, "d", "mlp")
     path.write_text(path.read_text() + "{}\n" + path.read_text())
     with pytest.raises(RecordError, match=r"mlp\.jsonl, line 2: kind: Field required"):
-        records.read(tmp_path)
+        store.read(tmp_path)
 
 
 def test_a_trial_cannot_hold_test_metrics(record: Record) -> None:
@@ -68,25 +68,25 @@ def test_timeless_leaves_out_only_what_the_clock_decides(record: Record) -> None
 
 def test_a_text_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "table.md"
-    records.write_text(path, "old")
+    files.write_text(path, "old")
 
     def disk_full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)
     with pytest.raises(RunError, match=r"disk full at .* MB free\); mend that and repeat the command"):
-        records.write_text(path, "new")
+        files.write_text(path, "new")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]
 
 
 def test_records_of_data_that_went_back_and_forth_are_all_kept(tmp_path: Path, record: Record) -> None:
     for trial in range(3):
-        records.append(tmp_path, record.model_copy(update={"trial": trial}))
-        records.set_aside(tmp_path, "d", "old")
-        assert records.read(tmp_path) == []
+        store.append(tmp_path, record.model_copy(update={"trial": trial}))
+        store.set_aside(tmp_path, "d", "old")
+        assert store.read(tmp_path) == []
     for trial, folder in enumerate(("d-old", "d-old-2", "d-old-3")):
-        [kept] = records.read_file(tmp_path / "superseded" / folder / "mlp.jsonl")
+        [kept] = store.read_file(tmp_path / "superseded" / folder / "mlp.jsonl")
         assert kept.trial == trial
 
 
@@ -118,7 +118,7 @@ def test_the_device_names_its_vector_instructions_the_same_on_all_machines_unles
     asked: str | None, used: str
 ) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "ATEN_CPU_CAPABILITY"}
-    code = "from benchmark.provenance import device_name; print(device_name('cpu'))"
+    code = "from benchmark.records.provenance import device_name; print(device_name('cpu'))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment | ({"ATEN_CPU_CAPABILITY": asked} if asked else {}),

@@ -12,12 +12,14 @@ from made_records import failed, folder, make, protocol, with_predictions
 from pydantic import ValidationError
 
 import models
-from benchmark import findings, formats, page, plots, report
+from benchmark import findings
+from benchmark.errors import RecordError
 from benchmark.findings import file_name
 from benchmark.findings.summary import summary, tidy
-from benchmark.plots.style import look
-from benchmark.records import RecordError
-from benchmark.tables import count, quality, tables_of
+from benchmark.reports import formats, page, plots
+from benchmark.reports.plots.style import look
+from benchmark.reports.tables import count, quality, tables_of
+from benchmark.reports.write import write_report, write_tables
 
 TABLES = ["headline", "quality", "scaling", "differences", "wins_logloss", "wins_auc", "compute_to_match", "row_noise"]
 
@@ -112,33 +114,37 @@ def test_row_noise_says_what_the_test_part_can_show(tmp_path):
 
 
 def contents(path):
-    files = sorted(file for file in path.rglob("*") if file.is_file() and "predictions" not in file.parts)
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and "predictions" not in file.parts and not file.name.startswith(".")
+    )
     return {file.relative_to(path): file.read_bytes() for file in files}
 
 
 def test_without_predictions_a_folder_reports_what_was_found_from_them(tmp_path):
     path = folder(tmp_path, with_predictions(tmp_path, make(("mlp", "wukong"))))
-    report.write(path)
+    write_report(path)
     before = contents(path)
     shutil.rmtree(path / "predictions")
-    report.write(path)
+    write_report(path)
     assert contents(path) == before
     assert "4,000 test examples" in table(path, "row_noise").legend
 
 
 def test_kept_row_noise_of_other_predictions_or_of_a_part_of_them_is_not_used(tmp_path):
     made = with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))
-    report.write(folder(tmp_path, made))
+    write_report(folder(tmp_path, made))
     others = [r.model_copy(update={"predictions": "0" * 64}) if r.predictions else r for r in made]
     assert findings.read(folder(tmp_path, others)).row_noise("hotel") == []
     shutil.rmtree(tmp_path / "row_noise")
     next((tmp_path / "predictions").rglob("*.npz")).unlink()
-    report.write(folder(tmp_path, made))
+    write_report(folder(tmp_path, made))
     assert findings.read(tmp_path).row_noise("hotel") and not (tmp_path / "row_noise").exists()
 
 
 def test_kept_row_noise_that_is_none_is_refused_with_its_name(tmp_path):
-    report.write(folder(tmp_path, with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))))
+    write_report(folder(tmp_path, with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))))
     (tmp_path / "row_noise/hotel.json").write_text('{"found": [1]}')
     with pytest.raises(RecordError, match=r"(?s)hotel.json: .*remove it"):
         findings.read(tmp_path).row_noise("hotel")
@@ -179,7 +185,7 @@ def test_planted_orders_are_shown_where_the_law_is_known(tmp_path):
         if r.test and (models.title(r.model), r.budget) == (first[1].value, first[0].value)
     ]
     assert first[2].value == pytest.approx(sum(losses) / 3 - 0.40)
-    report.write(path)
+    write_report(path)
     assert (path / "figures/hotel_orders_against_compute.svg").exists()
 
 
@@ -192,7 +198,7 @@ def test_predictions_that_are_not_those_of_the_record_are_left_aside(tmp_path):
 def test_a_report_repeats_to_the_last_byte(tmp_path):
     made = with_predictions(tmp_path, make(seeds=(1, 2, 3)))
     path = folder(tmp_path, made, facts={"bounds": {"Bayes": {"auc": 0.99, "logloss": 0.2}}})
-    report.write(path)
+    write_report(path)
     files = sorted(
         file for file in path.rglob("*") if file.parent.name in ("tables", "figures") or file.suffix == ".html"
     )
@@ -202,7 +208,7 @@ def test_a_report_repeats_to_the_last_byte(tmp_path):
     stale, own = path / "figures/hotel_no_longer_drawn.svg", path / "tables/notes.md"
     for file in (stale, own):
         file.write_text("<svg></svg>")
-    report.write(path)
+    write_report(path)
     assert [file.read_bytes() for file in files] == before
     assert own.exists() and not stale.exists()
     svg = (path / "figures/hotel_quality_against_compute.svg").read_text()
@@ -227,7 +233,7 @@ def test_sparse_results_give_a_sentence_and_tables_without_nan_or_a_false_0(tmp_
     path = folder(tmp_path, SPARSE[name])
     found = findings.read(path)
     for dataset in found.datasets:
-        report.write_tables(found, dataset)
+        write_tables(found, dataset)
         plots.figures_of(found, dataset)
     shown = page.render(found)
     said = {"empty": "No records yet", "one budget": "Wukong is best at 0.4"}.get(name, "no winner is named")
@@ -275,7 +281,7 @@ def test_a_report_of_10000_records_takes_under_20_seconds(tmp_path):
     assert len(made) == 10_000
     path = folder(tmp_path, made, protocol(models=models, budgets=[0.1, 0.4, 1.6, 6.4, 25.6], search={"trials": 195}))
     started = time.process_time()
-    report.write(path)
+    write_report(path)
     assert time.process_time() - started < 20
 
 

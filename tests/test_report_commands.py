@@ -7,9 +7,11 @@ import pytest
 from made_records import folder, make, protocol, with_predictions
 from typer.testing import CliRunner
 
-from benchmark import compare, export, findings, leaderboard, readme, submission
-from benchmark.cli import app
-from benchmark.records import RecordError
+from benchmark import findings
+from benchmark.checks import submission
+from benchmark.cli.main import app
+from benchmark.errors import RecordError
+from benchmark.reports import compare, export, leaderboard, readme
 
 
 def run(*arguments):

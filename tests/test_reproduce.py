@@ -8,12 +8,13 @@ from model_checks import parameters, published
 from typer.testing import CliRunner
 
 import models
-from benchmark import reproduce
-from benchmark.cli import app
-from benchmark.reproduce import Reproduction, Row
-from benchmark.tables.reproduced import verdict
+from benchmark.cli.main import app
+from benchmark.errors import ProtocolError
+from benchmark.published import tables
+from benchmark.published.tables import Reproduction, Row
+from benchmark.reports.tables.reproduced import verdict
 
-TABLES = [reproduce.load(name) for name in reproduce.names()]
+TABLES = [tables.load(name) for name in tables.names()]
 ROWS = [(table, row) for table in TABLES for row in table.rows if row.parameters]
 IDS = [f"{table.name}-{row.published_as}" for table, row in ROWS]
 LATER = {"bars_criteo_x4_001": ("dcnv2", "masknet"), "bars_avazu_x4_001": ("masknet",)}
@@ -112,7 +113,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "published"
     folder.mkdir()
     (folder / "made_up.toml").write_text(TABLE)
-    monkeypatch.setattr(reproduce, "FOLDER", folder)
+    monkeypatch.setattr(tables, "CONFIGURATIONS", folder)
     return tmp_path / "results"
 
 
@@ -146,9 +147,9 @@ def test_the_command_trains_what_is_missing_and_keeps_rows_of_one_model_apart(ta
 
 
 def test_unknown_rows_and_tables_are_named(table: Path) -> None:
-    with pytest.raises(reproduce.ProtocolError, match=r"no row 'MPL' in made_up; did you mean 'MLP'"):
+    with pytest.raises(ProtocolError, match=r"no row 'MPL' in made_up; did you mean 'MLP'"):
         invoke("made_up", "--rows", "MPL", "--results", str(table))
-    with pytest.raises(reproduce.ProtocolError, match=r"no published table 'made'; did you mean 'made_up'"):
+    with pytest.raises(ProtocolError, match=r"no published table 'made'; did you mean 'made_up'"):
         invoke("made", "--results", str(table))
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from benchmark.speed import against, parts, targets, trial
-from benchmark.speed.parts import clicks, default_config, write_clicks
+from benchmark.speed.parts import clicks, config_at, write_clicks
 
 
 @pytest.mark.parametrize("work", [trial.bare, trial.whole])
 def test_a_measured_trial_trains_on_the_batches_it_is_given(work, capsys: pytest.CaptureFixture[str]) -> None:
     with clicks(64, 32, table_rows=260) as (batches, cardinalities):
-        work("mlp", default_config("mlp", 0.03), trial.Given(batches, cardinalities))
+        work("mlp", config_at("mlp", 0.03), trial.Given(batches, cardinalities))
 
 
 def test_a_target_is_met_by_the_median_and_says_where_rounds_disagree() -> None:

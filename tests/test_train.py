@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.protocol import Training
-from benchmark.train import STEPS_PER_BLOCK, Blocks, Selection
+from benchmark.training.loop import STEPS_PER_BLOCK, Blocks, Selection
 from datamodules.base import Batches
 
 

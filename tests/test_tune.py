@@ -12,11 +12,13 @@ import torch
 
 import datamodules
 from benchmark import protocol as protocols
-from benchmark import records, runner, tune
-from benchmark.predictions import Labels, Logits, digest
-from benchmark.records import Record
-from benchmark.sampler import SlotSampler
-from benchmark.study import Progress, Study, missing_trials, winner
+from benchmark.records import store
+from benchmark.records.predictions import Labels, Logits, digest
+from benchmark.records.record import Record
+from benchmark.study import Event, Study, missing_trials, winner
+from benchmark.training import runner
+from benchmark.tuning import tuner
+from benchmark.tuning.sampler import SlotSampler
 from datamodules.base import DataError
 from models.base import Shape
 from models.mlp import MLP
@@ -58,7 +60,7 @@ def logloss(record: Record) -> float:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """An uninterrupted study."""
     found = study(tmp_path_factory.mktemp("whole"))
-    tune.run(found)
+    tuner.run(found)
     return found
 
 
@@ -132,14 +134,14 @@ def test_every_record_is_on_budget(whole: Study) -> None:
 
 def test_the_same_protocol_gives_the_same_records_to_the_last_bit(whole: Study, tmp_path: Path) -> None:
     again = study(tmp_path)
-    tune.run(again)
+    tuner.run(again)
     assert timeless(again.records()) == timeless(whole.records())
 
 
 def test_a_finished_study_trains_nothing(whole: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "train", lambda *_, **__: pytest.fail("trained"))
     before = whole.records()
-    tune.run(whole)
+    tuner.run(whole)
     assert whole.records() == before
 
 
@@ -162,9 +164,9 @@ def test_a_killed_study_ends_as_an_uninterrupted_one(
 
     monkeypatch.setattr(runner, "train", dies)
     with pytest.raises(Killed):
-        tune.run(interrupted)
+        tuner.run(interrupted)
     assert len(interrupted.records()) == kill_at
-    tune.run(interrupted)
+    tuner.run(interrupted)
     assert timeless(interrupted.records()) == timeless(whole.records())
 
 
@@ -173,11 +175,11 @@ def test_a_kill_between_record_and_storage_loses_nothing(
 ) -> None:
     interrupted = study(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(tune, "tell", lambda *_: (_ for _ in ()).throw(Killed()))
+        patch.setattr(tuner, "tell", lambda *_: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
-            tune.run(interrupted)
+            tuner.run(interrupted)
     assert len(interrupted.records()) == 1
-    tune.run(interrupted)
+    tuner.run(interrupted)
     assert timeless(interrupted.records()) == timeless(whole.records())
 
 
@@ -185,8 +187,8 @@ def test_the_records_alone_are_enough_to_go_on(whole: Study, tmp_path: Path) -> 
     """Without the storage, as after cloning a results folder, the study is rebuilt from its records."""
     interrupted = study(tmp_path)
     for record in whole.records()[:3]:
-        records.append(tmp_path, record)
-    tune.run(interrupted)
+        store.append(tmp_path, record)
+    tuner.run(interrupted)
     assert timeless(interrupted.records()) == timeless(whole.records())
 
 
@@ -199,7 +201,7 @@ def test_tuning_never_reads_the_test_part(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(copy.parent))
     blind = study(tmp_path / "results")
     with pytest.raises(DataError, match=r"test/sparse\.npy"):
-        tune.run(blind)
+        tuner.run(blind)
     assert timeless(blind.records()) == timeless(whole.records())[:8]
 
 
@@ -213,7 +215,7 @@ def test_the_test_part_cannot_change_what_is_selected(
     np.save(copy / "test" / "label.npy", 1 - label)
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(copy.parent))
     other = study(tmp_path / "results")
-    tune.run(other)
+    tuner.run(other)
     assert timeless(other.records())[:8] == timeless(whole.records())[:8]
     for mine, theirs in zip(other.records()[8:], whole.records()[8:], strict=True):
         assert mine.test and theirs.test
@@ -243,7 +245,7 @@ def test_a_nan_loss_is_a_failed_trial_that_is_counted_and_cannot_win(
 ) -> None:
     broken(lambda i: i in (1, 3), monkeypatch, float("nan"))
     found = study(tmp_path)
-    tune.run(found)
+    tuner.run(found)
     trials = [r for r in found.records() if r.kind == "trial"]
     assert [r.status for r in trials] == ["complete", "failed", "complete", "failed", "complete", "complete"]
     assert trials[1].error is not None and trials[1].error.startswith("Diverged: loss is nan in step 0 of epoch 0")
@@ -257,7 +259,7 @@ def test_a_study_whose_every_trial_fails_ends_without_final_runs(
 ) -> None:
     broken(lambda i: True, monkeypatch, float("inf"))
     found = study(tmp_path, search={"trials": 1})
-    tune.run(found)
+    tuner.run(found)
     assert {(r.kind, r.status) for r in found.records()} == {("trial", "failed")}
     assert missing_trials(found.records(), found.protocol) == 0 and found.runs_left() == 0
 
@@ -266,7 +268,7 @@ def test_a_diverging_learning_rate_is_noticed(tmp_path: Path) -> None:
     found = study(
         tmp_path, search={"trials": 1, "learning_rate": [1e30, 1e30]}, training={"batch_size": 64, "train_rows": 4096}
     )
-    tune.run(found)
+    tuner.run(found)
     failed = [r for r in found.records() if r.status == "failed"]
     assert len(failed) >= 2 and not any(r.status == "complete" for r in found.records())
     assert all(r.error and "Diverged" in r.error for r in failed)
@@ -283,7 +285,7 @@ def test_a_draw_that_no_width_fits_is_recorded_and_not_counted(tmp_path: Path, m
 
     monkeypatch.setattr(MLP.Config, "suggest", classmethod(sometimes_too_wide))
     found = study(tmp_path)
-    tune.run(found)
+    tuner.run(found)
     trials = [r for r in found.records() if r.kind == "trial"]
     assert [r.status for r in trials].count("infeasible") == 1
     assert [r.status for r in trials].count("complete") == 4
@@ -309,16 +311,16 @@ class Elsewhere:
 
 def test_records_and_predictions_go_through_the_ledger_alone(whole: Study, tmp_path: Path) -> None:
     ledger, here = Elsewhere(), study(tmp_path / "worker")
-    tune.run(here, ledger=ledger)
+    tuner.run(here, ledger=ledger)
     assert timeless(ledger.kept) == timeless(whole.records())
     assert ledger.predictions == {r.seed: r.predictions for r in whole.records() if r.kind == "final"}
     assert {path.name for path in here.results.iterdir()} == {"study.db"}
 
 
 def test_progress_ends_with_each_runs_record(tmp_path: Path) -> None:
-    events: list[Progress] = []
+    events: list[Event] = []
     found = study(tmp_path, search={"trials": 1}, final={"seeds": [1]})
-    tune.run(found, events.append)
+    tuner.run(found, events.append)
     assert [event.finished for event in events if event.finished] == found.records()
     assert all(0 <= event.share <= 1 for event in events)
 

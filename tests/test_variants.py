@@ -9,12 +9,12 @@ from optuna.study import create_study
 
 import models
 from benchmark import protocol as protocols
-from benchmark import tune
 from benchmark.budget import Infeasible, error, fit
 from benchmark.findings.summary import title
-from benchmark.folder import Folder
-from benchmark.plots.style import look
+from benchmark.records.folder import Folder
+from benchmark.reports.plots.style import look
 from benchmark.study import Study
+from benchmark.tuning import tuner
 from models.base import Budget
 
 VARIANTS = models.variants("wukong")
@@ -64,7 +64,7 @@ def test_a_variant_is_tuned_and_recorded_under_its_name(tmp_path: Path) -> None:
     )
     Folder(tmp_path).adopt_code({}, protocol)
     study = Study(protocol, "synthetic", "wukong.no_fmb", 0.1, tmp_path, f"sqlite:///{tmp_path / 'study.db'}")
-    tune.run(study)
+    tuner.run(study)
     trial, final = study.records()
     assert (trial.status, final.status) == ("complete", "complete"), trial.error
     assert final.model == "wukong.no_fmb" and final.config["without"] == ["fmb"]

@@ -11,7 +11,7 @@ import torch
 import datamodules
 import models
 from benchmark.protocol import Training
-from benchmark.train import train
+from benchmark.training.loop import train
 from datamodules.base import DataError, twins
 from datamodules.base.vectors import Vectors, write_vectors
 from models.base import FieldEmbedding, Optimiser

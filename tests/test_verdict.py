@@ -2,9 +2,9 @@ import pytest
 from made_records import failed, folder, make, protocol, with_predictions
 
 from benchmark import findings
+from benchmark.errors import RecordError
 from benchmark.findings.summary import tidy
 from benchmark.findings.verdict import verdict, warnings
-from benchmark.records import RecordError
 
 
 def judged(path, made, **changes):

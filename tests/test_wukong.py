@@ -6,7 +6,7 @@ from naive import CARDINALITY, batch, build, layer_norm, normal
 from torch import Tensor, nn
 
 import models
-from benchmark.published import FOLDER
+from benchmark.published.tables import FOLDER
 from models.wukong import (
     AttentiveY,
     FactorizationMachineBlock,

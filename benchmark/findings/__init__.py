@@ -8,14 +8,14 @@ from typing import Any
 
 import polars as pl
 
-from benchmark import records
 from benchmark.findings.comparison import Place, leaders, reference, with_letters
 from benchmark.findings.orders import Recovery, recovery
 from benchmark.findings.row_noise import RowNoise, TestNoise, row_noise
 from benchmark.findings.scaling import Scaling, scaling
 from benchmark.findings.summary import METRICS, summary, tidy
 from benchmark.protocol import NAME, Protocol, digest, load
-from benchmark.records import Record
+from benchmark.records import files, store
+from benchmark.records.record import Record
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,12 @@ class Findings:
 
 def read(folder: Path) -> Findings:
     """The findings of a results folder. Raises RecordError or ProtocolError where a file of it is not as it must be."""
-    found = records.read(folder)
+    found = store.read(folder)
     facts = {}
     for dataset in sorted({record.dataset for record in found}):
         path = folder / "datasets" / f"{dataset}.json"
         if NAME.fullmatch(dataset) and path.exists():
-            facts[dataset] = records.read_json(path)
+            facts[dataset] = files.read_json(path)
     return Findings(folder, load(str(folder / "protocol.toml")), found, facts)
 
 

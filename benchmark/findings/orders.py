@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmark.records import Record
+from benchmark.records.record import Record
 from benchmark.statistics import mean_interval
 
 KEY = re.compile(r"recovered_order_(\d+)")  # of a final run's test metrics, see datamodules/synthetic.py

@@ -14,8 +14,9 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark import predictions, records
-from benchmark.records import Record, RecordError
+from benchmark.errors import RecordError
+from benchmark.records import files, predictions
+from benchmark.records.record import Record
 from benchmark.statistics import auc_test, bootstrap_error, logloss_differences, minimum_detectable
 
 
@@ -61,7 +62,7 @@ class TestNoise(BaseModel):
     def keep(self, file: Path) -> None:
         """Write it, unless it was found from a part of the predictions."""
         if self.predictions is not None:
-            records.write_text(file, self.model_dump_json(indent=1) + "\n")
+            files.write_text(file, self.model_dump_json(indent=1) + "\n")
 
 
 Logits = dict[str, dict[int, predictions.Logits]]  # {model: {seed: logits}}

@@ -10,10 +10,12 @@ from typing import Any
 import polars as pl
 
 import models
-from benchmark.records import Record, RecordError
+from benchmark.errors import RecordError
+from benchmark.records.record import Record
 from benchmark.statistics import mean_interval
 
 METRICS = ("logloss", "auc")
+LABEL = {"logloss": "LogLoss", "auc": "AUC"}
 
 
 @cache

@@ -8,8 +8,7 @@ import polars as pl
 from benchmark.findings import Findings
 from benchmark.findings.comparison import Pair, all_pairs, better, cells
 from benchmark.findings.scaling import FINISHED_SHARE
-from benchmark.findings.summary import title
-from benchmark.tables.cells import LABEL
+from benchmark.findings.summary import LABEL, title
 
 TRIALS_NEEDED = 10  # of each study: with fewer, the best of a search says more about luck than about a model
 SEEDS_NEEDED = 5

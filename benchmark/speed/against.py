@@ -20,7 +20,6 @@ from typing import Any
 import torch
 
 import models
-from benchmark.memory import keep_freed_memory
 from benchmark.speed.parts import (
     N_DENSE,
     N_SPARSE,
@@ -36,6 +35,7 @@ from benchmark.speed.parts import (
 )
 from benchmark.speed.peer import configured, copy_weights, difference, forever, loader, peer
 from benchmark.speed.trial import Given, whole
+from benchmark.training.memory import keep_freed_memory
 from datamodules.base import Batches
 from models.base import Config, CTRModel, Execution, Optimiser, SparseOptimiser
 

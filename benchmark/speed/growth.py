@@ -10,7 +10,7 @@ import polars as pl
 import seaborn as sns
 
 import models
-from benchmark.speed.parts import Clock, Section, clicks, default_config, endless, prepared, rounds, table
+from benchmark.speed.parts import Clock, Section, clicks, config_at, endless, prepared, rounds, table
 from models.base import Execution, SparseOptimiser
 
 MODELS = ("mlp", "wukong")
@@ -57,7 +57,7 @@ def _step(
     """Median microseconds per example of a whole step."""
     clock = Clock()
     with clicks(8 * BATCH_SIZE, BATCH_SIZE, n_sparse=n_sparse, table_rows=table_rows) as (batches, cardinalities):
-        model = prepared(name, default_config(name, mflop, n_sparse), cardinalities, execution=execution)
+        model = prepared(name, config_at(name, mflop, n_sparse), cardinalities, execution=execution)
         source = endless(batches)
         work: dict[str, Callable[[], Any]] = {"step": lambda: clock.of(lambda: model.step(next(source)))}
         what = f"{name}, {mflop:g} MFLOP, {n_sparse} fields, {table_rows:,} rows"

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from optuna.trial import FixedTrial
 from rich.console import Console
 from rich.progress import Progress
 
 import models
-from benchmark.budget import fit
+from benchmark.budget import default_config
 from datamodules.base import Batches
 from models.base import Budget, Config, CTRModel, Execution, Linear, Optimiser
+from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
 N_DENSE, N_SPARSE = 13, 26  # Criteo's fields
 EMBEDDING_DIM = 16
@@ -118,12 +118,16 @@ def clicks(
         yield Batches(Path(folder), batch_size, seed=0, device=device), cardinalities
 
 
-def default_config(name: str, mflop: float, n_sparse: int = N_SPARSE) -> Config:
-    """The model's trial 0 at so many forward MFLOP per example."""
-    budget = Budget(3e6 * mflop, N_DENSE, n_sparse, EMBEDDING_DIM)
-    config_class = models.load(name).Config
-    trial: Any = FixedTrial(config_class.default)
-    return fit(config_class.suggest(trial, budget), budget)
+def config_at(name: str, mflop: float, n_sparse: int = N_SPARSE) -> Config:
+    """Return a model's trial 0 at a size.
+
+    Args:
+        name: of the model.
+        mflop: forward MFLOP per example.
+        n_sparse: number of sparse columns.
+    """
+    training_flops = TRAINING_FLOPS_PER_FORWARD_FLOP * 1e6 * mflop
+    return default_config(models.load(name).Config, Budget(training_flops, N_DENSE, n_sparse, EMBEDDING_DIM))
 
 
 def prepared(
@@ -196,11 +200,11 @@ def of_models(names: list[str], device: str, n: int, execution: Execution | None
     for mflop, batch_size in SIZES:
         with clicks(16 * batch_size, batch_size, device) as (batches, cardinalities):
             cases: dict[str, Callable[[], Any]] = {"peak": partial(peak, clock)}
-            mlp: Any = default_config("mlp", mflop)
+            mlp: Any = config_at("mlp", mflop)
             cases["MLP's products alone"] = partial(
                 products, ((N_DENSE + N_SPARSE) * EMBEDDING_DIM, *mlp.hidden), batch_size, clock
             )
-            configs = {name: default_config(name, mflop) for name in names}
+            configs = {name: config_at(name, mflop) for name in names}
             for name, config in configs.items():
                 model, source = prepared(name, config, cardinalities, device, execution), endless(batches)
                 cases[name] = partial(step_parts, model, source, clock)

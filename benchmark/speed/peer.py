@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.speed.parts import EMBEDDING_DIM, N_DENSE, N_SPARSE, default_config, endless
+from benchmark.speed.parts import EMBEDDING_DIM, N_DENSE, N_SPARSE, config_at, endless
 from datamodules.base import Batches
 from models.base import Batch, Config, CTRModel
 from models.dcnv2 import DCNv2Config
@@ -72,7 +72,7 @@ def peer(name: str, config: Any, cardinalities: Sequence[int], embedding_l2: flo
 
 def configured(name: str, mflop: float) -> Config:
     """Trial 0 at so many forward MFLOP, but full-rank cross layers where FuxiCTR has no others, one of them."""
-    config = default_config(name, mflop)
+    config = config_at(name, mflop)
     if name == "dcnv2":
         width = (N_DENSE + N_SPARSE) * EMBEDDING_DIM
         hidden = max(16, int((mflop * 1e6 / 2 - width**2) / width))

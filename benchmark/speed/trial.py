@@ -8,8 +8,8 @@ import torch
 
 import models
 from benchmark.protocol import Training
-from benchmark.speed.parts import Clock, Section, clicks, default_config, prepared, rounds, spread, table
-from benchmark.train import train
+from benchmark.speed.parts import Clock, Section, clicks, config_at, prepared, rounds, spread, table
+from benchmark.training.loop import train
 from datamodules.base import Batches, CTRDataModule
 from models.base import Config, Optimiser, Predictions
 
@@ -63,7 +63,7 @@ def of_trials(n: int) -> Section:
     clock, rows, ratios = Clock(), [], {}
     for name, mflop, batch_size in CELLS:
         with clicks(32 * batch_size, batch_size, table_rows=100_000) as (batches, cardinalities):
-            config = default_config(name, mflop)
+            config = config_at(name, mflop)
             data = Given(batches, cardinalities)
 
             found = rounds(

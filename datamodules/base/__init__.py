@@ -1,7 +1,8 @@
 """What every data set shares: reading, checking and encoding the raw files, the encoded cache, and batches."""
 
+from datamodules import cache_root
 from datamodules.base.batches import Batches
-from datamodules.base.cache import cache_root, file_digest, remembered_digest
+from datamodules.base.cache import file_digest, remembered_digest
 from datamodules.base.delimited import Delimited
 from datamodules.base.encode import SPLITS
 from datamodules.base.errors import DataError

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,14 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from datamodules import cache_root
 from datamodules.base.errors import DataError
-
-
-def cache_root() -> Path:
-    """Where encoded data are kept: $WUKONG_BENCH_CACHE, or wukong-bench in the user's cache folder."""
-    if chosen := os.environ.get("WUKONG_BENCH_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wukong-bench"
 
 
 def ensure(folder: Path, build: Callable[[Path], None]) -> Path:

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from datamodules import cache_root
 from datamodules.base.batches import Batches, check_ids
-from datamodules.base.cache import cache_root, ensure, file_digest, remembered_digest
+from datamodules.base.cache import ensure, file_digest, remembered_digest
 from datamodules.base.encode import encode, fingerprint_of, frozen_file
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Derived, Encoding, Fields, Frozen, Part, Sequence, sources

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import protocol as protocols
-from benchmark import records, tune
+from benchmark.records import store
 from benchmark.study import Study
+from benchmark.tuning import tuner
 
 PROTOCOL: dict[str, Any] = {
     "name": "tiny",
@@ -42,13 +43,13 @@ def study(results: Path, model: str = "mlp", **changes: Any) -> Study:
 
 def truth(results: Path) -> Truth:
     """What of the records neither the clock decided nor somebody who edits the suite meanwhile, in order."""
-    return [{**record.timeless(), "commit": None, "dirty": None} for record in records.read(results)]
+    return [{**record.timeless(), "commit": None, "dirty": None} for record in store.read(results)]
 
 
 def uninterrupted(results: Path, **changes: Any) -> Truth:
     """The records of the tiny protocol, made in this process by one study after the other."""
     for model in {**PROTOCOL, **changes}["models"]:
-        tune.run(study(results, model, **changes))
+        tuner.run(study(results, model, **changes))
     return truth(results)
 
 

@@ -7,9 +7,10 @@ import pytest
 from commands import PROTOCOL, study, truth
 
 from benchmark import protocol as protocols
-from benchmark import records, tune
 from benchmark.errors import RunError
-from benchmark.folder import Folder
+from benchmark.records import store
+from benchmark.records.folder import Folder
+from benchmark.tuning import tuner
 
 TINY = protocols.validated(PROTOCOL, "tiny")
 
@@ -19,8 +20,8 @@ def facts(fingerprint: str) -> dict[str, dict[str, Any]]:
 
 
 def test_changed_data_are_refused_or_their_records_set_aside(tmp_path: Path) -> None:
-    tune.run(study(tmp_path, search={"trials": 1}))
-    n_records = len(records.read(tmp_path))
+    tuner.run(study(tmp_path, search={"trials": 1}))
+    n_records = len(store.read(tmp_path))
     Folder(tmp_path).adopt_data(facts("old"), TINY)
     with pytest.raises(RunError, match=r"holds results on other data: synthetic old -> new\. .*--accept-changes"):
         Folder(tmp_path).adopt_data(facts("new"), TINY)
@@ -28,7 +29,7 @@ def test_changed_data_are_refused_or_their_records_set_aside(tmp_path: Path) -> 
     folder.adopt_data(facts("new"), TINY)
     assert folder.accepted[0].endswith("synthetic old -> new")
     assert Folder(tmp_path).accepted == folder.accepted
-    assert records.read(tmp_path) == []
+    assert store.read(tmp_path) == []
     kept = (tmp_path / "superseded" / "synthetic-old" / "mlp.jsonl").read_text()
     assert kept.count("\n") == n_records
 
@@ -36,7 +37,7 @@ def test_changed_data_are_refused_or_their_records_set_aside(tmp_path: Path) -> 
 def test_changed_code_packages_and_spaces_are_refused_with_all_differences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmark import folder
+    from benchmark.records import folder
 
     Folder(tmp_path).adopt_code({"mlp": {"depth": "1 to 3", "width": "wide"}}, TINY)
     Folder(tmp_path).adopt_code({"mlp": {"depth": "1 to 3", "width": "wide"}}, TINY)
@@ -58,9 +59,9 @@ def test_a_model_that_joins_later_is_no_change(tmp_path: Path) -> None:
 
 
 def test_trials_outside_a_narrowed_space_stay_on_record_and_no_longer_guide_the_search(tmp_path: Path) -> None:
-    tune.run(study(tmp_path, search={"trials": 3, "dropout": [0.0, 0.2]}))
+    tuner.run(study(tmp_path, search={"trials": 3, "dropout": [0.0, 0.2]}))
     trials = [record for record in truth(tmp_path) if record["kind"] == "trial"]
-    tune.run(study(tmp_path, search={"trials": 5, "dropout": [0.0], "learning_rate": [1e-3, 1e-2]}))
+    tuner.run(study(tmp_path, search={"trials": 5, "dropout": [0.0], "learning_rate": [1e-3, 1e-2]}))
     now = [record for record in truth(tmp_path) if record["kind"] == "trial"]
     assert now[:3] == trials and len(now) == 5
     assert all(record["params"]["dropout"] == 0.0 for record in now[3:])

@@ -13,8 +13,9 @@ import pytest
 from commands import Truth, study, truth
 from postgres import Server, start_server
 
-from benchmark import predictions, storage
+from benchmark.records import predictions
 from benchmark.study import Study
+from benchmark.tuning import storage
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # as for --cluster local
 ray = pytest.importorskip("ray", reason="needs the extra 'cluster'")
@@ -40,7 +41,7 @@ def nodes(server: Server) -> Iterator[Any]:
     del local["include_dashboard"]
     found.workers = [found.add_node(num_cpus=1, **local) for _ in range(2)]
     found.local = local
-    from benchmark.cluster import connected
+    from benchmark.execution.cluster import connected
 
     with connected(found.address):
         yield found
@@ -79,7 +80,7 @@ LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFF
 
 
 def test_a_node_killed_in_mid_study_costs_nothing(nodes: Any, server: Server, tmp_path: Path, whole: Truth) -> None:
-    from benchmark.cluster import in_cluster
+    from benchmark.execution.cluster import in_cluster
 
     killed = []
 
@@ -106,7 +107,7 @@ def test_nothing_listens_beyond_the_loopback(nodes: Any) -> None:
 def test_a_worker_stalled_past_its_grace_is_barred_and_its_study_done_once(
     nodes: Any, server: Server, tmp_path: Path, whole: Truth
 ) -> None:
-    from benchmark.cluster import in_cluster
+    from benchmark.execution.cluster import in_cluster
 
     stalled: list[int] = []
 
@@ -132,7 +133,7 @@ def test_a_worker_stalled_past_its_grace_is_barred_and_its_study_done_once(
 def test_workers_that_share_a_study_make_its_trials_once_and_the_records_say_so(
     nodes: Any, server: Server, tmp_path: Path
 ) -> None:
-    from benchmark.cluster import in_cluster
+    from benchmark.execution.cluster import in_cluster
 
     one = studies(server, tmp_path)[0]
     in_cluster([one], 0, lambda event: None, share=2)

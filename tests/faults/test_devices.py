@@ -8,8 +8,9 @@ import pytest
 import torch
 from commands import study
 
-from benchmark import predictions, tune
-from benchmark.distributed import Ranks
+from benchmark.records import predictions
+from benchmark.training.ranks import Ranks
+from benchmark.tuning import tuner
 from models.base import CTRModel
 
 UNEVEN = {"batch_size": 513, "train_rows": 4105}  # the last batch has one row: one rank then has none
@@ -19,8 +20,8 @@ def test_two_gloo_processes_give_the_metrics_of_one_to_float_error(tmp_path: Pat
     search = {"trials": 2, "embedding_l2": [1e-5]}
     one = study(tmp_path / "one", training=UNEVEN, search=search, final={"seeds": [1]})
     two = replace(study(tmp_path / "two", training=UNEVEN, search=search, final={"seeds": [1]}), devices=2)
-    tune.run(one)
-    tune.run(two)
+    tuner.run(one)
+    tuner.run(two)
     assert [r.devices for r in two.records()] == [2, 2, 2]
     for mine, theirs in zip(two.records(), one.records(), strict=True):
         assert (mine.status, mine.config, mine.steps, mine.examples) == (

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from commands import Truth, finish, study, truth
 
-from benchmark import records, storage, tune
-from benchmark.errors import RunError
-from benchmark.folder import claimed
-from benchmark.records import Record, RecordError
+from benchmark.errors import RecordError, RunError
+from benchmark.records import store
+from benchmark.records.folder import claimed
+from benchmark.records.record import Record
+from benchmark.tuning import storage, tuner
 
 
 @pytest.fixture
@@ -36,10 +37,10 @@ def test_a_full_disk_ends_the_run_with_one_line_and_costs_no_finished_trial(
     free = os.statvfs(small_disk)
     ballast.write_bytes(b"x" * (free.f_bavail * free.f_bsize - 3 * 4096))
     with pytest.raises(RunError, match=rf"disk full at {small_disk}.*MB free.*repeat the command"):
-        tune.run(one)
+        tuner.run(one)
     before = truth(small_disk)
     ballast.unlink()
-    tune.run(one)
+    tuner.run(one)
     mlp = [record for record in whole if record["model"] == "mlp"]
     assert truth(small_disk) == mlp and before == mlp[: len(before)]
 
@@ -48,13 +49,13 @@ def test_a_short_write_leaves_the_records_as_they_were(
     tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a disk does that is almost full: it takes a part of the line and reports no error."""
-    records.append(tmp_path, record)
-    path = records.record_file(tmp_path, "d", "mlp")
+    store.append(tmp_path, record)
+    path = store.record_file(tmp_path, "d", "mlp")
     whole, write = path.read_bytes(), os.write
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:50]))
         with pytest.raises(RunError, match="disk full"):
-            records.append(tmp_path, record)
+            store.append(tmp_path, record)
     assert path.read_bytes() == whole
 
 
@@ -68,15 +69,15 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_loaded(tm
 
 
 def test_a_record_cut_at_any_place_is_passed_over_and_any_flipped_line_is_named(tmp_path: Path, record: Record) -> None:
-    records.append(tmp_path, record)
-    path = records.record_file(tmp_path, "d", "mlp")
+    store.append(tmp_path, record)
+    path = store.record_file(tmp_path, "d", "mlp")
     whole = path.read_bytes()
     for cut in range(0, len(whole) - 1, 37):
         path.write_bytes(whole + whole[:cut])
-        assert records.read(tmp_path) == [record]
+        assert store.read(tmp_path) == [record]
     path.write_bytes(whole + b"\x00\xff" + whole)
     with pytest.raises(RecordError, match=r"mlp\.jsonl, line 2"):
-        records.read(tmp_path)
+        store.read(tmp_path)
 
 
 def test_a_storage_that_is_damaged_behind_or_ahead_is_made_to_agree_with_the_records(
@@ -84,10 +85,10 @@ def test_a_storage_that_is_damaged_behind_or_ahead_is_made_to_agree_with_the_rec
 ) -> None:
     """The records alone decide: a storage with a trial more teaches the sampler nothing."""
     one = study(tmp_path)
-    tune.run(one)
-    path = records.record_file(tmp_path, "synthetic", "mlp")
+    tuner.run(one)
+    path = store.record_file(tmp_path, "synthetic", "mlp")
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
-    tune.run(one)
+    tuner.run(one)
     assert truth(tmp_path) == [record for record in whole if record["model"] == "mlp"]
 
 
@@ -118,7 +119,7 @@ def test_a_changed_protocol_is_refused_with_its_differences_or_accepted_and_reco
     assert "holds results of another protocol: final.seeds [1] -> [1, 2]; search.trials 1 -> 2." in said
     assert "--accept-changes" in said
     _changed(tmp_path, "--accept-changes", code=0, search=search, final={"seeds": [1, 2]})
-    found = records.read(tmp_path / "tiny")
+    found = store.read(tmp_path / "tiny")
     first = found[0]
     assert first.accepted == () and {r.protocol_id for r in found} == {first.protocol_id}
     assert all(any("search.trials 1 -> 2" in change for change in r.accepted) for r in found[1:] if r.trial == 1)

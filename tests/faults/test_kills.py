@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from commands import Truth, alive, finish, kill, kill_group, output, start, truth, wait_for_records, workers
 
-from benchmark import records
+from benchmark.records import store
 
 
 def test_a_killed_command_goes_on_where_it_was(tmp_path: Path, whole: Truth) -> None:
@@ -58,7 +58,7 @@ DIES_IN_TRIAL_0 = """
 def test_a_configuration_that_kills_its_worker_twice_is_failed_and_the_study_goes_on(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(DIES_IN_TRIAL_0))
     finish(tmp_path, "--jobs", "1", models=["mlp"], env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"})
-    found = records.read(tmp_path / "tiny")
+    found = store.read(tmp_path / "tiny")
     assert found[0].status == "failed"
     assert found[0].error == "its worker process died 2 times in the middle; is there memory enough?"
     assert [r.status for r in found[1:]] == ["complete"] * 6

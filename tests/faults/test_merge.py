@@ -6,11 +6,12 @@ import pytest
 from commands import PROTOCOL, Truth, study, truth
 
 from benchmark import protocol as protocols
-from benchmark import records, tune
-from benchmark.errors import RunError
-from benchmark.folder import Folder
-from benchmark.merge import merge
-from benchmark.records import Record, RecordError
+from benchmark.errors import RecordError, RunError
+from benchmark.records import store
+from benchmark.records.folder import Folder
+from benchmark.records.merge import merge
+from benchmark.records.record import Record
+from benchmark.tuning import tuner
 
 
 def folder(path: Path, fingerprint: str = "f") -> Path:
@@ -22,7 +23,7 @@ def folder(path: Path, fingerprint: str = "f") -> Path:
 
 def test_studies_run_apart_merge_to_the_records_of_one_machine_and_only_once(tmp_path: Path, whole: Truth) -> None:
     for model in ("mlp", "dcnv2"):
-        tune.run(study(folder(tmp_path / model), model))
+        tuner.run(study(folder(tmp_path / model), model))
     together = tmp_path / "together"
     together.mkdir()
     assert merge(together, [tmp_path / "mlp", tmp_path / "dcnv2"]) == len(whole)
@@ -33,18 +34,18 @@ def test_studies_run_apart_merge_to_the_records_of_one_machine_and_only_once(tmp
 
 def test_conflicts_are_named_and_nothing_is_added(tmp_path: Path, record: Record) -> None:
     a, b = folder(tmp_path / "a"), folder(tmp_path / "b")
-    records.append(a, record)
-    records.append(b, record.model_copy(update={"seed": 7, "seconds": 99.0}))
-    records.append(b, record.model_copy(update={"trial": 1}))
+    store.append(a, record)
+    store.append(b, record.model_copy(update={"seed": 7, "seconds": 99.0}))
+    store.append(b, record.model_copy(update={"trial": 1}))
     with pytest.raises(RecordError, match=rf"1 conflicts: d/mlp/1 trial 0 in {a} and {b}: seed$"):
         merge(a, [b])
-    assert records.read(a) == [record]
+    assert store.read(a) == [record]
 
 
 def test_folders_of_other_data_do_not_merge(tmp_path: Path, record: Record) -> None:
     a, b = folder(tmp_path / "a"), folder(tmp_path / "b", "other")
-    records.append(a, record)
-    records.append(b, record.model_copy(update={"trial": 1}))
+    store.append(a, record)
+    store.append(b, record.model_copy(update={"trial": 1}))
     with pytest.raises(RunError, match="synthetic f -> other"):
         merge(a, [b])
-    assert records.read(a) == [record]
+    assert store.read(a) == [record]

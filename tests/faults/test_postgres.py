@@ -12,9 +12,9 @@ import pytest
 from commands import Truth, finish, kill_group, start, study, truth, wait_for_records
 from postgres import Server, start_server
 
-from benchmark import storage, tune
 from benchmark.errors import RunError
 from benchmark.study import Study
+from benchmark.tuning import storage, tuner
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_database_gone_for_ten_seconds_costs_nothing(server: Server, tmp_path:
             back[0].start()
 
     began = time.monotonic()
-    tune.run(one, goes_away)
+    tuner.run(one, goes_away)
     back[0].join()
     assert time.monotonic() - began > 10
     assert truth(one.results) == of(whole, "mlp")
@@ -77,11 +77,11 @@ def test_a_database_that_stays_away_ends_in_one_line_after_the_last_wait(
     monkeypatch.setattr(storage, "BACK_OFF", (0.01, 0.01))
     one = replace(on(server, tmp_path), storage="postgresql+psycopg://bench@127.0.0.1:1/postgres")
     with pytest.raises(RunError, match=r"the storage postgresql.*127\.0\.0\.1:1/postgres is out of reach"):
-        tune.run(one)
+        tuner.run(one)
 
 
 def test_two_folders_on_one_server_do_not_meet(server: Server, tmp_path: Path, whole: Truth) -> None:
     first, second = (on(server, tmp_path / name) for name in ("a", "b"))
-    tune.run(first)
-    tune.run(second)
+    tuner.run(first)
+    tuner.run(second)
     assert truth(first.results) == truth(second.results) == of(whole, "mlp")

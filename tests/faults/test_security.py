@@ -16,10 +16,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from benchmark import protocol as protocols
-from benchmark import records, storage, tune
-from benchmark.errors import RunError
-from benchmark.protocol import ProtocolError
-from benchmark.records import Record, RecordError
+from benchmark.errors import ProtocolError, RecordError, RunError
+from benchmark.records import store
+from benchmark.records.record import Record
+from benchmark.tuning import storage, tuner
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for package in ("benchmark", "models", "datamodules") for path in (ROOT / package).rglob("*.py")]
@@ -61,11 +61,11 @@ def test_a_module_is_imported_only_by_a_name_that_is_a_file_of_its_folder() -> N
 def test_a_config_or_record_that_names_code_is_refused(tmp_path: Path, record: Record, key: str) -> None:
     with pytest.raises(ProtocolError, match="no key"):
         protocols.validated({**PROTOCOL, key: "os.system"}, "tiny")
-    records.append(tmp_path, record)
-    path = records.record_file(tmp_path, "d", "mlp")
+    store.append(tmp_path, record)
+    path = store.record_file(tmp_path, "d", "mlp")
     path.write_text(path.read_text().replace("{", f'{{"{key}": "os.system", ', 1))
     with pytest.raises(RecordError, match="line 1"):
-        records.read(tmp_path)
+        store.read(tmp_path)
 
 
 @given(st.text(max_size=80) | st.from_regex(r"(\.\./|/|~|[A-Za-z0-9._-])+", fullmatch=True))
@@ -96,12 +96,12 @@ def test_a_record_whose_names_would_leave_the_folder_cannot_be_made(name: str) -
         record = Record.model_validate({**values, "dataset": name, "model": name})
     except ValueError:
         return
-    path = records.record_file(Path("/results"), record.dataset, record.model)
+    path = store.record_file(Path("/results"), record.dataset, record.model)
     assert path.resolve().parent.parent == Path("/results/records")
 
 
 def test_a_results_folder_tells_neither_home_nor_host_nor_user_nor_place(tmp_path: Path) -> None:
-    tune.run(study(tmp_path, search={"trials": 1}))
+    tuner.run(study(tmp_path, search={"trials": 1}))
     assert truth(tmp_path)
     for path in tmp_path.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""

@@ -14,9 +14,12 @@ import pytest
 import torch
 from commands import Truth, study, truth
 
-from benchmark import records, run, runner, tune
-from benchmark.provenance import anonymous
+from benchmark.execution.devices import lanes
+from benchmark.records import record as record_file
+from benchmark.records.provenance import anonymous
 from benchmark.study import missing_seeds, winner
+from benchmark.training import runner
+from benchmark.tuning import tuner
 from datamodules.base import DataError
 from models.base import Diverged, Predictions
 from models.mlp import MLP
@@ -43,7 +46,7 @@ def test_an_error_of_a_step_is_a_failed_trial_and_the_study_goes_on(
 
     monkeypatch.setattr(MLP, "forward", breaks)
     found = study(tmp_path)
-    tune.run(found)
+    tuner.run(found)
     statuses = [(r.kind, r.status) for r in found.records()]
     assert statuses == [("trial", "failed")] + [("trial", "complete")] * 4 + [("final", "complete")] * 2
     assert found.records()[0].error == f"{type(error).__name__}: {str(error).splitlines()[0]}"
@@ -62,8 +65,8 @@ def test_a_final_run_that_fails_is_recorded_once_and_never_averaged_as_a_number(
 
     monkeypatch.setattr(runner, "train", breaks)
     found = study(tmp_path)
-    tune.run(found)
-    tune.run(found)
+    tuner.run(found)
+    tuner.run(found)
     finals = [r for r in found.records() if r.kind == "final"]
     assert [(r.seed, r.status) for r in finals] == [(1, "failed"), (2, "complete")]
     assert finals[0].test is None
@@ -80,7 +83,7 @@ def test_an_error_that_spoils_the_process_is_recorded_and_the_process_left(
     monkeypatch.setattr(runner, "train", asserts)
     found = study(tmp_path)
     with pytest.raises(SystemExit):
-        tune.run(found)
+        tuner.run(found)
     assert [(r.status, r.trial) for r in found.records()] == [("failed", 0)]
 
 
@@ -115,7 +118,7 @@ def test_an_encoded_part_that_was_cut_off_is_never_scored(tmp_path: Path, monkey
         np.load(copy / "valid" / "label.npy", mmap_mode="c")
     found = study(tmp_path / "results", search={"trials": 1})
     with pytest.raises(DataError, match="damaged"):
-        tune.run(found)
+        tuner.run(found)
     assert found.records() == []
 
 
@@ -130,13 +133,13 @@ def test_a_clock_that_runs_backwards_in_another_time_zone_changes_no_duration_an
             cls.day -= dt.timedelta(days=1)
             return cls.day.astimezone(tz)
 
-    monkeypatch.setattr(records, "datetime", Backwards)
+    monkeypatch.setattr(record_file, "datetime", Backwards)
     monkeypatch.setattr(time, "time", lambda: Backwards.now(dt.UTC).timestamp())
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:
         found = study(tmp_path)
-        tune.run(found)
+        tuner.run(found)
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -149,13 +152,13 @@ MEMORY = """
     from pathlib import Path
     import torch
     from commands import study
-    from benchmark import tune
+    from benchmark.tuning import tuner
     torch.set_num_threads(1)
     rss = []
     def watch(event):
         if event.finished:
             rss.append(int(Path("/proc/self/statm").read_text().split()[1]))
-    tune.run(study(Path(sys.argv[1]), search={"trials": 20, "learning_rate": [1e-4, 1e-1]}), watch)
+    tuner.run(study(Path(sys.argv[1]), search={"trials": 20, "learning_rate": [1e-4, 1e-1]}), watch)
     print(rss[2], rss[19])
 """
 
@@ -173,25 +176,25 @@ def test_memory_does_not_grow_over_twenty_trials(tmp_path: Path) -> None:
 
 
 def test_lanes_are_one_worker_for_each_core_or_visible_gpu() -> None:
-    assert run.lanes("cpu", None, 1, cores=3, gpus=0) == ["cpu"] * 3
-    assert run.lanes("cuda", None, 1, cores=8, gpus=2) == ["cuda:0", "cuda:1"]
-    assert run.lanes("cuda", None, 2, cores=8, gpus=2) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
-    assert run.lanes("cuda:1", None, 3, cores=8, gpus=2) == ["cuda:1"] * 3
-    assert run.lanes("cuda", 3, 1, cores=8, gpus=2) == ["cuda:0", "cuda:1", "cuda:0"]
+    assert lanes("cpu", None, 1, cores=3, gpus=0) == ["cpu"] * 3
+    assert lanes("cuda", None, 1, cores=8, gpus=2) == ["cuda:0", "cuda:1"]
+    assert lanes("cuda", None, 2, cores=8, gpus=2) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert lanes("cuda:1", None, 3, cores=8, gpus=2) == ["cuda:1"] * 3
+    assert lanes("cuda", 3, 1, cores=8, gpus=2) == ["cuda:0", "cuda:1", "cuda:0"]
 
 
 def test_each_lane_has_its_device_and_the_records_are_those_of_one_process(tmp_path: Path, whole: Truth) -> None:
     """Two made-up devices that are both the CPU; PyTorch takes an index there too."""
     from dataclasses import replace
 
-    from benchmark.workers import in_processes
+    from benchmark.execution.workers import in_processes
 
     studies = [replace(study(tmp_path, model), run="one") for model in ("mlp", "dcnv2")]
     for one in studies:
-        from benchmark.storage import open_study
+        from benchmark.tuning.storage import open_study
 
         open_study(one)
-    in_processes(studies, ["cpu:0", "cpu:1"], lambda event: None)
+    in_processes(studies, tuner.run, ["cpu:0", "cpu:1"], lambda event: None)
     assert truth(tmp_path) == whole
 
 

@@ -1,0 +1,1 @@
+"""Checks of models, of submitted records and of results by retraining."""

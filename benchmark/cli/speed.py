@@ -1,0 +1,62 @@
+"""The command `speed`: what the suite's own speed is on this machine."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import models
+
+app = typer.Typer()
+
+
+@app.command()
+def speed(
+    only: Annotated[str | None, typer.Option("--models", metavar="A,B", help="Only these; default all.")] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds; medians over them are reported.")] = 5,
+    scale: Annotated[bool, typer.Option("--scale", help="Growth with rows, fields, budget and vocabulary.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Also write Markdown, and with --scale a figure, here.")] = None,
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    compile_: Annotated[bool, typer.Option("--compile", help="Compile the models.")] = False,
+) -> None:
+    """Measure speed: every model and part of a step, the loop around it and, where FuxiCTR is installed, against it.
+
+    Five rounds take some 8 minutes on two cores, beside FuxiCTR half an hour; --scale takes 2 for three.
+    """
+    import torch
+
+    from benchmark.speed import against, growth, parts, targets, trial
+    from benchmark.training.memory import keep_freed_memory
+    from models.base import Execution
+
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    sections: list[str] = []
+    ratios: dict[str, list[float]] = {}
+
+    def show(title: str, section: parts.Section) -> None:
+        sections.append(f"## {title}\n\n{section.text}")
+        ratios.update(section.ratios)
+        print(sections[-1], end="\n\n", flush=True)
+
+    if scale:
+        show("Growth", growth.measured(rounds, output))
+    else:
+        names = only.split(",") if only else models.names()
+        for name in names:
+            models.title(name)  # raises UnknownModel before anything is measured
+        execution = Execution(precision=precision, compile=compile_)  # type: ignore[arg-type]
+        show("Parts of a step", parts.of_models(names, device, rounds, execution))
+        if device == "cpu":
+            show("Trials", trial.of_trials(rounds))
+            if find_spec("sklearn"):
+                show("Data and metrics", trial.of_data(rounds))
+            if find_spec("fuxictr"):
+                show("Steps against FuxiCTR's", against.of_steps(rounds))
+                show("Trials against FuxiCTR's", against.of_trials(rounds))
+            show("Targets", targets.reached(ratios))
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / ("scale.md" if scale else "speed.md")).write_text("\n\n".join(sections) + "\n", encoding="utf-8")

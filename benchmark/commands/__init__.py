@@ -1,1 +1,0 @@
-"""The commands, by what they are about; each imports what it needs when it runs."""

@@ -1,0 +1,58 @@
+"""Facts about encoded data sets, kept with the raw files' sizes and times, so that a finished run need not load PyTorch.
+
+They are kept in the cache of encoded data, not among the results: they name files of this machine.
+"""
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import datamodules
+from benchmark.errors import RunError
+from benchmark.records import code, files
+
+
+def facts(name: str, data_dir: Path | None, train_rows: int | None) -> dict[str, Any] | None:
+    """Return what `encoded` kept; None if it kept nothing, or if raw files or the reader have changed since.
+
+    Args:
+        name: of the data set.
+        data_dir: folder of the raw data sets; None: the default.
+        train_rows: only the first rows of the train part; None: all.
+    """
+    path = _file(name, data_dir, train_rows)
+    if not path.exists():
+        return None
+    kept = files.read_json(path)
+    return kept["facts"] if kept["sources"] == _states([Path(source) for source, *_ in kept["sources"]]) else None
+
+
+def encoded(name: str, data_dir: Path | None, train_rows: int | None) -> dict[str, Any]:
+    """Return the facts about a data set, which is encoded now if need be, and keep them.
+
+    Args:
+        name: of the data set.
+        data_dir: folder of the raw data sets; None: the default.
+        train_rows: only the first rows of the train part; None: all.
+    """
+    data = datamodules.load(name)(data_dir, train_rows=train_rows)
+    about = {**data.meta, "licence": data.licence, "citation": data.citation}
+    sources = [path.resolve() for path in data.sources()]
+    with suppress(RunError):  # a cache that cannot be written costs seconds, not the run
+        files.write_json(_file(name, data_dir, train_rows), {"sources": _states(sources), "facts": about})
+    return about
+
+
+def _file(name: str, data_dir: Path | None, train_rows: int | None) -> Path:
+    place = str(data_dir.resolve()) if data_dir else [os.environ.get("WUKONG_BENCH_DATA"), str(Path.cwd())]
+    asked = [name, place, train_rows, code.of_dataset(name), code.of_readers()]
+    return datamodules.cache_root() / "facts" / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]}.json"
+
+
+def _states(paths: list[Path]) -> list[list[Any]]:
+    """Return path, inode, size and times of each file that is there."""
+    states = [(path, path.stat()) for path in paths if path.exists()]
+    return [[str(path), s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] for path, s in states]

@@ -1,0 +1,120 @@
+"""What a run would do and cost, measured on a few steps of some configurations of each study; trains nothing to keep."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from statistics import fmean
+
+import optuna
+import torch
+from rich.console import Console
+from rich.progress import track
+
+import models
+from benchmark import budget as budgets
+from benchmark.execution.display import duration
+from benchmark.execution.studies import check_reach, facts, studies_of
+from benchmark.protocol import Protocol
+from benchmark.reports import formats
+from benchmark.reports.cells import count
+from benchmark.reports.table import Cell, Column, Table
+from benchmark.study import Study
+from benchmark.training.memory import keep_freed_memory
+from benchmark.training.runner import budget_of, data_of
+from benchmark.tuning.space import suggest_optimiser
+from datamodules.base import CTRDataModule
+from models.base import Budget, Config, CTRModel, Execution
+
+DRAWS = 2  # random configurations of each study beside its default
+WARM_UP_STEPS, TIMED_STEPS = 2, 6
+BYTES_PER_PARAMETER = 16  # float32 weight, gradient and Adam's two moments
+COLUMNS = (
+    Column("study", numeric=False),
+    Column("runs left"),
+    Column("training FLOP", narrow=False),
+    Column("parameters", narrow=False),
+    Column("ms/step"),
+    Column("steps/run", narrow=False),
+    Column("estimated"),
+    Column("memory"),
+)
+
+
+def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, jobs: int, console: Console) -> None:
+    """Print one line for each study and their sum."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    about = facts(protocol, data_dir)
+    studies = studies_of(protocol, results, data_dir=data_dir, device=device)
+    check_reach(studies, about)
+    rows, total = [], 0.0
+    for study in track(studies, "measuring a few steps of each study", console=console, transient=True):
+        row, seconds = _measured(study, about[study.dataset]["rows"])
+        rows.append(row)
+        total += seconds
+    epochs = f"{protocol.training.epochs} epoch" + "s" * (protocol.training.epochs > 1)
+    table = Table("plan", protocol.name, protocol.title, COLUMNS, tuple(rows))
+    console.print(formats.terminal(table, console.width))
+    console.print(
+        f"{len(studies)} studies of {protocol.search.trials} trials, {protocol.search.n_retrials} retrials and "
+        f"{len(protocol.final.seeds)} final runs, "
+        f"of at most {epochs}: about {duration(total / jobs)} with {jobs} at a time on {device}, if they do not slow each "
+        f"other down. Times are means over the default configuration and {DRAWS} random ones, memory that of the largest's "
+        "parameters, gradients and Adam's moments.",
+        highlight=False,
+    )
+
+
+def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], float]:
+    """A study's line, and the seconds that it has left."""
+    training, data = study.protocol.training, data_of(study, study.device)
+    budget = budget_of(study, data.n_dense, len(data.cardinalities))
+    configs = [budgets.default_config(models.load(study.model).Config, budget), *_draws(study, budget)]
+    seconds, parameters = [], []
+    for config in configs:
+        model = models.load(study.model)(config, data.n_dense, data.cardinalities).to(study.device)
+        parameters.append(sum(p.numel() for p in model.parameters()))
+        seconds.append(_seconds_per_step(study, model, data))
+    steps = -(-n_rows["train"] // training.batch_size) * training.epochs
+    forward_only = n_rows["valid"] / 3 / n_rows["train"]  # validation, in epochs of training
+    n_runs = study.runs_left()
+    estimate = n_runs * fmean(seconds) * steps * (1 + forward_only)
+    cells = (
+        Cell(study.name),
+        Cell(str(n_runs)),
+        Cell(count(budgets.training_flops(configs[0], budget))),
+        Cell(count(max(parameters))),
+        Cell(f"{fmean(seconds) * 1e3:.1f}"),
+        Cell(f"{steps:,}"),
+        Cell(duration(estimate)),
+        Cell(f"{count(max(parameters) * BYTES_PER_PARAMETER)}B"),
+    )
+    return cells, estimate
+
+
+def _draws(study: Study, budget: Budget) -> Iterator[Config]:
+    """Random configurations of the space, as trials draw them."""
+    space = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=study.protocol.search.seed))
+    for _ in range(DRAWS):
+        trial = space.ask()
+        _, dropout = suggest_optimiser(trial, study.protocol)
+        with suppress(budgets.Infeasible):
+            shapes = models.load(study.model).Config.suggest(trial, budget)
+            yield budgets.fit(shapes, budget).with_field("dropout", dropout)
+
+
+def _seconds_per_step(study: Study, model: CTRModel, data: CTRDataModule) -> float:
+    """Mean time of a forward, backward and optimiser step on real batches."""
+    model.execution = Execution(**study.protocol.training.model_dump(include=set(Execution.model_fields)))
+    model.configure_optimizers()
+    batches = iter(data.train_dataloader())
+    started, steps = 0.0, 0
+    for i, batch in zip(range(WARM_UP_STEPS + TIMED_STEPS), batches, strict=False):
+        if i == WARM_UP_STEPS:
+            started, steps = time.monotonic(), 0
+        model.step(batch)
+        steps += 1
+    if study.device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return (time.monotonic() - started) / max(steps, 1)

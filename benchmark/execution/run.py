@@ -1,0 +1,189 @@
+"""A whole protocol, from its data to its report: what `wukong-bench run` does, for a Python caller, too."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from benchmark.errors import RunError
+from benchmark.execution.devices import chosen_device, lanes_here
+from benchmark.execution.studies import Facts, adopted, check_reach, facts, fields, studies_of
+from benchmark.protocol import Protocol
+from benchmark.records.folder import Folder, claimed
+from benchmark.reports.write import write_report
+from benchmark.study import Study
+
+if TYPE_CHECKING:
+    from benchmark.execution.workers import Work
+    from benchmark.findings import Findings
+
+KEEPS_TO_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # off: Ray's processes bind to 127.0.0.1 and nothing else
+
+
+def run(
+    protocol: Protocol,
+    results: Path | str = "results",
+    *,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    jobs: int | None = None,
+    per_gpu: int = 1,
+    devices: int = 1,
+    storage: str | None = None,
+    cluster: str | None = None,
+    share_studies: int = 1,
+    accept: bool = False,
+    console: Console | None = None,
+) -> "Findings":
+    """Tune every model of a protocol, measure the winners, write the report and return what it was made from.
+
+    Finished trainings are not repeated. Workers are spawned processes: a script calls this under
+    `if __name__ == "__main__":`. Raises RunError or ProtocolError where the user can help.
+
+    Args:
+        protocol: what is compared; `benchmark.protocol.load` reads one.
+        results: folder that holds a folder of results for each protocol.
+        data_dir: folder of the raw data sets; None: $WUKONG_BENCH_DATA or data.
+        device: auto, cpu, cuda or cuda:N.
+        jobs: studies side by side; None: one for each core, or `per_gpu` for each card.
+        per_gpu: studies side by side on each card.
+        devices: devices that train each model together, by DDP.
+        storage: Optuna's storage URL; None: SQLite in the results folder.
+        cluster: auto, local or the address of a Ray cluster; None: this machine.
+        share_studies: workers at each study of a cluster; above 1 draws depend on who is ahead, and records say so.
+        accept: continue with a changed protocol, space, data or code; later records say so.
+        console: where progress is shown; None: standard output.
+    """
+    console, path = console or Console(), Path(results) / protocol.name
+    with claimed(path):
+        folder = Folder(path, accept=accept)
+        folder.adopt(protocol)
+        with console.status("loading the data ..."):
+            about = facts(protocol, data_dir)
+        folder.adopt_data(about, protocol)
+        studies = studies_of(protocol, path, data_dir=data_dir)
+        left = [study for study in studies if study.runs_left()]
+        finished = [study.name for study in studies if study not in left]
+        notes = [f"note: {note}" for note in folder.notes]
+        for study, changes in folder.code_changes(finished).items():
+            notes.append(f"note: {study} was finished with other code: {'; '.join(changes)}")
+        _print(console, *notes)
+        if left:
+            chosen = chosen_device(device)
+            left = _prepared(left, folder, about, chosen, devices, storage)
+            lanes = lanes_here(chosen, jobs, per_gpu) if devices == 1 else [chosen] * (jobs or 1)
+            where = f"{len(lanes)} at a time on {chosen}" if cluster is None else f"on the cluster {cluster}"
+            runs = sum(study.runs_left() for study in left)
+            _print(
+                console,
+                f"{protocol.name}: {len(left)} of {len(studies)} studies to do, {runs} runs, {where}; records in {path}",
+            )
+            from benchmark.tuning import tuner
+
+            if cluster is None:
+                create(left, console)
+                in_lanes(left, tuner.run, lanes, console)
+            else:
+                on_cluster(left, cluster, about, per_gpu, share_studies, console)
+        else:
+            _print(console, f"{protocol.name}: nothing to train, all {len(studies)} studies are finished")
+    with console.status("drawing tables and figures ..."):
+        return write_report(path, if_changed=True)
+
+
+def _print(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _prepared(
+    studies: Sequence[Study], folder: Folder, about: Facts, device: str, devices: int, storage: str | None
+) -> list[Study]:
+    """Return the studies ready to run: within reach, with their storage, as the folder's earlier records allow."""
+    from benchmark.tuning.storage import storage_url
+
+    ready = [
+        replace(study, storage=storage_url(storage, folder.path), device=device, devices=devices) for study in studies
+    ]
+    check_reach(ready, about)
+    return adopted(ready, folder, about)
+
+
+def in_lanes(studies: Sequence[Study], work: "Work", devices: list[str], console: Console) -> None:
+    """Run the studies in one spawned process for each of the devices, shown on the console.
+
+    Args:
+        studies: in the order in which they are started.
+        work: finishes one study.
+        devices: of each worker.
+        console: that shows the progress.
+    """
+    from benchmark.execution.display import RunDisplay
+    from benchmark.execution.workers import in_processes
+
+    with RunDisplay(studies, console) as display:
+        in_processes(studies, work, devices, display)
+
+
+def on_cluster(
+    studies: Sequence[Study], address: str, about: Facts, per_gpu: int, share: int, console: Console
+) -> None:
+    """Run the studies as tasks of a Ray cluster.
+
+    Raises RunError without the extra, a cluster, or a storage that all machines reach.
+
+    Args:
+        studies: in the order in which they are submitted.
+        address: auto, local or that of the cluster.
+        about: facts about the studies' data sets.
+        per_gpu: studies side by side on each card.
+        share: workers at each study.
+        console: that shows the progress.
+    """
+    from benchmark.execution.display import RunDisplay
+    from benchmark.training.runner import budget_of
+    from benchmark.tuning import space
+    from benchmark.tuning.resume import renumbered
+
+    if studies[0].storage.startswith("sqlite") and address != "local":
+        raise RunError("--cluster needs a storage that all machines reach: --storage postgresql://USER@HOST/DATABASE")
+    if address == "local":
+        os.environ[KEEPS_TO_LOOPBACK] = "0"  # read when Ray is imported
+    try:
+        from benchmark.execution import cluster
+    except ImportError:
+        raise RunError("--cluster needs the extra 'cluster': pip install -e '.[cluster]'") from None
+    create(studies, console)
+    if share > 1:
+        for study in studies:
+            trials = {record.trial: record for record in study.records() if record.kind == "trial"}
+            budget = budget_of(study, *fields(study, about))
+            renumbered(study, trials, partial(space.distributions, study=study, budget=budget))
+    gpus_each = 1 / per_gpu if studies[0].device.startswith("cuda") else 0
+    with cluster.connected(address), RunDisplay(studies, console) as display:
+        cluster.in_cluster(list(studies), gpus_each, display, share=share)
+
+
+def create(studies: Sequence[Study], console: Console) -> None:
+    """Create the studies in their storage: two workers that open a fresh SQLite file at once lose one.
+
+    Raises RunError at once if it cannot be reached.
+    """
+    from benchmark.tuning import storage
+
+    first = studies[0]
+    if first.storage.startswith("sqlite") and (kind := storage.on_network(first.results)):
+        _print(
+            console,
+            f"warning: SQLite on a {kind} file system may lose its locks; keep {first.results} on a local disk, or use "
+            "--storage postgresql://USER@HOST/DATABASE",
+        )
+    try:
+        for study in studies:
+            storage.open_study(study)
+    except storage.ERRORS as error:
+        raise storage.out_of_reach(error, first.storage) from None

@@ -1,0 +1,88 @@
+"""The studies of a protocol, and the facts about its data sets."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from benchmark.errors import RunError
+from benchmark.execution import known_data
+from benchmark.protocol import Protocol
+from benchmark.records.folder import Folder
+from benchmark.study import Study
+
+Facts = dict[str, dict[str, Any]]  # about each data set
+
+
+def facts(protocol: Protocol, data_dir: Path | None) -> Facts:
+    """Return title, columns, rows, fingerprint, licence and citation of each data set, encoded now if need be.
+
+    Data sets whose raw files have not changed since are looked up, without loading PyTorch.
+    """
+    about = {}
+    for name in protocol.datasets:
+        known = known_data.facts(name, data_dir, protocol.training.train_rows)
+        about[name] = known or known_data.encoded(name, data_dir, protocol.training.train_rows)
+    return about
+
+
+def studies_of(
+    protocol: Protocol, results: Path, storage: str = "", data_dir: Path | None = None, device: str = "cpu"
+) -> list[Study]:
+    """Return all studies of a protocol, the costliest first.
+
+    Args:
+        protocol: whose data sets, models and budgets are combined.
+        results: folder of its results.
+        storage: Optuna's storage URL.
+        data_dir: folder of the raw data sets; None: the default.
+        device: that trains.
+    """
+    return [
+        Study(protocol, dataset, model, budget, results, storage, data_dir, device)
+        for budget in sorted(protocol.budgets, reverse=True)
+        for dataset in protocol.datasets
+        for model in protocol.models
+    ]
+
+
+def check_reach(studies: Sequence[Study], about: Facts) -> None:
+    """Raise RunError where no shape of a model meets the budget of its study."""
+    from benchmark.tuning import space  # with PyTorch
+
+    for study in studies:
+        if reason := space.out_of_reach(study, *fields(study, about)):
+            raise RunError(f"{study.name}: {reason}")
+
+
+def adopted(studies: Sequence[Study], folder: Folder, about: Facts) -> list[Study]:
+    """Return studies that will run as this run of the folder runs them.
+
+    Raises RunError if code or search space changed since the folder's records were made.
+
+    Args:
+        studies: those that have runs left.
+        folder: of their results.
+        about: facts about their data sets.
+    """
+    from optuna.distributions import distribution_to_json
+
+    from benchmark.training.runner import budget_of
+    from benchmark.tuning import space
+
+    spaces: dict[str, Any] = {}
+    for study in studies:
+        asked = space.distributions(space.default_parameters(study), study, budget_of(study, *fields(study, about)))
+        spaces[study.name] = {name: distribution_to_json(value) for name, value in asked.items()}
+    folder.adopt_code([study.name for study in studies], spaces, studies[0].protocol)
+    run, namespace = uuid4().hex, folder.namespace()
+    return [
+        replace(study, identity=folder.identity, accepted=folder.accepted(study.name), run=run, namespace=namespace)
+        for study in studies
+    ]
+
+
+def fields(study: Study, about: Facts) -> tuple[int, int]:
+    """Return the numbers of dense and sparse columns of the study's data set."""
+    return len(about[study.dataset]["dense_columns"]), len(about[study.dataset]["sparse_columns"])

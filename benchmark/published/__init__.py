@@ -1,0 +1,1 @@
+"""Results published by others, and their configurations trained again."""

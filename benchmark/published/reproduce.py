@@ -1,0 +1,98 @@
+"""Published configurations trained anew, ours beside theirs: `benchmark/published/<name>.toml` says what was published.
+
+No search, no budget: each row of a published table is one configuration, trained by the rules of its source with several
+seeds. The records of a reproduction stand apart from those of protocols, since its models do not compete.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmark.published.tables import Reproduction
+from benchmark.records import store
+from benchmark.records.record import Record
+from benchmark.study import OnEvent, Study
+
+
+@dataclass(frozen=True)
+class FixedStudy(Study):
+    """One published configuration and its runs, one for each seed; its records' `trial` is its row."""
+
+    row: int = 0
+    published_as: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    optimiser: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its name on the screen."""
+        return f"{self.dataset}/{self.published_as}"
+
+    def records(self) -> list[Record]:
+        """Its records so far."""
+        path = store.record_file(self.results, self.dataset, self.model)
+        return [record for record in store.read_file(path) if record.trial == self.row] if path.exists() else []
+
+    def seeds_left(self) -> list[int]:
+        """Seeds without a complete run."""
+        done = {record.seed for record in self.records() if record.status == "complete"}
+        return [seed for seed in self.protocol.final.seeds if seed not in done]
+
+    def runs_left(self) -> int:
+        """How many trainings it still needs."""
+        return len(self.seeds_left())
+
+    def keep_predictions(self, seed: int, logits: object, labels: object) -> str | None:
+        """Not kept: a published table has no rows to compare them with."""
+        return None
+
+
+def train_missing(study: FixedStudy, on_event: OnEvent) -> None:
+    """Train a published configuration with the seeds that have no complete run yet."""
+    from benchmark.training.runner import Runner
+    from models.base import Optimiser
+
+    with Runner(study, on_event, study) as runner:
+        config = runner.model.Config.model_validate(study.config)
+        optimiser = Optimiser.model_validate(study.optimiser)
+        for seed in study.seeds_left():
+            runner.keep(runner.train("final", study.row, seed, config, optimiser, params={}))
+
+
+def studies_of(
+    table: Reproduction, results: Path, n_fields: tuple[int, int], data_dir: Path | None = None, device: str = "cpu"
+) -> list[FixedStudy]:
+    """Return the configurations of a published table as studies. Loads the models.
+
+    Args:
+        table: the published table.
+        results: folder of its records.
+        n_fields: numbers of dense and sparse columns of its data set.
+        data_dir: folder of the raw data sets; None: the default.
+        device: that trains.
+    """
+    import models
+    from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
+
+    protocol = table.protocol()
+    fixed = []
+    for i, row in enumerate(table.rows):
+        config = models.load(row.model).Config.model_validate(table.settings(row))
+        mflop = TRAINING_FLOPS_PER_FORWARD_FLOP * config.flops(*n_fields) / 1e6
+        fixed.append(
+            FixedStudy(
+                protocol,
+                table.dataset,
+                row.model,
+                mflop,
+                results,
+                "",
+                data_dir,
+                device,
+                row=i,
+                published_as=row.published_as,
+                config=table.settings(row),
+                optimiser=table.optimiser(row),
+            )
+        )
+    return fixed

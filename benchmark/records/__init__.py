@@ -1,0 +1,1 @@
+"""Records of trials and final runs, and the results folders that hold them."""

@@ -1,0 +1,94 @@
+"""Identity of the code that decides a study's numbers, by meaning: comments, docstrings and error messages do not count.
+
+Each part is the hash of its files' syntax trees. A declared version would rest on somebody remembering to raise it; the
+syntax tree cannot be forgotten, and refuses too much only when code is rewritten to the same effect. Names of this suite's
+own modules in import statements are left out as well, so that a file may move.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import models
+
+ROOT = Path(__file__).parents[2]
+OWN = ("benchmark", "models", "datamodules")
+PACKAGES = ("torch", "lightning", "torchmetrics", "optuna", "numpy", "polars")
+PARTS = {  # decide the numbers of every study
+    "training": ("benchmark/training/*.py",),
+    "search": ("benchmark/tuning/*.py", "benchmark/study.py"),
+    "budget": ("benchmark/budget.py",),
+    "layers": ("models/base/*.py",),
+    "batches": ("datamodules/base/batches.py", "datamodules/base/module.py"),
+}
+
+
+def of_everything() -> dict[str, str]:
+    """Return what all studies share: the hash of each of PARTS and the version of each of PACKAGES."""
+    shared = {part: _hash([_meaning(path) for path in _files(*globs)]) for part, globs in PARTS.items()}
+    return shared | {name: version(name) for name in PACKAGES}
+
+
+def of_model(name: str) -> str:
+    """Return the hash of a model's file and, for a variant, of the fields that it holds."""
+    base = name.partition(".")[0]
+    held = models.variants(base)[name].fields if base != name else {}
+    return _hash([_meaning(path) for path in _files(f"models/{base}.py")] + [json.dumps(held, sort_keys=True)])
+
+
+def of_dataset(name: str) -> str:
+    """Return the hash of a data set's file and of its name, which carries its variants."""
+    return _hash([name, *(_meaning(path) for path in _files(f"datamodules/{name.partition('.')[0]}.py"))])
+
+
+def of_readers() -> str:
+    """Return the hash of what reads and encodes data sets."""
+    return _hash([_meaning(path) for path in _files("datamodules/base/*.py")])
+
+
+def meaning(source: str) -> str:
+    """Return a Python source without what decides no number: equal for sources that differ in nothing else."""
+    return json.dumps(_plain(ast.parse(source)))
+
+
+@cache
+def _meaning(path: Path) -> str:
+    return meaning(path.read_text(encoding="utf-8"))
+
+
+def _files(*globs: str) -> Iterator[Path]:
+    for pattern in globs:
+        yield from sorted(ROOT.glob(pattern))
+
+
+def _hash(parts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _plain(node: Any) -> Any:
+    """Return a syntax tree as lists; fields that are empty are left out, since their number grows with Python's versions."""
+    if isinstance(node, list):
+        return [_plain(child) for child in node]
+    if not isinstance(node, ast.AST):
+        return node if isinstance(node, str | int | float | bool | None) else repr(node)
+    fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        fields["body"] = fields["body"][1:]
+    if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OWN:
+        fields.pop("module")
+    if isinstance(node, ast.Call) and _is_message(node.func):
+        fields = {"func": node.func}
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        fields = {"exc": node.exc.func}
+    return [type(node).__name__, {name: _plain(value) for name, value in fields.items()}]
+
+
+def _is_message(function: ast.expr) -> bool:
+    """Whether a call only makes an error or a warning, whose words decide no number."""
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name.endswith("Error") or name == "warn"

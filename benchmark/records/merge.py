@@ -1,0 +1,59 @@
+"""Records of several results folders brought together by their content."""
+
+import tomllib
+from pathlib import Path
+
+from benchmark.errors import RecordError
+from benchmark.protocol import validated
+from benchmark.records import files, store
+from benchmark.records.folder import Folder
+from benchmark.records.record import Record
+
+Slot = tuple[str, str, float, str, int, int]  # data set, model, budget, kind, trial, seed of a final run
+
+
+def merge(target: Path, sources: list[Path]) -> int:
+    """Add to a results folder the records of others that it lacks, with their protocol and data facts; returns how many.
+
+    Equal records, but for what the clock decided, are one. Raises RecordError, which names each conflict, and adds nothing
+    if two records fill the same place differently; RunError if the folders differ in protocol or data.
+    """
+    known = {_slot(record): (record, target) for record in store.read(target)}
+    added: list[Record] = []
+    conflicts: list[str] = []
+    for source in sources:
+        for record in store.read(source):
+            earlier, folder = known.setdefault(_slot(record), (record, source))
+            if earlier is record:
+                added.append(record)
+            elif differing := _differing(earlier, record):
+                conflicts.append(f"{record.name} in {folder} and {source}: {', '.join(differing)}")
+    if conflicts:
+        raise RecordError(f"nothing merged into {target}, {len(conflicts)} conflicts: {'; '.join(conflicts)}")
+    for source in sources:
+        _adopt(target, source)
+    for record in added:
+        store.append(target, record)
+    return len(added)
+
+
+def _adopt(target: Path, source: Path) -> None:
+    path = source / "protocol.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise RecordError(f"{path}: {error}") from None
+    folder, protocol = Folder(target), validated(values, str(path))
+    folder.adopt(protocol)
+    folder.adopt_data({path.stem: files.read_json(path) for path in source.glob("datasets/*.json")}, protocol)
+
+
+def _slot(record: Record) -> Slot:
+    seed = 0 if record.kind == "trial" else record.seed
+    return record.dataset, record.model, record.budget, record.kind, record.trial, seed
+
+
+def _differing(a: Record, b: Record) -> list[str]:
+    """Names of the fields that differ, those of the clock and the machine aside."""
+    first, second = a.timeless(), b.timeless()
+    return [key for key in first if first[key] != second[key] and key not in ("device", "threads", "dirty")]

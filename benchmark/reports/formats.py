@@ -1,0 +1,163 @@
+"""A table as Markdown, CSV, LaTeX and on the terminal. Names come from records, which anybody may send: all is escaped."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from benchmark.reports.table import Cell, Table, Value
+
+
+def printable(text: str) -> str:
+    """The text without control, formatting or unassigned characters: no escape sequence reaches a terminal or a file."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c).startswith("C") else c for c in text)
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Markdown shows as it is: no table, link, image, HTML or emphasis begins in it."""
+    escaped = re.sub(r"([\\`*_\[\]<>|!#&~$@])", r"\\\1", printable(text))
+    return re.sub(r"(?i)((?<=www)\.|:(?=//))", r"\\\1", escaped)
+
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "≥": r"$\geq$",
+    "×": r"$\times$",
+    "—": "---",
+    **{c: f"\\{c}" for c in "&%$#_"},
+}
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX sets as it is."""
+    return "".join(LATEX.get(c, c) for c in printable(text))
+
+
+def escape_csv(value: Value) -> Value:
+    """Text that no spreadsheet takes for a formula; numbers as they are."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def markdown(table: Table) -> str:
+    """A pipe table under a heading, its legend below."""
+    return f"## {escape_markdown(table.heading)}\n\n{markdown_body(table)}"
+
+
+def markdown_body(table: Table) -> str:
+    """The pipe table and its legend alone."""
+    lines = [
+        _pipes(escape_markdown(column.name) for column in table.columns),
+        f"|{'|'.join('--:' if column.numeric else '---' for column in table.columns)}|",
+        *(_pipes(_markdown_cell(cell) for cell in row) for row in table.rows),
+    ]
+    return "\n".join([*lines, "", *([escape_markdown(table.legend), ""] if table.legend else [])])
+
+
+def _pipes(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = escape_markdown(cell.text)
+    if cell.mark == "best":
+        text = f"**{text}**"
+    elif cell.mark == "second":
+        text = f"<ins>{text}</ins>"
+    return f"{text} <sup>{cell.letters}</sup>" if cell.letters else text
+
+
+def csv_text(table: Table) -> str:
+    """Comma-separated values in full precision; an interval's half-width and the letters have their own columns."""
+    half = [any(row[i].half is not None for row in table.rows) for i in range(len(table.columns))]
+    lettered = [any(row[i].letters for row in table.rows) for i in range(len(table.columns))]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header: list[str] = []
+    for i, column in enumerate(table.columns):
+        header += [column.name] + [f"{column.name} ±"] * half[i] + [f"{column.name} letters"] * lettered[i]
+    writer.writerow(header)
+    for row in table.rows:
+        values: list[Value] = []
+        for i, cell in enumerate(row):
+            values += [cell.value] + [cell.half] * half[i] + [cell.letters] * lettered[i]
+        writer.writerow(["" if value is None else escape_csv(value) for value in values])
+    return out.getvalue()
+
+
+def latex(table: Table) -> str:
+    """A booktabs table: best in bold, second underlined, letters raised. Needs the packages booktabs and textcomp."""
+    align = "".join("r" if column.numeric else "l" for column in table.columns)
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape_latex(f'{table.heading}. {table.legend}'.strip())}}}",
+        rf"\begin{{tabular}}{{{align}}}",
+        r"\toprule",
+        " & ".join(escape_latex(column.name) for column in table.columns) + r" \\",
+        r"\midrule",
+    ]
+    for i, row in enumerate(table.rows):
+        if table.groups and i and row[0].value != table.rows[i - 1][0].value:
+            lines.append(r"\midrule")
+        lines.append(" & ".join(_latex_cell(cell) for cell in row) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = escape_latex(cell.text)
+    if cell.mark:
+        text = rf"\{'textbf' if cell.mark == 'best' else 'underline'}{{{text}}}"
+    return rf"{text}\textsuperscript{{{cell.letters}}}" if cell.letters else text
+
+
+def terminal(table: Table, width: int) -> RichTable:
+    """The table for a terminal of that width; on a narrow one only what the comparison turns on."""
+    fits = sum(_width(table, i) + 2 for i in range(len(table.columns))) <= width
+    shown = [i for i, column in enumerate(table.columns) if fits or column.narrow]
+    drawn = RichTable(
+        title=Text(printable(table.heading)),
+        caption=Text(printable(table.legend)),
+        caption_justify="left",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    for i in shown:
+        numeric = table.columns[i].numeric
+        name = Text(table.columns[i].name)
+        # names break, where the table is too wide, so that no number is cut
+        drawn.add_column(name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    for number, row in enumerate(table.rows):
+        if table.groups and number and row[0].value != table.rows[number - 1][0].value:
+            drawn.add_section()
+        drawn.add_row(*(_terminal_cell(row[i]) for i in shown))
+    return drawn
+
+
+def _width(table: Table, i: int) -> int:
+    """Characters that a column needs."""
+    cells = (_terminal_cell(row[i]).cell_len for row in table.rows)
+    return max([len(table.columns[i].name), *cells])
+
+
+def _terminal_cell(cell: Cell) -> Text:
+    style = {"best": "bold", "second": "underline", "": ""}[cell.mark]
+    text = Text(printable(cell.text), style=style)
+    return text.append(f" {cell.letters}", style="dim") if cell.letters else text

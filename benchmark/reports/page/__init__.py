@@ -1,0 +1,152 @@
+"""The HTML report: one file that holds all it needs, opens offline and sends nothing anywhere."""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.markers import MarkerStyle
+
+from benchmark.findings import Findings, file_name
+from benchmark.findings.summary import METRICS
+from benchmark.findings.verdict import verdict, warnings
+from benchmark.reports.formats import csv_text, printable
+from benchmark.reports.page.provenance import provenance
+from benchmark.reports.plots.style import label, look
+from benchmark.reports.table import Table
+from benchmark.reports.tables import tables_of
+
+HERE = Path(__file__).parent
+
+
+def render(findings: Findings) -> str:
+    """The report of a results folder; figures are taken from its figures/ where they are."""
+    protocol = findings.protocol
+    return page(
+        heading=f"Protocol {protocol.name}",
+        subtitle=protocol.title,
+        sections=[section(findings, dataset) for dataset in findings.datasets],
+        provenance=provenance(findings),
+        protocol_text=protocol.toml(),
+    )
+
+
+def page(
+    heading: str, subtitle: str, sections: list[dict[str, Any]], provenance: list[tuple[str, str]], protocol_text: str
+) -> str:
+    """The page with these sections.
+
+    The template escapes names, `_embedded` the data; the policy's hashes admit our style and script alone.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["printable"] = printable
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    return environment.get_template("report.html.jinja").render(
+        heading=printable(heading),
+        subtitle=printable(subtitle),
+        sections=sections,
+        provenance=provenance,
+        protocol_text=protocol_text,
+        data=_embedded([section["data"] for section in sections]),
+        style=Markup(style),  # noqa: S704 (our own file)
+        script=Markup(script),  # noqa: S704 (our own file)
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def section(findings: Findings, dataset: str, *, title: str = "", root: str = "") -> dict[str, Any]:
+    """What the template shows of one data set; `root` is the way from the page to the results folder."""
+    tables = tables_of(findings, dataset)
+    return {
+        "id": f"{file_name(findings.protocol.name)}-{file_name(dataset)}",
+        "monitor": findings.protocol.training.monitor,  # which the plot shows first
+        "file": file_name(dataset),
+        "report": "",
+        "title": printable(title or findings.title(dataset)),
+        "verdict": printable(verdict(findings, dataset).sentence),
+        "warnings": [printable(warning) for warning in warnings(findings, dataset)],
+        "tables": tables,
+        "links": [
+            quote(f"{root}records/{file_name(dataset)}/{file_name(model)}.jsonl")
+            for model in findings.rows(dataset)["model"]
+        ],
+        "figures": _figures(findings.folder / "figures", dataset),
+        "data": _data(findings, dataset, tables),
+    }
+
+
+def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, Any]:
+    """What the script draws from: points, looks, bounds, and each table as CSV."""
+    rows = findings.rows(dataset).drop_nulls("logloss")
+    points = [
+        {
+            "model": row["model"],
+            "title": label(row["model"]),
+            "budget": row["budget"],
+            "flops": row["training_flops"],
+            "seconds": 1 / row["examples_per_second"] if row["examples_per_second"] else None,
+            "parameters": row["dense_parameters"],
+            **{metric: row[metric] for metric in METRICS},
+            **{f"{metric}_half": row[f"{metric}_interval"] for metric in METRICS},
+            **{f"{metric}_letters": row[f"{metric}_letters"] for metric in METRICS},
+            **{name: row[name] for name in ("seeds", "trials", "failed")},
+            "config": printable(row["config"] or ""),
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+    looks = {model: {"title": label(model), **_mark(model)} for model in rows["model"].unique().sort()}
+    bounds = {printable(name): values for name, values in findings.bounds(dataset).items()}
+    return {
+        "points": points,
+        "looks": looks,
+        "bounds": bounds,
+        "csv": {table.name: csv_text(table) for table in tables},
+    }
+
+
+def _mark(model: str) -> dict[str, str]:
+    """The model's colour and its figures' marker as an SVG path about a unit across."""
+    style = look(model)
+    marker = MarkerStyle(style["marker"])
+    path = marker.get_path().transformed(marker.get_transform())
+    letters = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}  # matplotlib's path codes as SVG's
+    parts = []
+    for vertices, code in path.iter_segments(simplify=False):
+        shown = (
+            [] if code == 79 else [f"{value:.3f}" for value in vertices * np.resize([1, -1], len(vertices))]
+        )  # y grows down
+        parts.append(letters[int(code)] + " ".join(shown))
+    return {"color": style["color"], "path": "".join(parts)}
+
+
+def _figures(folder: Path, dataset: str) -> list[dict[str, str]]:
+    """The data set's SVG figures as data URLs."""
+    prefix = f"{file_name(dataset)}_"
+    return [
+        {
+            "name": path.stem.removeprefix(prefix).replace("_", " "),
+            "source": "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode(),
+        }
+        for path in sorted(folder.glob(f"{prefix}*.svg"))
+    ]
+
+
+def _embedded(value: object) -> Markup:
+    """JSON that may stand in a script element: no tag, comment or line separator can begin or end in it."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 (escaped above)
+
+
+def _hash(content: str) -> str:
+    """The source expression that lets a content security policy admit exactly this inline content."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

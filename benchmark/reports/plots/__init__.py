@@ -1,0 +1,34 @@
+"""Figures of a results folder's findings, drawn with seaborn and matplotlib."""
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from benchmark.findings import Findings
+from benchmark.reports.plots.compute import (
+    pareto_front,
+    quality_against_compute,
+    relative_improvement,
+    time_against_flops,
+)
+from benchmark.reports.plots.orders import orders_against_compute
+from benchmark.reports.plots.runs import best_against_trials, seed_strips, training_curves
+from benchmark.reports.plots.style import save, styled
+
+__all__ = ["figures_of", "save", "styled"]
+
+
+def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:
+    """All figures of a data set that its records allow, by name."""
+    drawn: dict[str, Figure | None] = {}
+    with styled():
+        if findings.rows(dataset)["logloss"].is_not_null().any():
+            drawn["quality_against_compute"] = quality_against_compute(findings, dataset)
+            drawn["relative_improvement"] = relative_improvement(findings, dataset)
+            drawn["orders_against_compute"] = orders_against_compute(findings, dataset)
+            drawn["pareto"] = pareto_front(findings, dataset)
+            drawn["seed_strips"] = seed_strips(findings, dataset)
+            drawn["training_curves"] = training_curves(findings, dataset)
+        if findings.rows(dataset).filter(pl.col("examples_per_second").is_not_null()).height:
+            drawn["time_against_flops"] = time_against_flops(findings, dataset)
+        drawn["best_against_trials"] = best_against_trials(findings, dataset)
+    return {name: figure for name, figure in drawn.items() if figure is not None}

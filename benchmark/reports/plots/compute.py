@@ -1,0 +1,172 @@
+"""Quality and time against compute."""
+
+import math
+
+import numpy as np
+import polars as pl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from benchmark.findings import Findings
+from benchmark.findings.scaling import curves, fitted, relative
+from benchmark.findings.summary import METRICS, title
+from benchmark.published.facts import facts
+from benchmark.reports.plots.style import (
+    FRONT,
+    HOLLOW,
+    METRIC_LABELS,
+    flops_axis,
+    known_values,
+    label,
+    legend,
+    look,
+    panels,
+    time_axis,
+)
+from benchmark.statistics import STEP, pareto
+
+
+def quality_against_compute(findings: Findings, dataset: str) -> Figure:
+    """LogLoss and AUC against training FLOP per example: means, lines with 95 % bands, published points, bounds."""
+    rows = findings.rows(dataset)
+    figure, axes = panels(2, findings.heading(dataset))
+    for axis, metric in zip(axes, METRICS, strict=True):
+        _lines(axis, findings, dataset, metric)
+        _means(axis, rows, metric)
+        _published(axis, findings.title(dataset), rows, metric)
+        axis.set_ylabel(METRIC_LABELS[metric])
+        flops_axis(axis, rows["budget"].unique().sort().to_list())
+        axis.margins(x=0.08)
+        known = {name: values[metric] for name, values in findings.bounds(dataset).items() if metric in values}
+        known_values(axis, known, best_is_low=metric == "logloss")
+        sns.despine(ax=axis)
+    legend(figure, axes)
+    return figure
+
+
+def _means(axis: Axes, rows: pl.DataFrame, metric: str) -> None:
+    shown = rows.drop_nulls(metric).sort("training_flops")
+    names = sorted(shown["model"].unique())
+    for i, name in enumerate(names):
+        own = shown.filter(pl.col("model") == name)
+        x = own["training_flops"].to_numpy() * 1.025 ** (i - (len(names) - 1) / 2)  # side by side: bars stay visible
+        half = own[f"{metric}_interval"].fill_null(0.0).to_numpy()
+        axis.errorbar(
+            x, own[metric], half, label=label(name), linestyle="", markersize=6, elinewidth=1, capsize=2.5, **look(name)
+        )
+
+
+def _lines(axis: Axes, findings: Findings, dataset: str, metric: str) -> None:
+    """Each model's line, fitted seed by seed, with its 95 % band; without it where seeds or budgets are too few."""
+    found = curves(findings.runs, dataset, metric)
+    alpha = min(0.1, 0.3 / max(1, len(found)))  # many bands one over another must not hide the marks
+    for name, curve in found.items():
+        if len(curve.flops) < 2 or not curve.by_seed:
+            continue
+        mean, half = fitted(curve.flops, list(curve.by_seed.values()))
+        low, high = ([m + sign * h for m, h in zip(mean, half, strict=True)] for sign in (-1, 1))
+        axis.plot(curve.flops, mean, color=look(name)["color"], linewidth=1.4)
+        axis.fill_between(curve.flops, low, high, color=look(name)["color"], alpha=alpha, linewidth=0)
+
+
+def _published(axis: Axes, dataset_title: str, rows: pl.DataFrame, metric: str) -> None:
+    """Hollow markers of the models' colours where a paper gives both compute and score."""
+    own = {title(name): look(name) for name in rows["model"].unique().sort()}
+    shown = [fact for fact in facts(dataset_title) if fact.training_flops and fact.model in own]
+    for fact in shown:
+        at = [fact.training_flops or 0], [getattr(fact, metric)]
+        axis.plot(*at, linestyle="", markersize=8, markerfacecolor="none", **own[fact.model])
+    for origin in sorted({fact.origin for fact in shown}):
+        axis.plot([], [], "o", color="0.4", markersize=8, markerfacecolor="none", label=f"{origin} {HOLLOW}")
+
+
+def relative_improvement(findings: Findings, dataset: str) -> Figure | None:
+    """Relative LogLoss against compute with a line per model, as in the Wukong paper's figure 1; None without two budgets."""
+    baseline, unit, found = findings.scaling(dataset)
+    found = [s for s in found if s.fit]
+    if not found:
+        return None
+    figure, (axis,) = panels(1, findings.heading(dataset), width=7.5)
+    for s in found:
+        x, y = np.array(s.curve.flops), relative(s.curve.losses, baseline)
+        style = look(s.curve.model)
+        slope = f"{s.slope[0]:+.2f}" + (f" ± {s.slope[1]:.2f}" if not math.isnan(s.slope[1]) else "")
+        text = f"{label(s.curve.model)}: {slope} % per 4x".replace("-", "−")
+        axis.plot(x, y, linestyle="", markersize=7, label=text, **style)
+        assert s.fit is not None  # noqa: S101 (tells mypy)
+        ends = np.array([x.min(), x.max()])
+        axis.plot(
+            ends,
+            s.fit.intercept + s.fit.slope * np.log(ends / unit) / math.log(STEP),
+            color=style["color"],
+            linewidth=1.4,
+        )
+    flops_axis(axis, findings.rows(dataset)["budget"].unique().sort().to_list())
+    axis.set_ylabel(
+        f"LogLoss relative to {label(findings.reference(dataset))}\nat the smallest budget, % (lower is better)"
+    )
+    axis.axhline(0, color="0.5", linewidth=0.8)
+    sns.despine(ax=axis)
+    legend(figure, [axis])
+    return figure
+
+
+def pareto_front(findings: Findings, dataset: str) -> Figure:
+    """LogLoss against training FLOP and against measured time per example; the line joins what nothing else beats."""
+    rows = findings.rows(dataset).drop_nulls("logloss").with_columns(time=1 / pl.col("examples_per_second"))
+    figure, axes = panels(2, findings.heading(dataset))
+    for axis, cost in zip(axes, ("training_flops", "time"), strict=True):
+        shown = rows.drop_nulls(cost)
+        for name in sorted(shown["model"].unique()):
+            own = shown.filter(pl.col("model") == name)
+            axis.plot(own[cost], own["logloss"], linestyle="", markersize=7, label=label(name), **look(name))
+        front = shown.filter(pl.Series(pareto(shown[cost], shown["logloss"]), dtype=pl.Boolean)).sort(cost)
+        axis.step(front[cost], front["logloss"], where="post", color="0.3", linewidth=1, zorder=1, label=FRONT)
+        axis.set_ylabel(METRIC_LABELS["logloss"])
+    flops_axis(axes[0], rows["budget"].unique().sort().to_list())
+    time_axis(axes[1], "x")
+    for axis in axes:
+        sns.despine(ax=axis)
+    legend(figure, axes)
+    return figure
+
+
+def time_against_flops(findings: Findings, dataset: str) -> Figure:
+    """Measured training time per example against training FLOP; grey lines are equal achieved FLOP/s."""
+    rows = findings.rows(dataset).drop_nulls("examples_per_second").with_columns(time=1 / pl.col("examples_per_second"))
+    figure, (axis,) = panels(1, findings.heading(dataset), width=7.0)
+    for name in sorted(rows["model"].unique()):
+        own = rows.filter(pl.col("model") == name).sort("training_flops")
+        axis.plot(own["training_flops"], own["time"], linewidth=1.4, markersize=7, label=label(name), **look(name))
+    flops_axis(axis, rows["budget"].unique().sort().to_list())
+    time_axis(axis, "y")
+    _equal_speed(axis)
+    sns.despine(ax=axis)
+    legend(figure, [axis])
+    return figure
+
+
+def _equal_speed(axis: Axes) -> None:
+    """Lines of equal achieved FLOP/s through the panel, one a decade, each named outside where it leaves."""
+    (x0, x1), (y0, y1) = axis.get_xlim(), axis.get_ylim()
+    for power in range(6, 16):
+        speed = 10.0**power
+        ends = np.array([max(x0, y0 * speed), min(x1, y1 * speed)])
+        if ends[0] < ends[1]:
+            axis.plot(ends, ends / speed, color="0.75", linewidth=0.8, zorder=0)
+            at_top = ends[1] < x1  # else the line leaves on the right
+            axis.annotate(
+                EngFormatter("FLOP/s")(speed),
+                (ends[1], ends[1] / speed),
+                (0, 3) if at_top else (3, 0),
+                textcoords="offset points",
+                fontsize="x-small",
+                color="0.4",
+                ha="center" if at_top else "left",
+                va="bottom" if at_top else "center",
+                annotation_clip=False,
+            )
+    axis.set_xlim(x0, x1)
+    axis.set_ylim(y0, y1)

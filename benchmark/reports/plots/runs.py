@@ -1,0 +1,123 @@
+"""Single runs: what trials bought, how seeds scatter, how training went."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from benchmark.findings import Findings
+from benchmark.findings.summary import METRICS, finals
+from benchmark.reports.plots.style import METRIC_LABELS, label, legend, look, panels
+from benchmark.statistics import expected_best
+
+
+def best_against_trials(findings: Findings, dataset: str) -> Figure | None:
+    """Expected best validation LogLoss of n trials, a panel for each budget (Dodge et al. 2019); None without trials."""
+    trials = findings.runs.filter(
+        (pl.col("dataset") == dataset) & (pl.col("kind") == "trial") & (pl.col("status") == "complete")
+    )
+    budgets = trials["budget"].unique().sort().to_list()
+    if not budgets:
+        return None
+    figure, axes = panels(len(budgets), findings.heading(dataset), share_y=True, width=4.0)
+    for axis, budget in zip(axes, budgets, strict=True):
+        at_budget = trials.filter(pl.col("budget") == budget)
+        for name in sorted(at_budget["model"].unique()):
+            scores = at_budget.filter(pl.col("model") == name)["valid_logloss"].to_numpy()
+            mean, _ = expected_best(scores)
+            n = np.arange(1, len(mean) + 1)
+            axis.plot(
+                n, mean, label=label(name), linewidth=1.4, markersize=5, markevery=max(1, len(n) // 8), **look(name)
+            )
+        axis.set_title(f"{budget:g} MFLOP", fontsize="medium")
+        axis.set_xlabel("trials")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        sns.despine(ax=axis)
+    axes[0].set_ylabel("expected best validation LogLoss")
+    legend(figure, axes)
+    return figure
+
+
+def seed_strips(findings: Findings, dataset: str) -> Figure | None:
+    """Every final run's test LogLoss and AUC, a row of points for each model and budget; None without final runs."""
+    runs = finals(findings.runs).filter(pl.col("dataset") == dataset)
+    if runs.is_empty():
+        return None
+    names, budgets = sorted(runs["model"].unique()), runs["budget"].unique().sort().to_list()
+    figure, axes = panels(2, findings.heading(dataset))
+    figure.set_size_inches(11.6, 0.9 + 0.34 * len(names) * len(budgets) + 0.25 * len(budgets))
+    places = {(b, m): f"{b:g}  {label(m)}" for b in budgets for m in names}
+    frame = pd.DataFrame(
+        {
+            "place": [places[b, m] for b, m in runs.select("budget", "model").iter_rows()],
+            "model": runs["model"].to_list(),
+            **{metric: runs[f"test_{metric}"].to_list() for metric in METRICS},
+        }
+    )
+    present = [place for place in places.values() if place in set(frame["place"])]
+    for axis, metric in zip(axes, METRICS, strict=True):
+        sns.stripplot(
+            frame,
+            x=metric,
+            y="place",
+            hue="model",
+            order=present,
+            palette={name: look(name)["color"] for name in names},
+            size=5,
+            jitter=False,
+            legend=False,
+            alpha=0.8,
+            ax=axis,
+        )
+        means = frame.groupby("place")[metric].mean()
+        axis.plot([means[place] for place in present], range(len(present)), "|", color="black", markersize=12, zorder=3)
+        for i in range(1, len(present)):
+            if present[i].split()[0] != present[i - 1].split()[0]:
+                axis.axhline(i - 0.5, color="0.6", linewidth=0.8)  # between budgets
+        axis.set_xlabel(METRIC_LABELS[metric])
+        axis.locator_params(axis="x", nbins=6)  # more labels of four or five digits would touch
+        axis.set_ylabel("")
+        axis.yaxis.grid(True, color="0.93")
+        sns.despine(ax=axis, left=True)
+    axes[0].set_ylabel("budget (training MFLOP per example) and model")
+    axes[1].set_yticklabels([])
+    return figure
+
+
+def training_curves(findings: Findings, dataset: str) -> Figure | None:
+    """Validation LogLoss after each epoch of the final runs, mean over seeds and range; None where all train one epoch."""
+    curves: dict[float, dict[str, list[list[float]]]] = {}
+    for record in findings.records:
+        if (record.dataset, record.kind, record.status) == (dataset, "final", "complete"):
+            losses = [epoch["logloss"] for epoch in record.history if "logloss" in epoch]
+            curves.setdefault(record.budget, {}).setdefault(record.model, []).append(losses)
+    if max((len(losses) for cell in curves.values() for runs in cell.values() for losses in runs), default=0) < 2:
+        return None
+    figure, axes = panels(len(curves), findings.heading(dataset), share_y=True, width=4.0)
+    for axis, (budget, cell) in zip(axes, sorted(curves.items()), strict=True):
+        for name, runs in sorted(cell.items()):
+            shared = min(map(len, runs))  # epochs that all seeds reached
+            values = np.array([losses[:shared] for losses in runs])
+            epochs = np.arange(1, shared + 1)
+            style = look(name)
+            axis.fill_between(
+                epochs, values.min(axis=0), values.max(axis=0), color=style["color"], alpha=0.15, linewidth=0
+            )
+            axis.plot(
+                epochs,
+                values.mean(axis=0),
+                label=label(name),
+                linewidth=1.4,
+                markersize=5,
+                markevery=max(1, shared // 8),
+                **style,
+            )
+        axis.set_title(f"{budget:g} MFLOP", fontsize="medium")
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        sns.despine(ax=axis)
+    axes[0].set_ylabel("validation LogLoss")
+    legend(figure, axes)
+    return figure

@@ -1,0 +1,179 @@
+"""How every figure looks: colour and marker of a model, panels, saving with the same bytes for the same figure."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullLocator
+
+import models
+from benchmark.findings.summary import title
+from benchmark.reports.formats import printable
+
+# Okabe and Ito's colours without their yellow, and darker ones of Tol's muted set: told apart by the colour-blind and on paper.
+COLOURS = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#cc79a7",
+    "#8c6d31",
+    "#882255",
+    "#7f7f7f",
+    "#332288",
+    "#56b4e9",
+    "#117733",
+    "#aa4499",
+    "#661100",
+    "#6699cc",
+)
+MARKERS = "osD^vPX*<>dhp8"
+HOLLOW = "(hollow)"  # ends the name of published points in a legend
+FRONT = "Pareto front"
+METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
+STYLE: dict[Any, Any] = {
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same bytes whatever fonts a machine has
+    "svg.hashsalt": "wukong-bench",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "text.parse_math": False,  # a dollar sign in a name is no formula
+    "axes.formatter.useoffset": False,
+    "grid.color": "0.9",
+}
+METADATA: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def look(name: str) -> dict[str, Any]:
+    """Colour and marker of a model, fixed by its place among all models of the suite."""
+    known = _known()
+    place = known.index(name) if name in known else len(known) + sum(map(ord, name))
+    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+
+
+@cache
+def _known() -> list[str]:
+    """All models, then all variants: read once, since every mark of every figure asks."""
+    names = models.names()
+    return [*names, *(variant for model in names for variant in models.variants(model))]
+
+
+def label(name: str) -> str:
+    """A model's name on a figure."""
+    return printable(title(name))[:40]
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The context that figures are drawn and saved in."""
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.95), mpl.rc_context(STYLE):
+        yield
+
+
+def panels(n: int, heading: str, *, share_y: bool = False, width: float = 5.0) -> tuple[Figure, list[Axes]]:
+    """A figure of n panels, at most 3 a row, under a heading."""
+    columns = 2 if n == 4 else min(n, 3)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(width * columns + 1.6, 4.2 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
+    axes = list(grid.flat)
+    for axis in axes[n:]:
+        axis.remove()
+    figure.suptitle(printable(heading), fontsize="medium")
+    return figure, axes[:n]
+
+
+def legend(figure: Figure, axes: list[Axes]) -> None:
+    """One legend beside the panels, an entry for each name; those that are no model's come last."""
+    entries: dict[str, Any] = {}
+    for axis in axes:
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(name, handle)
+    names = sorted(entries, key=lambda name: (name.endswith(HOLLOW), name == FRONT, name.lower()))
+    figure.legend([entries[name] for name in names], names, loc="outside right center", frameon=False)
+
+
+def flops_axis(axis: Axes, budgets: list[float], text: str = "training FLOP per example") -> None:
+    """A log axis of compute with its ticks at the budgets (in MFLOP), and at powers of ten where points lie beyond them."""
+    axis.set_xscale("log")
+    beyond = [10.0**power for power in range(4, 16) if 2e6 * max(budgets) < 10.0**power <= axis.dataLim.x1]
+    axis.set_xticks([*(budget * 1e6 for budget in budgets), *beyond])
+    axis.xaxis.set_major_formatter(EngFormatter())
+    axis.minorticks_off()
+    axis.set_xlabel(text)
+
+
+def known_values(axis: Axes, values: dict[str, float], *, best_is_low: bool) -> None:
+    """Dashed lines at known values, named at the right end on the side where no model comes; near ones share a line of text.
+
+    The Bayes bound is always in view, rungs of the ladder only where the models are.
+    """
+    if "Bayes" in values:
+        axis.update_datalim([(axis.get_xlim()[0], values["Bayes"])], updatex=False)
+        axis.autoscale_view(scalex=False)
+    low, high = axis.get_ylim()
+    groups: list[list[tuple[str, float]]] = []
+    for name, value in sorted(values.items(), key=lambda item: item[1]):
+        if low <= value <= high:
+            axis.axhline(value, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+            if groups and value - groups[-1][0][1] < 0.05 * (high - low):
+                groups[-1].append((name, value))
+            else:
+                groups.append([(name, value)])
+    for group in groups:
+        axis.annotate(
+            printable(", ".join(name for name, _ in group)),
+            (1, group[0 if best_is_low else -1][1]),
+            (0, -2 if best_is_low else 2),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            va="top" if best_is_low else "bottom",
+            fontsize="small",
+            color="0.25",
+        )
+
+
+def regret_axis(axis: Axes, text: str) -> None:
+    """A log axis of losses above a bound."""
+    axis.set_yscale("log")
+    axis.set_ylabel(text)
+    _ticks_in_decades(axis.yaxis, "{x:g}")
+
+
+def time_axis(axis: Axes, which: Literal["x", "y"]) -> None:
+    """A log axis of training time per example."""
+    axis.set(**{f"{which}scale": "log", f"{which}label": "training time per example"})
+    _ticks_in_decades(axis.xaxis if which == "x" else axis.yaxis, EngFormatter("s"))
+
+
+def _ticks_in_decades(axis: Axis, form: str | Formatter) -> None:
+    """Three ticks a decade."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(form)
+    axis.set_minor_locator(NullLocator())
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write the figure as PNG, SVG and PDF, the same bytes for the same figure."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = []
+    with styled():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once, for all formats
+        for suffix, metadata in METADATA.items():
+            paths.append(stem.with_name(stem.name + suffix))
+            figure.savefig(paths[-1], metadata=metadata)
+    return paths

@@ -1,0 +1,37 @@
+"""The report's tables, built from a results folder's findings."""
+
+from benchmark.findings import Findings
+from benchmark.findings.summary import METRICS
+from benchmark.published import facts as facts
+from benchmark.reports.cells import count
+from benchmark.reports.table import Table
+from benchmark.reports.tables.orders import orders
+from benchmark.reports.tables.pairs import difference_table, win_matrix
+from benchmark.reports.tables.published import published
+from benchmark.reports.tables.quality import headline, quality
+from benchmark.reports.tables.reproduced import reproduced
+from benchmark.reports.tables.row_noise import row_noise
+from benchmark.reports.tables.scaling import compute_to_match, scaling
+
+__all__ = ["count", "headline", "quality", "reproduced", "tables_of"]
+
+
+def tables_of(findings: Findings, dataset: str) -> list[Table]:
+    """All tables of a data set that its records allow, the headline first."""
+    subject, runs, rows = findings.heading(dataset), findings.runs, findings.rows(dataset)
+    against = findings.reference(dataset)
+    baseline, unit, found = findings.scaling(dataset)
+    known = facts.facts(findings.title(dataset))
+    tables = [
+        headline(findings, dataset),
+        quality(findings, dataset),
+        scaling(found, against, subject, baseline, unit),
+        difference_table(runs, dataset, against, subject),
+        *(win_matrix(runs, dataset, metric, subject) for metric in METRICS),
+        compute_to_match(found, subject),
+        orders(findings.recovery(dataset), subject),
+        row_noise(findings.row_noise(dataset), subject),
+    ]
+    if known:
+        tables.append(published(rows, known, findings.title(dataset), subject))
+    return [table for table in tables if table.rows]

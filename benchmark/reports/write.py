@@ -1,0 +1,89 @@
+"""Everything that is generated from a results folder's records: row noise, tables and figures of each data set, the page."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmark import findings as readings
+from benchmark.findings import Findings, file_name
+from benchmark.records import files
+from benchmark.reports import formats
+from benchmark.reports.tables import tables_of
+
+ROOT = Path(__file__).parents[2]
+STATE = ".report.json"  # digests of what the last report was made from and of the files it wrote
+DRAWN_BY = ("benchmark/**/*", "models/*.py", "models/*.toml")
+PACKAGES = ("matplotlib", "seaborn", "polars", "numpy", "scipy", "jinja2")
+
+
+def write_report(folder: Path, *, if_changed: bool = False) -> Findings:
+    """Write row_noise/, tables/, figures/ and report.html of a results folder and return what they were made from.
+
+    Args:
+        folder: of the results.
+        if_changed: leave the report alone if neither what it is made from nor its files changed since it was written.
+    """
+    findings = readings.read(folder)
+    if if_changed and _state(folder) == _kept_state(folder):
+        return findings
+    from benchmark.reports import page, plots  # with matplotlib, which takes a second to load
+
+    findings.keep_row_noise()
+    written = []
+    for dataset in findings.datasets:
+        written += write_tables(findings, dataset)
+        for name, figure in plots.figures_of(findings, dataset).items():
+            written += plots.save(figure, folder / "figures" / f"{file_name(dataset)}_{name}")
+    remove_stale(findings, written)
+    files.write_text(folder / "report.html", page.render(findings))
+    files.write_json(folder / STATE, _state(folder))
+    return findings
+
+
+def write_tables(findings: Findings, dataset: str) -> list[Path]:
+    """Write each table of a data set as Markdown, CSV and LaTeX and return the files."""
+    written = []
+    for table in tables_of(findings, dataset):
+        for suffix, text in (
+            ("md", formats.markdown(table)),
+            ("csv", formats.csv_text(table)),
+            ("tex", formats.latex(table)),
+        ):
+            written.append(findings.folder / "tables" / f"{file_name(dataset)}_{table.name}.{suffix}")
+            files.write_text(written[-1], text)
+    return written
+
+
+def remove_stale(findings: Findings, written: list[Path]) -> None:
+    """Remove the tables and figures that an earlier report left and this one did not write."""
+    prefixes = tuple(f"{file_name(dataset)}_" for dataset in findings.datasets)
+    for path in {*findings.folder.glob("tables/*"), *findings.folder.glob("figures/*")} - {*written}:
+        if path.name.startswith(prefixes):
+            path.unlink()
+
+
+def _state(folder: Path) -> dict[str, str]:
+    """Return digests of the records and facts, of the code that draws, and of the report's files."""
+    made_from = ("protocol.toml", "datasets/*.json", "records/*/*.jsonl", "row_noise/*.json")
+    predictions = [
+        f"{path.relative_to(folder)} {path.stat().st_size}" for path in sorted(folder.glob("predictions/**/*.npz"))
+    ]
+    return {
+        "records": _digest(folder, made_from, predictions),
+        "code": _digest(ROOT, DRAWN_BY, [version(name) for name in PACKAGES]),
+        "files": _digest(folder, ("tables/*", "figures/*", "report.html")),
+    }
+
+
+def _kept_state(folder: Path) -> object:
+    path = folder / STATE
+    return files.read_json(path) if path.exists() else None
+
+
+def _digest(folder: Path, globs: tuple[str, ...], further: list[str] | None = None) -> str:
+    paths = sorted(
+        path for pattern in globs for path in folder.glob(pattern) if path.is_file() and path.suffix != ".pyc"
+    )
+    content = [[str(path.relative_to(folder)), hashlib.sha256(path.read_bytes()).hexdigest()] for path in paths]
+    return hashlib.sha256(json.dumps([content, further]).encode()).hexdigest()

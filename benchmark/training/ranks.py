@@ -1,0 +1,62 @@
+"""One training over several devices: Lightning's DDP in processes of our own, which stay for the next training.
+
+The processes meet through a file, so that no port is opened for it. Each takes its rows of every batch, see
+`CTRModel.shard`: the last batch may be uneven, and no row is repeated or left out.
+"""
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+
+from benchmark.training.processes import end_with_parent
+
+
+class Ranks:
+    """A group of processes, one for each device; calls run in all of them at once."""
+
+    def __init__(self, n_ranks: int, device: str):
+        self.closed = False
+        self._folder = tempfile.TemporaryDirectory(prefix="wukong-bench-")
+        context = multiprocessing.get_context("spawn")
+        meeting = Path(self._folder.name) / "meeting"
+        self._pools = [
+            ProcessPoolExecutor(1, context, _join, (rank, n_ranks, device, str(meeting))) for rank in range(n_ranks)
+        ]
+
+    def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """What the first rank returns. Raises what the first rank to fail raised; the others are then killed."""
+        futures = [pool.submit(work, *arguments) for pool in self._pools]
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            if error := future.exception():
+                self.close()
+                raise error
+        return futures[0].result()
+
+    def close(self) -> None:
+        """End the processes, also those that wait for a rank that is gone."""
+        self.closed = True
+        for process in multiprocessing.active_children():
+            process.kill()
+        for pool in self._pools:
+            pool.shutdown(wait=True)
+        self._folder.cleanup()
+
+
+def _join(rank: int, n_ranks: int, device: str, meeting: str) -> None:
+    """Make this process one of the group, in the variables that Lightning reads."""
+    end_with_parent()
+    torch.set_num_threads(1)
+    os.environ |= {"LOCAL_RANK": str(rank), "RANK": str(rank), "WORLD_SIZE": str(n_ranks), "NODE_RANK": "0"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+    backend = "nccl" if device.startswith("cuda") else "gloo"
+    if backend == "nccl":
+        torch.cuda.set_device(rank)
+    distributed.init_process_group(backend, init_method=f"file://{meeting}", rank=rank, world_size=n_ranks)

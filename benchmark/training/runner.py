@@ -1,0 +1,213 @@
+"""One training of a study's model and its record; an error caused by a configuration becomes a failed record."""
+
+from dataclasses import asdict, replace
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import distributed
+
+import datamodules
+import models
+from benchmark import budget as budgets
+from benchmark.errors import RunError
+from benchmark.records.predictions import Labels, Logits
+from benchmark.records.provenance import anonymous, device_name, provenance
+from benchmark.records.record import Kind, Record
+from benchmark.study import LOSSES_ALLOWED, Event, Ledger, OnEvent, Study
+from benchmark.training.loop import OnProgress, OnTest, Outcome, free_memory, train
+from benchmark.training.ranks import Ranks
+from datamodules.base import CTRDataModule, DataError
+from models.base import Budget, Config, Optimiser
+
+
+class Runner:
+    """Trains one study's model in this process, or in one process for each of several devices."""
+
+    def __init__(self, study: Study, on_event: OnEvent, ledger: Ledger):
+        self.study, self.on_event, self.ledger = study, on_event, ledger
+        self.protocol = study.protocol
+        self.data = data_of(study, study.device)
+        self.model = models.load(study.model)
+        self.budget = budget_of(study, self.data.n_dense, len(self.data.cardinalities))
+
+        self._ranks: Ranks | None = None
+        self._spoilt = False  # after a device-side assert, say, every further call of the device fails
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ranks:
+            self._ranks.close()
+
+    def train(
+        self,
+        kind: Kind,
+        slot: int,
+        seed: int,
+        config: Config,
+        optimiser: Optimiser,
+        *,
+        params: dict[str, Any],
+        lost: int = 0,
+    ) -> Record:
+        """Train once and return the record; an error caused by the configuration makes it a failed record.
+
+        Args:
+            kind: trial, retrial or final; only a final run is scored on the test part.
+            slot: the trial's position in the study.
+            seed: of initialisation, dropout and data order.
+            config: the architecture.
+            optimiser: its settings.
+            params: as sampled, for the record.
+            lost: how often a worker died during this training; too often, and it is not tried again.
+        """
+
+        def on_progress(share: float, metrics: dict[str, float] | None) -> None:
+            self.on_event(Event(self.study.name, kind, slot if kind == "trial" else seed, share))
+
+        def failed(reason: str) -> Record:
+            return self.record(kind, slot, seed, config, optimiser, status="failed", error=reason, params=params)
+
+        if lost >= LOSSES_ALLOWED:
+            return failed(f"worker process died {lost} times during training (out of memory?)")
+        on_progress(0.0, None)
+        try:
+            outcome = self._outcome(kind, config, optimiser, seed, on_progress)
+        except (OSError, RunError, DataError):
+            raise  # caused by a disk or file, not by the configuration
+        except Exception as error:
+            self._spoilt = isinstance(error, torch.AcceleratorError)
+            reason = anonymous(f"{type(error).__name__}: {error}")
+            del error  # its traceback holds the model
+            free_memory(self.study.device)
+            return failed(reason)
+        return self.record(kind, slot, seed, config, optimiser, status="complete", params=params, **asdict(outcome))
+
+    def _outcome(self, kind: Kind, config: Config, optimiser: Optimiser, seed: int, on_progress: OnProgress) -> Outcome:
+        """Train in this process, or in one for each of several devices, which report no progress on the way."""
+        outcome: Outcome
+        if self.study.devices == 1:
+
+            def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
+                return self.ledger.keep_predictions(seed, logit_N.cpu().numpy(), label_N.cpu().numpy())
+
+            return _training(self.study, self.data, kind, config, optimiser, seed, on_progress, on_test)
+        if self._ranks is None or self._ranks.closed:
+            self._ranks = Ranks(self.study.devices, self.study.device)
+        outcome, predicted = self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed)
+        return replace(outcome, predictions=self.ledger.keep_predictions(seed, *predicted)) if predicted else outcome
+
+    def record(
+        self,
+        kind: Kind,
+        slot: int,
+        seed: int,
+        config: Config | None = None,
+        optimiser: Optimiser | None = None,
+        **values: Any,
+    ) -> Record:
+        """Return the record of a training, or of a draw that was not trained.
+
+        Args:
+            kind: trial, retrial or final.
+            slot: the trial's position in the study.
+            seed: of the training; 0 if there was none.
+            config: the architecture, where the draw led to one.
+            optimiser: its settings.
+            values: further fields of the record, its status first of all.
+        """
+        forward = config.flops(self.budget.n_dense, self.budget.n_sparse) if config else None
+        return Record(
+            kind=kind,
+            protocol=self.protocol.name,
+            protocol_id=self.study.protocol_id,
+            overrides=self.protocol.overrides,
+            accepted=self.study.accepted,
+            dataset=self.study.dataset,
+            data_fingerprint=self.data.fingerprint,
+            model=self.study.model,
+            budget=self.study.budget,
+            trial=slot,
+            seed=seed,
+            config=config.model_dump(mode="json") if config else {},
+            optimiser=optimiser.model_dump(mode="json") if optimiser else {},
+            forward_flops=forward,
+            training_flops=budgets.training_flops(config, self.budget) if config else None,
+            device=device_name(self.study.device),
+            devices=self.study.devices,
+            threads=torch.get_num_threads(),
+            **provenance(),
+            **values,
+        )
+
+    def keep(self, record: Record) -> None:
+        """Append a record and report it.
+
+        Raises SystemExit after an error that spoilt the process, so that the next training gets a fresh one.
+        """
+        self.ledger.keep(record)
+        number = record.trial if record.kind == "trial" else record.seed
+        self.on_event(Event(self.study.name, record.kind, number, 1.0, record))
+        if self._spoilt:
+            raise SystemExit(record.error)
+
+
+def data_of(study: Study, device: str) -> CTRDataModule:
+    """Return the study's data set as its protocol reads it, with batches on `device`."""
+    training = study.protocol.training
+    return datamodules.load(study.dataset)(
+        study.data_dir, batch_size=training.batch_size, train_rows=training.train_rows, device=device
+    )
+
+
+def budget_of(study: Study, n_dense: int, n_sparse: int) -> Budget:
+    """Return the study's budget with the fields it is spent on.
+
+    Args:
+        study: whose budget is in training MFLOP per example.
+        n_dense: number of dense columns of its data set.
+        n_sparse: number of sparse columns of its data set.
+    """
+    return Budget(study.budget * 1e6, n_dense, n_sparse, study.protocol.embedding_dim)
+
+
+def _training(
+    study: Study,
+    data: CTRDataModule,
+    kind: Kind,
+    config: Config,
+    optimiser: Optimiser,
+    seed: int,
+    on_progress: OnProgress = lambda share, metrics: None,
+    on_test: OnTest = lambda logit_N, label_N: None,
+) -> Outcome:
+    return train(
+        models.load(study.model),
+        config,
+        optimiser,
+        data,
+        study.protocol.training,
+        seed=seed,
+        test=kind == "final",
+        on_progress=on_progress,
+        on_test=on_test,
+    )
+
+
+def _training_in_rank(
+    study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int
+) -> tuple[Outcome, tuple[Logits, Labels] | None]:
+    """The same in one of several processes, each with its device and its rows of every batch; with the test predictions."""
+    device = f"cuda:{distributed.get_rank()}" if study.device.startswith("cuda") else study.device
+    predicted: tuple[Logits, Labels] | None = None
+
+    def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> None:
+        nonlocal predicted
+        if distributed.get_rank() == 0:
+            predicted = logit_N.cpu().numpy(), label_N.cpu().numpy()
+
+    return _training(study, data_of(study, device), kind, config, optimiser, seed, on_test=on_test), predicted

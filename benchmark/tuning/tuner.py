@@ -1,0 +1,136 @@
+"""One study: one model tuned on one data set at one budget, then the final runs of its winner.
+
+The records are the state: a trial is recorded first and told to Optuna afterwards, and a storage that is missing or behind
+is brought up to date from the records before the study resumes. Every draw depends only on the study's seed, the trial's
+position and the trials before it, so an interrupted study ends exactly as an uninterrupted one does.
+"""
+
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import optuna
+
+from benchmark import budget as budgets
+from benchmark.protocol import Protocol, digest
+from benchmark.records.record import Kind, Record
+from benchmark.study import Ledger, OnEvent, Study, missing_retrials, missing_seeds, missing_trials, winner
+from benchmark.training.runner import Runner
+from benchmark.tuning import storage
+from benchmark.tuning.resume import losses, resumed, tell
+from benchmark.tuning.sampler import SlotSampler
+from benchmark.tuning.space import default_parameters, distributions, suggest_optimiser
+from models.base import Config, Optimiser
+
+
+def run(study: Study, on_event: OnEvent = lambda event: None, ledger: Ledger | None = None) -> None:
+    """Finish a study: the requested number of complete trials, then the final runs of the best.
+
+    If the database cannot be reached, wait for it; what was recorded meanwhile is told to it afterwards. Raises RunError if
+    it stays away.
+
+    Args:
+        study: the study to finish.
+        on_event: called with the progress of every training.
+        ledger: where the records are kept; the study's own results folder if None.
+    """
+    with Tuner(study, on_event, ledger or study) as tuner:
+        storage.patiently(tuner.run, lambda: len(tuner.ledger.records()), study.storage)
+
+
+class Tuner:
+    """The search of one study, its retrials and its final runs."""
+
+    def __init__(self, study: Study, on_event: OnEvent, ledger: Ledger):
+        self.study, self.ledger = study, ledger
+        self.protocol = study.protocol
+        self.runner = Runner(study, on_event, ledger)
+
+    def __enter__(self) -> Self:
+        self.runner.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.runner.__exit__(kind, error, trace)
+
+    def run(self) -> None:
+        """Run what is missing: trials, retrials of the finalists, then final runs of the winner."""
+        done = self.ledger.records()
+        trials = {record.trial: record for record in done if record.kind == "trial"}
+        self._tune(trials)
+        done = [*trials.values(), *(record for record in done if record.kind != "trial")]
+        done += self._train_again("retrial", missing_retrials(done, self.protocol))
+        best = winner(done, self.protocol)
+        if best is not None:
+            self._train_again("final", [(best, seed) for seed in missing_seeds(done, best, self.protocol)])
+
+    def _tune(self, trials: dict[int, Record]) -> None:
+        """Run the trials that are missing and add their records to `trials`."""
+        if missing_trials(list(trials.values()), self.protocol) == 0:
+            return
+        sampler = SlotSampler(self.protocol.search.sampler, self.protocol.search.seed, default_parameters(self.study))
+        space = partial(distributions, study=self.study, budget=self.runner.budget)
+        optuna_study = resumed(self.study, sampler, trials, space)
+        while missing_trials(list(trials.values()), self.protocol):
+            slot = max(trials, default=-1) + 1
+            sampler.next_slot(slot)
+            trial = optuna_study.ask()
+            trial.set_user_attr("slot", slot)
+            record = self.trial(optuna_study, trial, slot, {r.seed for r in trials.values() if r.config})
+            self.runner.keep(record)
+            trials[slot] = record
+            tell(optuna_study, trial.number, record, self.protocol.training.monitor)
+
+    def trial(self, optuna_study: optuna.Study, trial: optuna.Trial, slot: int, seen: set[int]) -> Record:
+        """Return the record of a trial, which is trained unless no shape meets the budget or it repeats an earlier one.
+
+        Args:
+            optuna_study: the study in Optuna's storage.
+            trial: the trial that Optuna asked for.
+            slot: its position in the study.
+            seen: training seeds of earlier trials; an equal seed means an equal configuration.
+        """
+        runner = self.runner
+        optimiser, dropout = suggest_optimiser(trial, self.protocol)
+        try:
+            shapes = runner.model.Config.suggest(trial, runner.budget)
+            config = budgets.fit(shapes, runner.budget).with_field("dropout", dropout)
+        except budgets.Infeasible as error:
+            return runner.record("trial", slot, 0, status="infeasible", error=str(error), params=trial.params)
+        seed = trial_seed(self.protocol, config, optimiser)
+        if seed in seen:
+            return runner.record(
+                "trial", slot, seed, config, optimiser, status="duplicate", error="drawn before", params=trial.params
+            )
+        lost = losses(optuna_study, "trial", str(slot), self.study.run)
+        return runner.train("trial", slot, seed, config, optimiser, params=trial.params, lost=lost)
+
+    def _train_again(self, kind: Kind, runs: list[tuple[Record, int]]) -> list[Record]:
+        """Train the configurations of trials with other seeds; keep and return the records."""
+        if not runs:
+            return []
+        optuna_study, records = storage.open_study(self.study), []
+        for trial, seed in runs:
+            config = self.runner.model.Config.model_validate(trial.config)
+            optimiser = Optimiser.model_validate(trial.optimiser)
+            lost = losses(optuna_study, kind, f"{seed} of trial {trial.trial}", self.study.run)
+            record = self.runner.train(kind, trial.trial, seed, config, optimiser, params=trial.params, lost=lost)
+            self.runner.keep(record)
+            records.append(record)
+        return records
+
+
+def trial_seed(protocol: Protocol, config: Config, optimiser: Optimiser) -> int:
+    """Return the seed of a trial's training.
+
+    It depends on what is trained, not on when or where, nor on options that later versions add.
+
+    Args:
+        protocol: whose search seed enters.
+        config: the architecture.
+        optimiser: its settings.
+    """
+    chosen = [value.model_dump(mode="json", exclude_defaults=True) for value in (config, optimiser)]
+    return int(digest([protocol.search.seed, *chosen]), 16) % 2**31
