@@ -1,13 +1,13 @@
-"""AFN+: products of embeddings with learnt powers, beside a deep network (Cheng et al. 2020, arXiv 1909.03276).
+"""AFN+: products of embeddings raised to learnt powers, beside a deep network (Cheng et al. 2020, arXiv 1909.03276).
 
     y_j   = exp(sum_i w_ij ln e_i) = e_1^{w_1j} * ... * e_T^{w_Tj}   logarithmic transformation layer, neuron j of L
     AFN   = MLP(concat(y_1, ..., y_L))                       batch norm after ln and after exp, over fields and neurons
     logit = w_a AFN(X) + w_d MLP(flatten(X')) + b            AFN+: the deep network has embeddings X' of its own
 
-ln needs positive embeddings: |e| not below EPSILON stands for e. X' counts as embedding parameters.
+ln needs positive inputs: max(|e|, EPSILON) replaces e. X' counts as embedding parameters.
 
-Departures: EPSILON is that of FuxiCTR, which found it better than the paper's 1e-7. `shared_embedding` gives both
-networks the same embeddings, as in the Wukong paper's Criteo run. Without `hidden` this is AFN.
+Departures: EPSILON is FuxiCTR's, reported there as better than the paper's 1e-7. `shared_embedding` gives both networks the
+same embeddings, as in the Wukong paper's Criteo run. Without `hidden` this is AFN.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, L logarithmic neurons.
 """
@@ -36,9 +36,9 @@ class AFNConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Neurons for each unit of the MLP as in BARS and Wukong App. A and Table 5; the width of both MLPs is solved.
+        """Sample neurons per unit of the MLP (as in BARS, Wukong App. A and Table 5), depths and ratio of the MLPs' widths.
 
-        A shape that cannot fit loses layers.
+        The budget sets the widths. Later shapes have fewer layers.
         """
         neuron_ratio = trial.suggest_categorical("neuron_ratio", [0.125, 0.25, 0.5, 1.0, 2.0])
         width_ratio = trial.suggest_categorical("width_ratio", [0.5, 1.0, 2.0])
@@ -59,7 +59,7 @@ class AFNConfig(base.Config):
         yield from (shape(layers) for layers in range(max(afn_depth, depth), 0, -1))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Logarithmic neurons, their MLP, the deep network and the weights of the two."""
+        """Count the logarithmic neurons, their MLP, the deep network and the output weights of both."""
         n_tokens, d = self.n_tokens(n_dense, n_sparse), self.embedding_dim
         afn = 2 * n_tokens * self.neurons * d + base.mlp_flops(self.neurons * d, self.afn_hidden, 1)
         deep = base.mlp_flops(n_tokens * d, self.hidden, 1) + 4 if self.hidden else 0
@@ -82,7 +82,7 @@ class LogarithmicTransformation(nn.Module):
 
 
 class AFN(base.CTRModel):
-    """The logarithmic network; the deep network's logit is added, both weighted."""
+    """The logarithmic network and the deep network, their logits weighted and summed."""
 
     Config = AFNConfig
 

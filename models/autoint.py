@@ -5,8 +5,8 @@
     e_m'    = ReLU(concat_h e~_m^h + W_Res e_m)              eq. 7 and 8; W_Res only where the widths differ
     logit   = w^T flatten(E') + b + MLP(flatten(E))          eq. 9, and section 5.3 for the "+"
 
-Departures: none. Without hidden layers this is AutoInt. Options of FuxiCTR, off by default, which BARS's best configs use:
-scores divided by the root of a head's width, layer norm before the ReLU, and first-order weights added to the logit.
+Departures: none. Without hidden layers this is AutoInt. FuxiCTR has three options that BARS's best configs use and that are
+off by default: scores divided by the root of a head's width, layer norm before the ReLU, first-order weights in the logit.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, H heads, A attention width (all heads).
 """
@@ -28,7 +28,7 @@ class AutoIntConfig(base.Config):
     layers: PositiveInt = 3  # official script: 3 blocks, 2 heads, block shape 64
     attention_dim: PositiveInt = 64  # of all heads together
     heads: PositiveInt = 2
-    hidden: tuple[PositiveInt, ...] = (400, 400)  # official Criteo script of the "+"
+    hidden: tuple[PositiveInt, ...] = (400, 400)  # official Criteo script for the "+"
     scaled: bool = False  # divide the scores by sqrt(attention_dim / heads)
     layer_norm: bool = False  # on each interacting layer's sum, before its ReLU
     wide: bool = False  # add first-order weights
@@ -38,12 +38,15 @@ class AutoIntConfig(base.Config):
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "AutoIntConfig":
         if self.attention_dim % self.heads:
-            raise ValueError(f"attention_dim {self.attention_dim} is no multiple of heads {self.heads}")
+            raise ValueError(f"attention_dim {self.attention_dim} must be a multiple of heads {self.heads}")
         return self
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Layers 1 to 4 and heads around the paper's 2 (section 5.1.4); width of a head, then deep width are solved."""
+        """Sample 1 to 4 layers, and heads around the paper's 2 (section 5.1.4); the budget sets head width and deep width.
+
+        Later shapes have fewer layers, then fewer heads.
+        """
         layers = trial.suggest_int("layers", 1, 4)
         heads = trial.suggest_categorical("heads", [1, 2, 4])
         attention_share = trial.suggest_float("attention_share", 0.3, 0.9)
@@ -65,7 +68,7 @@ class AutoIntConfig(base.Config):
         yield from (shape(1, n_heads) for n_heads in (2, 1) if n_heads < heads)
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """For each layer Q, K, V, W_Res, scores and weighted sums; then the output and the deep network."""
+        """Count Q, K, V, W_Res, scores and weighted sums of each layer, the output and the deep network."""
         n_tokens, d, a = self.n_tokens(n_dense, n_sparse), self.embedding_dim, self.attention_dim
         attention = 0
         for n_in in (d, *(a,) * (self.layers - 1)):
@@ -102,7 +105,7 @@ class InteractingLayer(nn.Module):
 
 
 class AutoInt(base.CTRModel):
-    """Stacked interacting layers; the deep network's logit is added, and the first-order part's where there is one."""
+    """Stacked interacting layers, plus the logits of the optional deep network and first-order weights."""
 
     Config = AutoIntConfig
 

@@ -23,7 +23,7 @@ from models import base
 
 
 class DCNv2Config(base.Config):
-    """Cross network, deep network and how they meet."""
+    """Cross network, deep network and how they are combined."""
 
     cross_layers: NonNegativeInt = 3
     rank: PositiveInt | None = None  # of each W_l; None: full
@@ -34,9 +34,10 @@ class DCNv2Config(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Paper section 6.2: 1 to 4 cross layers, both structures, depth 1 to 4; rank, then deep width are solved.
+        """Sample 1 to 4 cross layers, structure and depth 1 to 4 (section 6.2); the budget sets rank and deep width.
 
-        Above half the input width a factored W_l costs as much as a full one, which then takes its place.
+        From half the input width on, a factored W_l costs no less than a full one, which replaces it. Later shapes have fewer
+        cross layers.
         """
         cross_layers = trial.suggest_int("cross_layers", 1, 4)
         cross_share = trial.suggest_float("cross_share", 0.1, 0.8)
@@ -60,7 +61,7 @@ class DCNv2Config(base.Config):
             yield shape(n_layers)
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Cross layers, deep network, final weights."""
+        """Count the cross layers, the deep network and the final weights."""
         n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
         cross = 2 * self.cross_layers * (n_in * n_in if self.rank is None else 2 * n_in * self.rank)
         deep = base.mlp_flops(n_in, self.hidden)
@@ -87,7 +88,7 @@ class CrossLayer(nn.Module):
 
     def forward(self, x0_BC: Tensor, x_BC: Tensor) -> Tensor:
         """Return the next x_BC."""
-        return x_BC + x0_BC * self.linear(x_BC)  # addcmul would take two passes more in backward
+        return x_BC + x0_BC * self.linear(x_BC)  # addcmul would take two more passes in backward
 
 
 class DCNv2(base.CTRModel):

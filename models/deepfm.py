@@ -5,7 +5,7 @@
     logit = y_FM + y_DNN                                     eq. 1
 
 Departures: none. The pairs are summed as 1/2 sum_d ((sum_i V_id x_i)^2 - sum_i (V_id x_i)^2) (Rendle 2010, Lemma 3.1), which
-is element-wise and so costs 0 FLOPs: the budget is all the deep network's.
+is element-wise and costs 0 FLOPs, so the deep network gets the whole budget.
 
 B batch, N dense fields, F sparse fields, T tokens (m), D embedding dimension.
 """
@@ -28,7 +28,7 @@ class DeepFMConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Depth and shape of the deep component as section 3.3 varies them; the first width is solved."""
+        """Sample depth and taper of the deep component, which section 3.3 varies; the budget sets the first width."""
         depth = trial.suggest_int("depth", 1, 4)
         taper = trial.suggest_categorical("taper", [0.5, 0.75, 1.0])
 
@@ -38,7 +38,7 @@ class DeepFMConfig(base.Config):
         yield base.Shape(build, trim=("hidden",))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Bottom MLP, then the deep component; the FM component is element-wise."""
+        """Count the bottom MLP and the deep component; the FM component is element-wise."""
         n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
         return self.embedding_flops(n_dense) + base.mlp_flops(n_in, self.hidden, 1)
 
@@ -51,7 +51,13 @@ class FMComponent(nn.Module):
         self.linear = base.FieldWeights(n_dense, cardinalities, std)
 
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor, x_BTD: Tensor) -> Tensor:
-        """Return y_B1, the pairs taken of x_BTD."""
+        """Return y_B1.
+
+        Args:
+            dense_BN: dense fields, for the first-order part.
+            sparse_BF: sparse fields, for the first-order part.
+            x_BTD: tokens, for the pairs.
+        """
         pairs_BD = (x_BTD.sum(1).square() - x_BTD.square().sum(1)) / 2
         return self.linear(dense_BN, sparse_BF) + pairs_BD.sum(1, keepdim=True)
 

@@ -2,7 +2,7 @@
 
     z_0   = BottomMLP(dense)                                 section 2.1.3, ReLU after every layer as in the official code
     z_i   = embedding of sparse field i
-    p     = { <z_i, z_j> : i > j }                           the pairs once, without the diagonal
+    p     = { <z_i, z_j> : i > j }                           each pair once, no diagonal
     logit = TopMLP([z_0; p])
 
 Departures: none. Without dense fields there is no z_0 and the top MLP reads p alone.
@@ -30,9 +30,9 @@ class DLRMConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Official scripts: bottom 1 to 3 layers down from 512, top 1 to 4; the top width is solved.
+        """Sample a bottom MLP of 1 to 3 layers, up to 512 wide, and a top MLP of 1 to 4 layers (official scripts).
 
-        Where the bottom MLP leaves no room for a top, it is halved.
+        The budget sets the top width. Later shapes halve the bottom MLP, in case it leaves no room for a top.
         """
         bottom_depth = trial.suggest_int("bottom_depth", 1, 3)
         bottom_width = trial.suggest_categorical("bottom_width", [16, 32, 64, 128, 256, 512])
@@ -51,7 +51,7 @@ class DLRMConfig(base.Config):
             bottom_width //= 2
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Bottom MLP, all T x T dot products (as the paper of Wukong counts them), top MLP."""
+        """Count the bottom MLP, all T x T dot products (as the Wukong paper does) and the top MLP."""
         n_tokens, d = self.n_tokens(n_dense, n_sparse), self.embedding_dim
         dots = 2 * n_tokens * n_tokens * d
         n_top = n_tokens * (n_tokens - 1) // 2 + (d if n_dense else 0)
@@ -59,7 +59,7 @@ class DLRMConfig(base.Config):
 
 
 class DLRM(base.CTRModel):
-    """Pairwise dots of the tokens, then the top MLP."""
+    """Pairwise dot products of the tokens, then the top MLP."""
 
     Config = DLRMConfig
     bottom_relu = True

@@ -4,9 +4,9 @@
     o_s   = MLP_s(h_s)                                       eq. 1
     logit = b + w_1^T o_1 + w_2^T o_2 + sum_j o_1j^T W_j o_2j   eq. 8 and 9, o_s cut into H chunks o_sj
 
-A context is the embeddings of chosen fields in tables of the gate's own, or, where none is chosen, a learnt constant (the
-official code's choice too). Departures: the constant starts from N(0, 1), since from 0 (official code) no ReLU of the gate
-would ever open and only the last bias could learn. Both w_s have a bias, as in the official code.
+A context is the embeddings of chosen fields, in the gate's own tables, or a learnt constant if no field is chosen (as in the
+official code). Departures: the constant starts from N(0, 1); from 0, as in the official code, no ReLU of the gate would ever
+open and only the last bias could learn. Both w_s have a bias, as in the official code.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, C = T D, K width of a context (B = 1
 where it is constant), H heads, I and J chunk widths.
@@ -28,10 +28,10 @@ class FinalMLPConfig(base.Config):
     mlp1: tuple[PositiveInt, ...] = (400,)  # BARS Frappe_x1 and MovieLens_x1
     mlp2: tuple[PositiveInt, ...] = (800,)
     gate: tuple[NonNegativeInt, ...] = (800,)  # hidden widths of each gate's MLP; empty: no gates
-    context1: tuple[NonNegativeInt, ...] = ()  # fields that the first gate reads: positions, the dense fields' first
+    context1: tuple[NonNegativeInt, ...] = ()  # positions of the fields that the first gate reads, dense fields first
     context2: tuple[NonNegativeInt, ...] = ()
     heads: PositiveInt = 10
-    dropout2: float | None = Field(default=None, ge=0.0, lt=1.0)  # of the second stream, where it is not `dropout`
+    dropout2: float | None = Field(default=None, ge=0.0, lt=1.0)  # of the second stream; None: `dropout`
 
     default = {"depth1": 2, "depth2": 1, "ratio": 1.0, "heads": 4, "gate": 64}
 
@@ -39,14 +39,14 @@ class FinalMLPConfig(base.Config):
     def _heads_divide_widths(self) -> "FinalMLPConfig":
         for name, widths in (("mlp1", self.mlp1), ("mlp2", self.mlp2)):
             if not widths or widths[-1] % self.heads:
-                raise ValueError(f"last width of {name} {widths} is no multiple of heads {self.heads}")
+                raise ValueError(f"last width of {name} {widths} must be a multiple of heads {self.heads}")
         return self
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Depths, ratio of the streams' widths, heads and gates in the range of BARS's grids; the width is solved.
+        """Sample depths, ratio of the streams' widths, heads and gates within BARS's grids; the budget sets the width.
 
-        Where even one unit per head is too wide, the heads are halved.
+        Later shapes halve the heads, in case even one unit per head is too wide.
         """
         depth1 = trial.suggest_int("depth1", 1, 3)
         depth2 = trial.suggest_int("depth2", 1, 3)
@@ -75,7 +75,7 @@ class FinalMLPConfig(base.Config):
             heads //= 2
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Both streams and their fusion, and the gates that read fields; for the others see `flops_per_batch`."""
+        """Count both streams, their fusion and the gates that read fields; `flops_per_batch` counts the others."""
         n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
         n1, n2 = self.mlp1[-1], self.mlp2[-1]
         streams = base.mlp_flops(n_in, self.mlp1) + base.mlp_flops(n_in, self.mlp2)
@@ -84,7 +84,7 @@ class FinalMLPConfig(base.Config):
         return self.embedding_flops(n_dense) + gates + streams + bilinear + 2 * (n1 + n2)
 
     def flops_per_batch(self, n_dense: int, n_sparse: int) -> int:
-        """The gates on constant contexts."""
+        """Count the gates on constant contexts."""
         n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
         return sum(self._gate_flops(context, n_in) for context in (self.context1, self.context2) if not context)
 
@@ -93,7 +93,15 @@ class FinalMLPConfig(base.Config):
 
 
 class FeatureGate(nn.Module):
-    """2 sigmoid(MLP(c)), one factor for each of the C inputs, from the context fields or a learnt constant c."""
+    """2 sigmoid(MLP(c)): a factor for each of the C inputs; c is the embedded context fields or a learnt constant.
+
+    Args:
+        config: widths of the gate's MLP and the embeddings.
+        context: positions of the context fields, dense fields first; empty for a constant.
+        n_dense: number of dense fields of the model.
+        cardinalities: rows of each sparse field of the model.
+        n_out: number of factors C.
+    """
 
     def __init__(
         self, config: FinalMLPConfig, context: Sequence[int], n_dense: int, cardinalities: Sequence[int], n_out: int
@@ -108,7 +116,13 @@ class FeatureGate(nn.Module):
         self.mlp = base.mlp(max(1, len(context)) * config.embedding_dim, config.gate, n_out)
 
     def forward(self, x_BC: Tensor, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
-        """Return the gated x_BC."""
+        """Return the gated x_BC.
+
+        Args:
+            x_BC: the input of the stream.
+            dense_BN: dense fields, for the context.
+            sparse_BF: sparse fields, for the context.
+        """
         if self.dense or self.sparse:
             context_BK = self.embed(dense_BN[:, self.dense], sparse_BF[:, self.sparse]).flatten(1)
         else:

@@ -1,15 +1,15 @@
 """FinalNet: blocks of factorized interaction layers in place of MLPs (Zhu et al., SIGIR 2023, "FINAL", no preprint).
 
     h_1   = W_1 x_{l-1} + b_1                                linear, as in an MLP
-    h_2   = h_1 * (W_2 x_{l-1} + b_2)                        the factorized interaction: degree 2^l after l layers
-    x_l   = ReLU(BN([h_1; h_2]))                             "concat", half of the width each; or of h_1 + h_2, "sum"
+    h_2   = h_1 * (W_2 x_{l-1} + b_2)                        factorized interaction: degree 2^l after l layers
+    x_l   = ReLU(BN([h_1; h_2]))                             "concat", half the width each; for "sum", h_1 + h_2
     X'    = [X; X * (W_g X + b_g)]                           feature gate over the fields, before the first block
     y_s   = w_s^T Block_s + b_s                              block s = 1, 2, on X' and on X
     logit = (y_1 + y_2) / 2                                  "2B"; y_1 alone is "1B"
 
 Departures: the loss that distils the mean prediction into each block is left out, since every model here is trained on
-cross-entropy alone. The layers are those of the authors' code (FuxiCTR) and of the published runs: two factors, the
-second without the paper's activation; batch norm and ReLU after each layer. Of an odd width, h_1 has the larger half.
+cross-entropy alone. The layers follow the authors' code (FuxiCTR) and the published runs: two factors, the second without
+the paper's activation; batch norm and ReLU after each layer. If the width is odd, h_1 has the larger half.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, I width into a layer, O out of it.
 """
@@ -26,21 +26,21 @@ from models import base
 
 
 class FinalNetConfig(base.Config):
-    """The two blocks, their layers and the gate."""
+    """The two blocks and the gate."""
 
     batch_norm: bool = True  # after each layer; FuxiCTR and all runs of BARS
     block1: tuple[PositiveInt, ...] = Field(default=(400, 400), min_length=1)  # widths; BARS Criteo_x1
     block2: tuple[PositiveInt, ...] = (400, 400)  # empty: "1B"
-    residual: Literal["concat", "sum"] = "concat"  # how h_1 and h_2 meet
+    residual: Literal["concat", "sum"] = "concat"  # how h_1 and h_2 are combined
     gate: bool = True  # before the first block
 
     default = {"depth1": 2, "depth2": 1, "taper": 1.0, "ratio": 1.0, "gate": True}
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Depths, taper, ratio of the blocks' widths and gate in the range of BARS's grids; the width is solved.
+        """Sample depths, taper, ratio of the blocks' widths and gate within BARS's grids; the budget sets the width.
 
-        A gate that would take more than a quarter of the budget is dropped, and layers that do not fit.
+        A gate that would take more than a quarter of the budget is dropped. Later shapes have fewer layers.
         """
         depth1 = trial.suggest_int("depth1", 1, 3)
         depth2 = trial.suggest_int("depth2", 1, 3)
@@ -64,7 +64,7 @@ class FinalNetConfig(base.Config):
         yield from (shape(layers) for layers in range(max(depth1, depth2), 0, -1))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Gate, both blocks and their final weights."""
+        """Count the gate, both blocks and their final weights."""
         n_tokens, d = self.n_tokens(n_dense, n_sparse), self.embedding_dim
         total = self.embedding_flops(n_dense) + (2 * n_tokens * n_tokens * d if self.gate else 0)
         for n_in, widths in ((n_tokens * d * (1 + self.gate), self.block1), (n_tokens * d, self.block2)):
@@ -75,7 +75,7 @@ class FinalNetConfig(base.Config):
 
 
 class FeatureGating(nn.Module):
-    """[X; X * (W_g X + b_g)], all gates 1 at first."""
+    """[X; X * (W_g X + b_g)], with all gates initialised to 1."""
 
     def __init__(self, n_tokens: int):
         super().__init__()
@@ -118,7 +118,7 @@ class FinalBlock(nn.Sequential):
 
 
 class FinalNet(base.CTRModel):
-    """Two blocks on the embeddings, the first behind the gate; the mean of their logits."""
+    """The mean of the logits of two blocks, the first on gated embeddings."""
 
     Config = FinalNetConfig
 

@@ -4,8 +4,8 @@
     sum_{i<j} <v_i, v_j> x_i x_j
           = 1/2 sum_d ((sum_i v_id x_i)^2 - sum_i (v_id x_i)^2)                      Lemma 3.1, linear in the fields
 
-By the lemma all of it is element-wise, 0 FLOPs by the suite's convention, and its only width is the protocol's embedding
-dimension: like LR it is a line of reference, off every budget.
+By the lemma every operation is element-wise, which is 0 FLOPs by the suite's convention, and the only width is the protocol's
+embedding dimension. Like LR, FM is a reference model, not matched to a budget.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension.
 """
@@ -20,18 +20,18 @@ from models import base
 
 
 class FMConfig(base.Config):
-    """Nothing to choose but the embedding dimension, which the protocol sets."""
+    """No settings but the embedding dimension, which the protocol sets."""
 
     default = {}
     budgeted = False
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """The only config."""
+        """Yield the only config."""
         yield base.Shape(lambda _: cls(embedding_dim=budget.embedding_dim))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Those of a bottom MLP, if there is one."""
+        """Count the bottom MLP, if there is one."""
         return self.embedding_flops(n_dense)
 
 

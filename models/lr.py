@@ -2,8 +2,8 @@
 
     logit = b + sum_i w_i x_i                                x one-hot in the sparse fields
 
-Its weights are its embeddings, of width 1 whatever the protocol's. It has no width to spend FLOPs on and costs none by the
-suite's convention, so it is the line of reference that is off every budget.
+The weights are embeddings of width 1, whatever the protocol's embedding dimension. LR has no width to spend FLOPs on and costs
+0 FLOPs by the suite's convention: it is a reference model, not matched to a budget.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension (1).
 """
@@ -19,7 +19,7 @@ from models import base
 
 
 class LRConfig(base.Config):
-    """Nothing to choose."""
+    """No settings."""
 
     embedding_dim: Literal[1] = 1
     bottom_mlp: tuple[()] = ()
@@ -29,11 +29,11 @@ class LRConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """The only config."""
+        """Yield the only config."""
         yield base.Shape(lambda _: cls())
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """None: w_i x_i is element-wise."""
+        """Return 0: w_i x_i is element-wise."""
         return 0
 
 

@@ -1,14 +1,14 @@
-"""MaskNet: hidden layers multiplied by masks that the instance's embeddings guide (Wang et al. 2021, arXiv 2102.07619).
+"""MaskNet: hidden layers multiplied by instance-guided masks (Wang et al. 2021, arXiv 2102.07619).
 
     V_emb    = concat(e_1, ..., e_f)                         eq. 4
-    V_mask   = W_2 ReLU(W_1 V_emb + b_1) + b_2               eq. 5, instance-guided mask of z elements, t = r z hidden
-    LN_EMB   = concat(LN(e_1), ..., LN(e_f))                 eq. 9, each field with its own gain and bias
+    V_mask   = W_2 ReLU(W_1 V_emb + b_1) + b_2               eq. 5, instance-guided mask of z elements, t = r z hidden units
+    LN_EMB   = concat(LN(e_1), ..., LN(e_f))                 eq. 9, a gain and a bias per field
     V_output = ReLU(LN(W (V_mask * LN_EMB(V_emb))))          eq. 11 and 12, MaskBlock on feature embedding
-    V_output = ReLU(LN(W (V_mask * V_output^p)))             eq. 13 and 14, MaskBlock on the MaskBlock p before it
-    serial:   logit = w^T V_output + w_0                     eq. 17, each block on the one before
+    V_output = ReLU(LN(W (V_mask * V_output^p)))             eq. 13 and 14, MaskBlock on the output of MaskBlock p
+    serial:   logit = w^T V_output + w_0                     eq. 17, each block on the previous one
     parallel: logit = MLP(concat(V_output^1, ..., V_output^u))   eq. 15 to 17, all blocks on the embeddings
 
-Departures: none. Every mask is made from V_emb, whatever it masks. Serial blocks may have an MLP after them too.
+Departures: none. Every mask is computed from V_emb, whatever it masks. Serial blocks may also be followed by an MLP.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, C = T D, I width into a block, O out of it.
 """
@@ -24,15 +24,15 @@ from torch.nn.functional import layer_norm
 
 from models import base
 
-NARROWEST_BLOCK = 8  # a layer norm over fewer units keeps too little of them
-LARGEST_REDUCTION = 5.0  # Table 6 ends there and finds no gain
+NARROWEST_BLOCK = 8  # a layer norm over fewer units loses too much information
+LARGEST_REDUCTION = 5.0  # the largest of Table 6, which shows no gain from it
 
 
 class MaskNetConfig(base.Config):
     """The MaskBlocks, how they are arranged and the MLP above them."""
 
     structure: Literal["parallel", "serial"] = "parallel"
-    blocks: tuple[PositiveInt, ...] = Field(default=(50, 50, 50), min_length=1)  # width out of each; BARS Frappe_x1
+    blocks: tuple[PositiveInt, ...] = Field(default=(50, 50, 50), min_length=1)  # output width of each; BARS Frappe_x1
     reduction: PositiveFloat = 2.0  # r = t / z; the paper's setting
     hidden: tuple[PositiveInt, ...] = (400, 400, 400)  # above the blocks
     emb_norm: bool = True  # LN_EMB
@@ -42,10 +42,10 @@ class MaskNetConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Blocks as in Table 5 and Wukong App. A; MLP 1 to 8 times as wide as a block, as in BARS's grids.
+        """Sample blocks as in Table 5 and Wukong App. A, and an MLP 1 to 8 times as wide as a block, as in BARS's grids.
 
-        The reduction ratio, then the width of the blocks are solved. Serial blocks are at least two, since one serial
-        block is one parallel block. A shape that cannot fit loses blocks.
+        The budget sets the reduction ratio and the width of the blocks. There are at least two serial blocks, since one
+        serial block is one parallel block. Later shapes have fewer blocks.
         """
         serial = trial.suggest_categorical("structure", ["parallel", "serial"]) == "serial"
         blocks = max(trial.suggest_int("blocks", 1, 8 if budget.flops >= 10e6 else 4), 1 + serial)
@@ -70,19 +70,19 @@ class MaskNetConfig(base.Config):
         yield from (shape(n_blocks) for n_blocks in range(blocks, 0, -1))
 
     def aggregation(self, n_masked: int) -> int:
-        """Width t of the aggregation layer before a mask of n_masked elements."""
+        """Return the width t of the aggregation layer for a mask of n_masked elements."""
         return max(1, round(self.reduction * n_masked))
 
     def widths_in(self, n_in: int) -> tuple[int, ...]:
-        """Width into each block, where the embeddings are n_in wide."""
+        """Return the input width of each block, for embeddings of width n_in together."""
         return (n_in, *self.blocks[:-1]) if self.structure == "serial" else (n_in,) * len(self.blocks)
 
     def n_out(self) -> int:
-        """Width of what the blocks leave."""
+        """Return the output width of the blocks together."""
         return self.blocks[-1] if self.structure == "serial" else sum(self.blocks)
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Mask and hidden layer of each block, then the MLP."""
+        """Count the mask and the hidden layer of each block, and the MLP."""
         n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
         total = self.embedding_flops(n_dense)
         for n_masked, width in zip(self.widths_in(n_in), self.blocks, strict=True):
@@ -91,7 +91,7 @@ class MaskNetConfig(base.Config):
 
 
 class FieldNorm(nn.Module):
-    """LN_EMB: each field's embedding normed over D, with a gain and a bias of the field's own."""
+    """LN_EMB: layer norm of each field's embedding over D, with a gain and a bias per field."""
 
     def __init__(self, n_tokens: int, embedding_dim: int):
         super().__init__()
@@ -104,7 +104,14 @@ class FieldNorm(nn.Module):
 
 
 class MaskBlock(nn.Module):
-    """ReLU(LN(W (V_mask * V))), the instance-guided mask V_mask made from V_emb."""
+    """ReLU(LN(W (V_mask * V))), with the instance-guided mask V_mask computed from V_emb.
+
+    Args:
+        n_emb: width C of V_emb.
+        n_in: width I of V.
+        n_out: width O of the output.
+        config: reduction ratio, norm and dropout.
+    """
 
     def __init__(self, n_emb: int, n_in: int, n_out: int, config: MaskNetConfig):
         super().__init__()
@@ -120,7 +127,7 @@ class MaskBlock(nn.Module):
 
 
 class MaskNet(base.CTRModel):
-    """MaskBlocks one after the other or side by side, then the MLP."""
+    """Serial or parallel MaskBlocks, then the MLP."""
 
     Config = MaskNetConfig
 

@@ -1,8 +1,8 @@
-"""MLP: the zero line, a multi-layer perceptron on the concatenated embeddings (Cheng et al. 2016, arXiv 1606.07792, deep part).
+"""MLP: the baseline, a multi-layer perceptron on the concatenated embeddings (Cheng et al. 2016, arXiv 1606.07792, deep part).
 
     logit = MLP(flatten(X))
 
-BARS's best "DLRM" on Frappe and MovieLens is this model, so no comparison is complete without it.
+BARS's best "DLRM" on Frappe and MovieLens is this model.
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension.
 """
@@ -25,7 +25,7 @@ class MLPConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Depth and taper (widths of the Criteo search space in Wukong App. A: 1 to 4 layers); the first width is solved."""
+        """Sample depth (1 to 4 layers, as in Wukong App. A on Criteo) and taper; the budget sets the first width."""
         depth = trial.suggest_int("depth", 1, 4)
         taper = trial.suggest_categorical("taper", [0.5, 0.75, 1.0])
 
@@ -35,7 +35,7 @@ class MLPConfig(base.Config):
         yield base.Shape(build, trim=("hidden",))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Bottom MLP, then the MLP."""
+        """Count the bottom MLP and the MLP."""
         n_in = self.n_tokens(n_dense, n_sparse) * self.embedding_dim
         return self.embedding_flops(n_dense) + base.mlp_flops(n_in, self.hidden, 1)
 

@@ -1,18 +1,18 @@
-"""RankMixer: tokens mixed without parameters, each through an FFN of its own (Zhu et al. 2025, arXiv 2507.15551).
+"""RankMixer: parameter-free token mixing with an FFN per token (Zhu et al. 2025, arXiv 2507.15551).
 
     x_i     = Proj_i(e_input[d (i - 1) : d i])               eq. 2, token i of T, e_input the concatenated embeddings
     s^h     = concat(x_1^h, ..., x_T^h)                      eq. 3 and 4, x_t^h the h-th of H = T parts of token t
     S_{n-1} = LN(TokenMixing(X_{n-1}) + X_{n-1})             eq. 1
     X_n     = LN(PFFN(S_{n-1}) + S_{n-1})                    eq. 1
-    v_t     = W_t2 GELU(W_t1 s_t + b_t1) + b_t2              section 3.3.2, weights of its own for each token
+    v_t     = W_t2 GELU(W_t1 s_t + b_t1) + b_t2              section 3.3.2, separate weights for each token
     logit   = w^T mean_t(X_L) + b                            section 3.1
 
-Departures: public data has no semantic groups, so e_input takes the fields in their order; where T does not divide its
-length, neighbouring slices overlap by an element. The sparse mixture of experts (section 3.4) is left out. The hidden
-widths k D of the FFNs may differ from layer to layer, so that a budget can be met.
+Departures: public data has no semantic groups, so e_input takes the fields in their order; if T does not divide its length,
+neighbouring slices overlap by an element. The sparse mixture of experts (section 3.4) is left out. The hidden widths k D of
+the FFNs may differ from layer to layer, so that a budget can be met.
 
 B batch, N dense fields, F sparse fields, T tokens, C fields x embedding dimension, E length of a slice (the paper's d),
-W token width (the paper's D), H heads, I and O widths into and out of a linear map.
+W token width (the paper's D), H heads, I and O input and output widths of a linear map.
 """
 
 import math
@@ -26,13 +26,13 @@ from torch.nn.functional import gelu
 
 from models import base
 
-NARROWEST_TOKEN = 8  # a layer norm over fewer units keeps too little of them
+NARROWEST_TOKEN = 8  # a layer norm over fewer units loses too much information
 
 
 class RankMixerConfig(base.Config):
     """Tokens and layers."""
 
-    tokens: PositiveInt = 16  # T; RankMixer-100M, section 4.3, which does not give the FFN's width
+    tokens: PositiveInt = 16  # T; RankMixer-100M, section 4.3, which omits the FFN's width
     token_dim: PositiveInt = 768  # W
     ffn: tuple[PositiveInt, ...] = Field(default=(1536, 1536), min_length=1)  # hidden width of each layer's FFN, k W
 
@@ -41,15 +41,17 @@ class RankMixerConfig(base.Config):
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "RankMixerConfig":
         if self.token_dim % self.tokens:
-            raise ValueError(f"token_dim {self.token_dim} is no multiple of tokens {self.tokens}, the number of heads")
+            raise ValueError(
+                f"token_dim {self.token_dim} must be a multiple of tokens {self.tokens}, the number of heads"
+            )
         return self
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Tokens and layers around the paper's 16, 32 and 2 (section 4.3), fewer tokens for small budgets.
+        """Sample tokens and layers around the paper's 16, 32 and 2 (section 4.3), with fewer tokens for small budgets.
 
-        The token width is the multiple of T nearest to what the expansion k allows; the FFN's width is solved. A shape
-        that cannot fit loses layers, then tokens.
+        The token width is the multiple of T nearest to what the expansion k allows; the budget sets the FFN's width. Later
+        shapes have fewer layers, then fewer tokens.
         """
         tokens = trial.suggest_categorical("tokens", [8, 16, 32] if budget.flops >= 10e6 else [4, 8, 16])
         layers = trial.suggest_int("layers", 1, 4)
@@ -74,18 +76,18 @@ class RankMixerConfig(base.Config):
             yield shape(tokens, 1)
 
     def slice_length(self, n_dense: int, n_sparse: int) -> int:
-        """Elements of e_input that a token reads (E)."""
+        """Return E, the number of elements of e_input that a token reads."""
         return math.ceil(self.n_tokens(n_dense, n_sparse) * self.embedding_dim / self.tokens)
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Projection to tokens, both maps of each FFN, final weights; mixing only moves elements."""
+        """Count the projection to tokens, both maps of each FFN and the final weights; mixing only moves elements."""
         projection = 2 * self.tokens * self.slice_length(n_dense, n_sparse) * self.token_dim
         ffn = sum(4 * self.tokens * self.token_dim * width for width in self.ffn)
         return self.embedding_flops(n_dense) + projection + ffn + 2 * self.token_dim
 
 
 class PerTokenLinear(nn.Module):
-    """A linear map of its own for each token, tokens first so that all are one batched product."""
+    """A separate linear map for each token; the tokens come first, so that all maps are one batched product."""
 
     def __init__(self, tokens: int, n_in: int, n_out: int):
         super().__init__()
@@ -98,7 +100,7 @@ class PerTokenLinear(nn.Module):
 
 
 class Tokenisation(nn.Module):
-    """Cuts e_input into T slices of E elements and projects each to a token."""
+    """Cut e_input into T slices of E elements and project each to a token."""
 
     def __init__(self, n_in: int, slice_length: int, config: RankMixerConfig):
         super().__init__()
@@ -116,7 +118,7 @@ class Tokenisation(nn.Module):
 
 
 class TokenMixing(nn.Module):
-    """Multi-head token mixing: the h-th parts of all tokens, concatenated, are token h."""
+    """Multi-head token mixing: token h is the concatenated h-th parts of all tokens."""
 
     def forward(self, x_TBW: Tensor) -> Tensor:
         """Return s_HBW, H = T."""
@@ -139,7 +141,7 @@ class PerTokenFFN(nn.Module):
 
 
 class RankMixerBlock(nn.Module):
-    """Token mixing and per-token FFN, each with a residual and LayerNorm after it."""
+    """Token mixing and per-token FFN, each followed by a residual and LayerNorm."""
 
     def __init__(self, config: RankMixerConfig, width: int):
         super().__init__()

@@ -3,12 +3,12 @@
     FM(X)    = X X^T Y = X (X^T Y)                           section 3.6, Y (n x k) learnt, optionally from X
     FMB(X)   = reshape(MLP(LN(flatten(FM(X)))))              section 3.4, n_F embeddings
     LCB(X)   = W_L X                                         section 3.5, n_L embeddings
-    X_{i+1}  = LN(concat(FMB_i(X_i), LCB_i(X_i)) + W_R X_i)  section 3.3, post-norm; W_R only where the counts differ
+    X_{i+1}  = LN(concat(FMB_i(X_i), LCB_i(X_i)) + W_R X_i)  section 3.3, post-norm; W_R only if the counts differ
     logit    = MLP(flatten(X_l))                             section 3.1
 
-Dense fields go through one bottom MLP to one embedding (section 3.2, App. A). What the paper leaves open is read so: no
-activation on the FMB's last linear; LCB and W_R without bias; Y, W_L and W_R initialised by fan-in; Y its own in each layer.
-Other readings and ablations are variants in wukong.toml.
+One bottom MLP turns the dense fields into one embedding (section 3.2, App. A). Where the paper is silent, we choose: no
+activation after the FMB's last linear layer; no bias in LCB and W_R; fan-in initialisation of Y, W_L and W_R; a separate Y in
+each layer. Other readings and ablations are variants in wukong.toml.
 
 B batch, N dense fields, F sparse fields, T tokens into a layer (n), D embedding dimension, K rank of Y (k), O tokens out.
 """
@@ -24,24 +24,20 @@ from torch import Tensor, nn
 from models import base
 
 
-class WukongConfig(base.Config):
+class WukongConfig(base.TokenConfig):
     """The interaction stack and the MLPs around it."""
 
     bottom_mlp: tuple[PositiveInt, ...] = (512, 256)  # App. A
-    copies: tuple[PositiveInt, ...] = ()  # embeddings of the first sparse fields (section 3.2); the rest have one each
-    groups: tuple[tuple[NonNegativeInt, ...], ...] = ()  # positions of sparse fields that make one embedding together
-    group_dim: PositiveInt = 4  # embedding dimension of grouped fields
-    group_mlp: tuple[PositiveInt, ...] = ()
     layers: PositiveInt = 2  # l
-    n_fmb: PositiveInt | tuple[PositiveInt, ...] = 8  # n_F, embeddings from the FMB of every or of each layer (pyramid)
-    n_lcb: PositiveInt | tuple[PositiveInt, ...] = 8  # n_L, embeddings from the LCB
+    n_fmb: PositiveInt | tuple[PositiveInt, ...] = 8  # n_F, FMB embeddings of every layer, or one per layer (pyramid)
+    n_lcb: PositiveInt | tuple[PositiveInt, ...] = 8  # n_L, LCB embeddings, likewise
     rank: PositiveInt | None = 24  # k, columns of Y; None: the whole X X^T
     fmb_mlp: tuple[PositiveInt, ...] = (2048, 2048, 2048)  # "MLP" of Table 5
     top_mlp: tuple[PositiveInt, ...] = (512,)
-    attentive_tokens: NonNegativeInt = 0  # X compressed to so many embeddings makes Y (section 3.6); 0: Y is static
+    attentive_tokens: NonNegativeInt = 0  # embeddings that X is compressed to for Y (section 3.6); 0: static Y
     attentive_mlp: tuple[PositiveInt, ...] = (64,)
-    without: tuple[Literal["fmb", "lcb", "residual"], ...] = ()  # parts whose result is put to zero (section 7.3)
-    fmb_relu: bool = False  # an activation on the FMB's embeddings
+    without: tuple[Literal["fmb", "lcb", "residual"], ...] = ()  # parts whose output is zeroed (section 7.3)
+    fmb_relu: bool = False  # a ReLU on the FMB's embeddings
     residual_bias: bool = False
     top_batch_norm: bool = False
     bias: bool = True  # in linear layers and norms
@@ -49,20 +45,20 @@ class WukongConfig(base.Config):
     default = {"layers": 2, "n_fmb": 8, "lcb_ratio": 1.0, "rank": 8, "depth": 1, "top_depth": 1, "bottom_width": 64}
 
     @model_validator(mode="after")
-    def _one_width_a_layer(self) -> "WukongConfig":
+    def _one_width_per_layer(self) -> "WukongConfig":
         for name in ("n_fmb", "n_lcb"):
             widths = getattr(self, name)
             if isinstance(widths, tuple) and len(widths) != self.layers:
                 raise ValueError(
-                    f"{name} {widths} has {len(widths)} entries; allowed are one number or layers = {self.layers}"
+                    f"{name} {widths} has {len(widths)} entries; use one number or {self.layers}, one per layer"
                 )
         return self
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Ranges of App. A and Table 5, wider for budgets as large as there; the FMB's width is solved.
+        """Sample from the ranges of App. A and Table 5, wider for budgets as large as theirs; the budget sets the FMB's width.
 
-        A shape that cannot fit loses layers, then embeddings, then rank, then width of the bottom MLP.
+        Later shapes have fewer layers, then fewer embeddings, then a lower rank, then a narrower bottom MLP.
         """
         large = budget.flops >= 10e6
         layers = trial.suggest_int("layers", 1, 8 if large else 4)
@@ -100,27 +96,16 @@ class WukongConfig(base.Config):
                 bottom_width //= 2
             yield shape(layers, n_fmb, rank, bottom_width)
 
-    def columns(self, n_sparse: int) -> list[int]:
-        """Positions of the sparse fields that have embeddings of their own, repeated for each copy."""
-        grouped = {f for group in self.groups for f in group}
-        copies = (*self.copies, *(1,) * (n_sparse - len(self.copies)))
-        return [f for f in range(n_sparse) if f not in grouped for _ in range(copies[f])]
-
-    def n_tokens(self, n_dense: int, n_sparse: int) -> int:
-        """Embeddings into the first layer: of dense fields, of copies, of groups."""
-        return super().n_tokens(n_dense, len(self.columns(n_sparse))) + len(self.groups)
-
     def widths(self, n_first: int) -> list[tuple[int, int, int]]:
-        """(n, n_F, n_L) of each layer; `n_first` embeddings go into the first."""
+        """Return (n, n_F, n_L) of each layer; the first layer reads `n_first` embeddings."""
         each = [w if isinstance(w, tuple) else (w,) * self.layers for w in (self.n_fmb, self.n_lcb)]
         n_in = [n_first, *(fmb + lcb for fmb, lcb in zip(*each, strict=True))]
         return list(zip(n_in[:-1], *each, strict=True))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """Embeddings; Y, FM, FMB's MLP, LCB and residual of each layer; top MLP."""
+        """Count the embeddings, each layer's Y, FM, FMB's MLP, LCB and residual, and the top MLP."""
         d = self.embedding_dim
         total = self.embedding_flops(n_dense)
-        total += sum(base.mlp_flops(len(group) * self.group_dim, self.group_mlp, d) for group in self.groups)
         n_out = 0
         for n, n_fmb, n_lcb in self.widths(self.n_tokens(n_dense, n_sparse)):
             n_out = n_fmb + n_lcb
@@ -138,14 +123,6 @@ class WukongConfig(base.Config):
         return total + base.mlp_flops(n_out * d, self.top_mlp, 1)
 
 
-def combinations(weight_OT: Tensor, x_BTD: Tensor) -> Tensor:
-    """W X for each example, x_BOD: the same W in a batched product, which is exact and reads X as it lies.
-
-    `W @ X` would transpose X into one product of B D rows and as few columns as W has rows: 4 times slower on a CPU.
-    """
-    return torch.bmm(weight_OT.expand(len(x_BTD), -1, -1), x_BTD)
-
-
 class LinearCompressBlock(nn.Module):
     """W_L X: n_L embeddings, each a linear combination of the n embeddings of X. Also the residual's W_R."""
 
@@ -156,12 +133,12 @@ class LinearCompressBlock(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BOD."""
-        x_BOD = combinations(self.weight_OT, x_BTD)
+        x_BOD = base.combinations(self.weight_OT, x_BTD)
         return x_BOD if self.bias_O1 is None else x_BOD + self.bias_O1
 
 
 class AttentiveY(nn.Module):
-    """Y from X: compressed linearly to C embeddings, flattened, through an MLP to n x k (section 3.6)."""
+    """Y from X (section 3.6): linear compression to C embeddings, then an MLP from these to n x k."""
 
     def __init__(self, n_in: int, rank: int, config: WukongConfig):
         super().__init__()
@@ -200,7 +177,7 @@ class FactorizationMachineBlock(nn.Module):
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BOD with n_F embeddings."""
         if self.y_TK is not None:
-            yx_BKD = combinations(self.y_TK.t(), x_BTD)
+            yx_BKD = base.combinations(self.y_TK.t(), x_BTD)
         else:
             yx_BKD = x_BTD if self.attentive_y is None else self.attentive_y(x_BTD).transpose(1, 2) @ x_BTD
         fm_BTK = x_BTD @ yx_BKD.transpose(1, 2)
@@ -208,7 +185,14 @@ class FactorizationMachineBlock(nn.Module):
 
 
 class WukongLayer(nn.Module):
-    """LN(concat(FMB(X), LCB(X)) + residual(X))."""
+    """LN(concat(FMB(X), LCB(X)) + residual(X)).
+
+    Args:
+        n_in: embeddings into the layer, n.
+        n_fmb: embeddings from the FMB, n_F.
+        n_lcb: embeddings from the LCB, n_L.
+        config: everything else.
+    """
 
     def __init__(self, n_in: int, n_fmb: int, n_lcb: int, config: WukongConfig):
         super().__init__()
@@ -229,7 +213,7 @@ class WukongLayer(nn.Module):
 
 
 class Zero(nn.Module):
-    """In place of an ablated part: zeros."""
+    """Zeros in place of an ablated part."""
 
     def __init__(self, n_out: int):
         super().__init__()
@@ -240,21 +224,13 @@ class Zero(nn.Module):
         return x_BTD.new_zeros(len(x_BTD), self.n_out, x_BTD.shape[2])
 
 
-class Wukong(base.CTRModel):
+class Wukong(base.TokenModel):
     """The interaction stack and the top MLP."""
 
     Config = WukongConfig
 
     def __init__(self, config: WukongConfig, n_dense: int, cardinalities: Sequence[int]):
-        columns = config.columns(len(cardinalities))
-        super().__init__(config, n_dense, [cardinalities[f] for f in columns])
-        self.n_tokens = config.n_tokens(n_dense, len(cardinalities))
-        self.columns, self.all_once = columns, columns == list(range(len(cardinalities)))
-        self.group_columns = [list(group) for group in config.groups]
-        self.groups = nn.ModuleList(
-            base.GroupEmbedding([cardinalities[f] for f in group], config.group_dim, config.group_mlp, config)
-            for group in self.group_columns
-        )
+        super().__init__(config, n_dense, cardinalities)
         widths = config.widths(self.n_tokens)
         self.layers = nn.Sequential(*(WukongLayer(*width, config) for width in widths))
         self.top_mlp = base.mlp(
@@ -265,13 +241,6 @@ class Wukong(base.CTRModel):
             batch_norm=config.batch_norm or config.top_batch_norm,
             bias=config.bias,
         )
-
-    def tokens(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
-        """X_0 as x_BTD: dense fields, fields with embeddings of their own, groups."""
-        if self.all_once:
-            return self.embed(dense_BN, sparse_BF)
-        grouped = [embed(sparse_BF[:, group]) for embed, group in zip(self.groups, self.group_columns, strict=True)]
-        return torch.cat([self.embed(dense_BN, sparse_BF[:, self.columns]), *grouped], dim=1)
 
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
         """Return logit_B."""

@@ -4,11 +4,11 @@
     p^k_i = sum_d X^k_id                                     eq. 7
     logit = w_linear^T a + w_dnn^T MLP(flatten(X^0)) + w_cin^T [p^1; ...; p^L] + b   section 3.3
 
-The CIN is computed as one matrix product a layer, W^k (H_k x H_{k-1} m) with all products X^{k-1}_i * X^0_j, which are
-element-wise. The official code keeps half of each layer for the next and pools the other half; the paper does not, nor do we.
+Each layer of the CIN is one matrix product of W^k (H_k x H_{k-1} m) with all element-wise products X^{k-1}_i * X^0_j. The
+official code passes half of each layer on and pools the other half; this file follows the paper, which does not.
 
-Departures: b comes twice, with w_dnn and with w_cin, as in FuxiCTR; where it has a bias in each X^k_h too, `cin_bias` adds it.
-Without hidden layers no deep network remains.
+Departures: b occurs twice, with w_dnn and with w_cin, as in FuxiCTR; `cin_bias` adds FuxiCTR's bias in each X^k_h. Without
+hidden layers there is no deep network.
 
 B batch, N dense fields, F sparse fields, T tokens (m), D embedding dimension, H rows of X^k (H_k), P all pooled rows.
 """
@@ -29,13 +29,13 @@ class XDeepFMConfig(base.Config):
 
     cin: tuple[PositiveInt, ...] = Field(default=(200, 200, 200), min_length=1)  # H_1, ..., H_L; section 4.1, Criteo
     cin_bias: bool = False  # a bias in each X^k_h, as in FuxiCTR
-    hidden: tuple[PositiveInt, ...] = (400, 400)  # section 4.1: 400 a layer
+    hidden: tuple[PositiveInt, ...] = (400, 400)  # section 4.1: 400 per layer
 
     default = {"cin_layers": 2, "cin_share": 0.5, "depth": 2}
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Depths around those of section 4.4; width of the CIN, then deep width are solved."""
+        """Sample depths around those of section 4.4; the budget sets the widths of the CIN and of the deep network."""
         cin_layers = trial.suggest_int("cin_layers", 1, 4)
         cin_share = trial.suggest_float("cin_share", 0.2, 0.8)
         depth = trial.suggest_int("depth", 1, 3)
@@ -46,7 +46,7 @@ class XDeepFMConfig(base.Config):
         yield base.Shape(build, shares=(cin_share,), trim=("hidden",))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
-        """For each CIN layer W^k with the products; then the pooled rows and the deep network."""
+        """Count W^k times the products of each CIN layer, the weights of the pooled rows and the deep network."""
         n_tokens, d = self.n_tokens(n_dense, n_sparse), self.embedding_dim
         rows = (n_tokens, *self.cin)
         cin = 2 * d * n_tokens * sum(a * b for a, b in pairwise(rows))
@@ -78,7 +78,7 @@ class CompressedInteractionNetwork(nn.Module):
 
 
 class XDeepFM(base.CTRModel):
-    """First-order weights, CIN and deep network, their logits summed."""
+    """The sum of the logits of first-order weights, CIN and deep network."""
 
     Config = XDeepFMConfig
 

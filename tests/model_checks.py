@@ -1,21 +1,19 @@
-"""What the tests of single models measure alike."""
+"""Measurements shared by the tests of the models."""
 
 from collections.abc import Sequence
 
-import optuna
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.budget import TOLERANCE, Infeasible, error, fit
-from models.base import Budget, Config, CTRModel
+from models.base import Config, CTRModel
 
 FIELDS = ((1, 2), (4, 6), (13, 26))  # (dense, sparse): n = 3, 10, 39
 EDGE_FIELDS = ((2, 3), (0, 3), (3, 0), (0, 1), (1, 0))
 
-# Rows of all tables together, by FuxiCTR's version: the parameters of BARS's logistic regressions without those of
-# dense fields and the bias; version 2 has one row more for each field. Avazu_x4 and Criteo TB have no such run: their
-# rows are those on which the published counts of four models agree.
+# Rows of all tables together, by FuxiCTR's version: the parameters of BARS's logistic regressions minus those of dense
+# fields and the bias; version 2 has one more row per field. Avazu_x4 and Criteo TB have no such run; their rows are those
+# on which the published counts of four models agree.
 ROWS = {
     "frappe_x1": {1: 5_389, 2: 5_399},
     "movielenslatest_x1": {1: 90_239, 2: 90_242},
@@ -38,19 +36,33 @@ DENSE_FIELDS = {"criteo_x1": 13, "criteo_tb": 13}
 
 
 def published(data: str, version: int = 1) -> tuple[int, list[int]]:
-    """Dense fields and cardinalities of a published data set; only their sum matters to a count."""
+    """Return the dense fields and cardinalities of a published data set; only the cardinalities' sum matters to a count."""
     n = SPARSE_FIELDS[data]
     return DENSE_FIELDS.get(data, 0), [ROWS[data][version] - (n - 1), *[1] * (n - 1)]
 
 
 def parameters(model_class: type[CTRModel], config: Config, n_dense: int, cardinalities: Sequence[int]) -> int:
-    """Number of parameters, counted without memory for them."""
+    """Return the number of parameters, counted without allocating them.
+
+    Args:
+        model_class: the model.
+        config: its architecture.
+        n_dense: number of dense fields.
+        cardinalities: rows of each sparse field.
+    """
     with torch.device("meta"):
         return sum(p.numel() for p in model_class(config, n_dense, cardinalities).parameters())
 
 
 def counted_flops(model_class: type[CTRModel], config: Config, n_dense: int, n_sparse: int) -> int:
-    """Forward FLOPs that one example adds to a batch, by torch's counter."""
+    """Return the forward FLOPs that one example adds to a batch, by torch's counter.
+
+    Args:
+        model_class: the model.
+        config: its architecture.
+        n_dense: number of dense fields.
+        n_sparse: number of sparse fields.
+    """
     counts = []
     with torch.device("meta"):
         model = model_class(config, n_dense, [5] * n_sparse)
@@ -64,12 +76,12 @@ def counted_flops(model_class: type[CTRModel], config: Config, n_dense: int, n_s
 
 
 def batch(n_dense: int, n_sparse: int, size: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random (dense_BN, sparse_BF) for cardinalities of 5."""
+    """Return a random (dense_BN, sparse_BF) of `size` rows for cardinalities of 5."""
     return torch.randn(size, n_dense), torch.randint(0, 5, (size, n_sparse))
 
 
 def without_gradient(model: CTRModel, n_dense: int, n_sparse: int) -> list[str]:
-    """Parameters whose gradient on a random batch is missing, not finite, or 0 everywhere."""
+    """Return the names of parameters whose gradient on a random batch is missing, not finite or 0 everywhere."""
     logit_B = model(*batch(n_dense, n_sparse))
     assert logit_B.shape == (64,)
     binary_cross_entropy_with_logits(logit_B, torch.randint(0, 2, (64,)).float()).backward()
@@ -78,24 +90,3 @@ def without_gradient(model: CTRModel, n_dense: int, n_sparse: int) -> list[str]:
         for name, p in model.named_parameters()
         if p.numel() and (p.grad is None or not p.grad.isfinite().all() or not p.grad.any())
     ]
-
-
-def off_budget(config_class: type[Config], draws: int = 10) -> dict[tuple[float, int, int, str], int]:
-    """Draws that miss their budget, for each (training MFLOP, dense fields, embedding dimension, how drawn)."""
-    missed: dict[tuple[float, int, int, str], int] = {}
-    for mflop in (0.3, 1.2, 4.8, 19.2, 1000):
-        for n_dense, n_sparse in ((13, 26), (7, 18), (0, 10)):
-            for d in (8, 16):
-                budget = Budget(mflop * 1e6, n_dense, n_sparse, d)
-                study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-                trials = [optuna.trial.FixedTrial(config_class.default), *(study.ask() for _ in range(draws))]
-                for trial in trials:
-                    how = "default" if trial is trials[0] else "random"
-                    cell = (mflop, n_dense, d, how)
-                    try:
-                        config = fit(config_class.suggest(trial, budget), budget)
-                    except Infeasible:
-                        missed[cell] = missed.get(cell, 0) + 1
-                    else:
-                        assert abs(error(config, budget)) <= TOLERANCE
-    return missed

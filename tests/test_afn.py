@@ -21,7 +21,7 @@ def without_norms(layer: LogarithmicTransformation) -> LogarithmicTransformation
     return layer
 
 
-def test_neurons_are_products_of_powers_in_loops():
+def test_neurons_equal_products_of_powers_in_loops():
     layer = without_norms(LogarithmicTransformation(3, 5))
     x_BTD = torch.randn(2, 3, 4)
     for b in range(2):
@@ -40,7 +40,7 @@ def test_powers_set_by_hand_give_any_interaction():
     torch.testing.assert_close(layer(x_TD.unsqueeze(0))[0], torch.stack([e1 * e2, e2**2, 1 / e3]))
 
 
-def test_embeddings_count_by_their_size_but_never_as_zero():
+def test_only_the_absolute_value_counts_and_it_is_at_least_epsilon():
     layer = LogarithmicTransformation(2, 3)
     x_BTD = torch.randn(5, 2, 4)
     torch.testing.assert_close(layer(-x_BTD), layer(x_BTD))
@@ -50,7 +50,7 @@ def test_embeddings_count_by_their_size_but_never_as_zero():
     torch.testing.assert_close(layer(x_BTD), layer(tiny_BTD))
 
 
-def test_norms_are_over_examples_and_elements_of_each_field_and_neuron():
+def test_norms_run_over_examples_and_elements_of_each_field_and_neuron():
     layer = LogarithmicTransformation(2, 3)
     x_BTD = torch.rand(5, 2, 4) + 0.1
 
@@ -62,7 +62,7 @@ def test_norms_are_over_examples_and_elements_of_each_field_and_neuron():
     torch.testing.assert_close(layer(x_BTD), y_BLD)
 
 
-def test_logit_weighs_the_two_networks_which_have_their_own_embeddings():
+def test_the_logit_is_a_weighted_sum_of_two_networks_with_separate_embeddings():
     model = AFN(config(), 1, [5, 5]).eval()
     inputs = model_checks.batch(1, 2)
     logit_afn = model.afn(model.transformation(model.embed(*inputs)).flatten(1))
@@ -88,14 +88,14 @@ def test_no_parameter_is_optimised_twice_or_left_out():
     assert sorted(optimised) == sorted(id(p) for p in model.parameters())
 
 
-def test_without_deep_network_it_is_afn():
+def test_without_a_deep_network_it_is_afn():
     model = AFN(config(hidden=()), 1, [5, 5])
     inputs = model_checks.batch(1, 2)
     logit_B1 = model.afn(model.transformation(model.embed(*inputs)).flatten(1))
     torch.testing.assert_close(model(*inputs), logit_B1.squeeze(1))
 
 
-def test_flops_are_those_of_torchs_counter():
+def test_flops_match_torchs_counter():
     draw = random.Random(0)
     for _ in range(10):
         drawn = config(
@@ -113,7 +113,7 @@ def test_flops_are_those_of_torchs_counter():
 
 @pytest.mark.parametrize(("n_dense", "n_sparse"), model_checks.EDGE_FIELDS)
 @pytest.mark.parametrize("shared_embedding", [False, True])
-def test_every_parameter_learns_whatever_the_fields(shared_embedding, n_dense, n_sparse):
+def test_every_parameter_gets_a_gradient_for_any_fields(shared_embedding, n_dense, n_sparse):
     torch.manual_seed(0)
     model = AFN(config(shared_embedding=shared_embedding, dropout=0.1), n_dense, [5] * n_sparse)
     assert model_checks.without_gradient(model, n_dense, n_sparse) == []
@@ -212,9 +212,9 @@ def test_every_parameter_learns_whatever_the_fields(shared_embedding, n_dense, n
         ),
     ],
 )
-def test_parameters_are_those_published(source, data, version, fields, count):
-    """BARS's logs, with its settings; Wukong Table 3, with BARS's settings but d = 32 on Frappe and MovieLens, and with
-    a point of the Criteo search space of its App. A and one table for both networks."""
+def test_parameters_match_the_published_counts(source, data, version, fields, count):
+    """BARS's logs, with their settings; Wukong Table 3, with BARS's settings except d = 32 on Frappe and MovieLens, and with
+    a point of App. A's search space and one table for both networks on Criteo."""
     published = AFNConfig(**{"embedding_dim": 10, "hidden": (), **fields})
     assert model_checks.parameters(AFN, published, *model_checks.published(data, version)) == count
 
@@ -239,5 +239,5 @@ def test_parameters_are_those_published(source, data, version, fields, count):
         ),
     ],
 )
-def test_training_flops_are_those_of_wukong_table_3(fields, n_dense, n_sparse, mflop):
+def test_training_flops_match_wukong_table_3(fields, n_dense, n_sparse, mflop):
     assert 3e-6 * AFNConfig(**fields).flops(n_dense, n_sparse) == pytest.approx(mflop, rel=1e-3)

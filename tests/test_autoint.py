@@ -12,7 +12,7 @@ from models.autoint import AutoIntConfig, InteractingLayer
 @pytest.mark.parametrize("normed", [False, True])
 @pytest.mark.parametrize("n_in", [4, 6])
 def test_the_interacting_layer_is_equations_5_to_8(n_in: int, normed: bool, scaled: bool) -> None:
-    """Head by head, token by token; the residual is projected only where the widths differ."""
+    """Head by head and token by token; the residual is projected only if the widths differ."""
     n_tokens, heads, a = 3, 2, 6
     head_dim = a // heads
     config = AutoIntConfig(embedding_dim=4, attention_dim=a, heads=heads, scaled=scaled, layer_norm=normed)
@@ -45,13 +45,13 @@ def test_with_zero_queries_every_token_gets_the_mean_value() -> None:
     torch.testing.assert_close(layer(x_BTD), (mean_B1A + x_BTD).clamp(min=0))
 
 
-def test_attention_without_positions_commutes_with_the_order_of_the_fields() -> None:
+def test_attention_commutes_with_a_permutation_of_the_fields() -> None:
     layer = InteractingLayer(4, AutoIntConfig(embedding_dim=4, attention_dim=6, heads=2)).double()
     x_BTD, order = normal(2, 5, 4), [3, 0, 4, 1, 2]
     torch.testing.assert_close(layer(x_BTD[:, order]), layer(x_BTD)[:, order])
 
 
-def test_the_plus_is_a_deep_network_and_the_wide_part_first_order_weights_added_to_the_logit() -> None:
+def test_the_plus_adds_a_deep_network_and_wide_adds_first_order_weights() -> None:
     config = AutoIntConfig(embedding_dim=4, layers=2, attention_dim=6, heads=2, hidden=(7,), wide=True)
     model = build("autoint", config, 2, 3)
     plain = build("autoint", AutoIntConfig(embedding_dim=4, layers=2, attention_dim=6, heads=2, hidden=()), 2, 3)

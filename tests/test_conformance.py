@@ -1,6 +1,8 @@
-"""Every model of the suite passes the checks of `wukong-bench check`; a new file in models/ is tested without an edit."""
+"""Every model of the suite passes the checks of `wukong-bench check`; a new file in models/ is tested automatically."""
 
 import ast
+import subprocess
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -16,10 +18,10 @@ every_model = pytest.mark.parametrize("name", models.names())
 @every_model
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_model_passes(name: str, check: str) -> None:
-    """FLOPs for 100 random configurations of each model, where `wukong-bench check` takes 30."""
+    """FLOPs are checked for 100 random configurations of each model; `wukong-bench check` takes 30."""
     run = partial(check_flops, n_configs=34) if check == "flops" else CHECKS[check]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # DLRM of one field has no pairs
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # DLRM with one field has no pairs
         assert run(models.load(name))
 
 
@@ -31,7 +33,27 @@ def test_the_docstring_gives_title_source_and_shapes(name: str) -> None:
     assert "B batch" in text
 
 
-def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
+@every_model
+def test_preset_fields_are_the_fields_set_in_presets(name: str) -> None:
+    presets, fields = models.presets(name), models.preset_fields(name)
+    assert list(presets) == list(fields)
+    for key, preset in presets.items():
+        assert preset.model_fields_set == set(fields[key])
+        assert {field: preset.model_dump(mode="json")[field] for field in fields[key]} == fields[key]
+
+
+def test_preset_fields_need_no_torch() -> None:
+    code = "import sys, models; assert models.preset_fields('wukong'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(models.__file__).parents[1], check=True)
+
+
+def test_preset_fields_are_empty_for_a_variant_and_raise_for_an_unknown_model() -> None:
+    assert models.preset_fields("wukong.no_lcb") == {}
+    with pytest.raises(models.UnknownModel, match="did you mean 'wukong'"):
+        models.preset_fields("wukonk")
+
+
+def test_an_unknown_model_is_rejected_with_the_nearest_name() -> None:
     message = r"no model 'wukonk'; did you mean 'wukong'\? \(.*autoint.*wukong.*\)"
     with pytest.raises(models.UnknownModel, match=message):
         models.load("wukonk")

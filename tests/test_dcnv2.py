@@ -28,7 +28,7 @@ def test_a_cross_layer_of_low_rank_is_a_full_one_with_w_equal_to_u_v() -> None:
     torch.testing.assert_close(low(x0, x), full(x0, x))
 
 
-def test_parallel_adds_the_cross_output_to_the_logit_beside_the_deep_one() -> None:
+def test_parallel_feeds_the_cross_and_the_deep_output_to_the_final_weights() -> None:
     model = build("dcnv2", DCNv2Config(embedding_dim=4, cross_layers=2, hidden=(6,)), 2, 3)
     dense_BN, sparse_BF = batch(2, 3)
     for b, token in enumerate(tokens(model, dense_BN, sparse_BF)):
@@ -54,7 +54,7 @@ def test_stacked_feeds_the_cross_output_to_the_deep_network() -> None:
 
 @pytest.mark.parametrize("rank", [None, 3])
 @pytest.mark.parametrize("structure", ["stacked", "parallel"])
-def test_with_zero_cross_weights_it_is_its_mlp(structure: str, rank: int | None) -> None:
+def test_with_zero_cross_weights_it_is_an_mlp(structure: str, rank: int | None) -> None:
     config = DCNv2Config(embedding_dim=4, cross_layers=2, rank=rank, hidden=(6, 5), structure=structure)
     dcnv2 = build("dcnv2", config, 2, 3)
     mlp = build("mlp", MLPConfig(embedding_dim=4, hidden=(6, 5)), 2, 3)
@@ -65,14 +65,14 @@ def test_with_zero_cross_weights_it_is_its_mlp(structure: str, rank: int | None)
         for theirs, ours in zip(mlp.mlp[:-1].parameters(), dcnv2.deep.parameters(), strict=True):
             theirs.copy_(ours)
         if structure == "parallel":
-            dcnv2.output[0].weight[:, :20] = 0  # what the final weights give x_0 itself
+            dcnv2.output[0].weight[:, :20] = 0  # the final weights of x_0 itself
         mlp.mlp[-1].weight.copy_(dcnv2.output[0].weight[:, -5:])
         mlp.mlp[-1].bias.copy_(dcnv2.output[0].bias)
     torch.testing.assert_close(dcnv2(*batch(2, 3)), mlp(*batch(2, 3)))
 
 
 def test_l_cross_layers_are_a_polynomial_of_degree_l_plus_1() -> None:
-    """The finite difference of order l + 1 along a ray is not zero, that of order l + 2 is."""
+    """Along a ray, the finite difference of order l + 1 is not zero and that of order l + 2 is."""
     torch.manual_seed(0)
     layers = [CrossLayer(4, rank=None).double() for _ in range(3)]
     ray = normal(1, 4)

@@ -42,7 +42,7 @@ def test_it_is_an_fm_and_an_mlp_on_the_same_embeddings() -> None:
 
 
 @pytest.mark.parametrize(("n_dense", "n_sparse"), FIELDS)
-def test_flops_are_those_counted(n_dense: int, n_sparse: int) -> None:
+def test_flops_match_torchs_counter(n_dense: int, n_sparse: int) -> None:
     rng = random.Random(n_sparse)
     for _ in range(30):
         config = DeepFMConfig(

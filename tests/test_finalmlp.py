@@ -39,8 +39,8 @@ def test_a_gate_is_twice_the_sigmoid_of_its_mlp_on_the_context() -> None:
     torch.testing.assert_close(gate(x_BC, *batch(0, 3, rows=3)), x_BC * factor_C)
 
 
-def test_a_gate_with_context_fields_reads_each_rows_values_in_tables_of_its_own() -> None:
-    config = CONFIG.with_field("context2", (1, 4, 2))  # the second dense field, the third and the first sparse one
+def test_a_gate_with_context_fields_looks_them_up_in_its_own_tables() -> None:
+    config = CONFIG.with_field("context2", (1, 4, 2))  # the second dense field, the third and first sparse fields
     model = build("finalmlp", config, 2, 3)
     gate, (dense_BN, sparse_BF) = model.gate2, batch(2, 3)
     x_BC = normal(len(sparse_BF), 20)
@@ -55,13 +55,13 @@ def test_a_gate_with_context_fields_reads_each_rows_values_in_tables_of_its_own(
     assert config.flops_per_batch(2, 3) == CONFIG.flops_per_batch(2, 3) / 2
 
 
-def test_the_second_stream_may_have_a_dropout_of_its_own() -> None:
+def test_the_second_stream_may_have_its_own_dropout() -> None:
     model = build("finalmlp", CONFIG.with_field("dropout", 0.1).with_field("dropout2", 0.3), 0, 3)
     rates = [[m.p for m in stream if isinstance(m, nn.Dropout)] for stream in (model.mlp1, model.mlp2)]
     assert rates == [[0.1, 0.1], [0.3]]
 
 
-def test_gates_at_zero_weights_are_the_identity() -> None:
+def test_gates_with_zero_weights_are_the_identity() -> None:
     gated, plain = build("finalmlp", CONFIG, 2, 3), build("finalmlp", CONFIG.with_field("gate", ()), 2, 3)
     for gate in (gated.gate1, gated.gate2):
         for p in gate.parameters():
@@ -85,12 +85,12 @@ def test_the_logit_is_the_fusion_of_two_streams_each_with_its_own_gate() -> None
     assert not torch.equal(h1_BC, h2_BC)
 
 
-def test_gates_are_computed_once_a_batch_whatever_its_size() -> None:
+def test_gates_are_computed_once_per_batch_whatever_its_size() -> None:
     assert CONFIG.flops_per_batch(2, 3) == 2 * 2 * (4 * 7 + 7 * 20)
     plain = CONFIG.with_field("gate", ())
     assert counted_flops(FinalMLP, CONFIG, 2, 3) == counted_flops(FinalMLP, plain, 2, 3) == plain.flops(2, 3)
 
 
-def test_widths_that_the_heads_do_not_divide_are_refused() -> None:
-    with pytest.raises(ValueError, match="no multiple of heads 3"):
+def test_widths_that_the_heads_do_not_divide_are_rejected() -> None:
+    with pytest.raises(ValueError, match="must be a multiple of heads 3"):
         CONFIG.with_field("mlp2", (10,))

@@ -35,10 +35,10 @@ def test_sum_layer_adds_products_to_the_linear_map_in_loops():
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("residual", ["concat", "sum"])
-def test_degree_doubles_with_each_layer(layers, residual):
+def test_each_layer_doubles_the_degree(layers, residual):
     block = FinalBlock(3, (4,) * layers, config(residual=residual, batch_norm=False)).double()
     for p in block.parameters():
-        nn.init.uniform_(p, 0.1, 1.0)  # so that no ReLU cuts off
+        nn.init.uniform_(p, 0.1, 1.0)  # so that every ReLU stays open
     degree = 2**layers
     steps = torch.arange(1, degree + 3, dtype=torch.float64)
     along_ray = block(steps.unsqueeze(1) * torch.rand(3, dtype=torch.float64)).squeeze(1)
@@ -47,7 +47,7 @@ def test_degree_doubles_with_each_layer(layers, residual):
     torch.testing.assert_close(along_ray.diff(n=degree + 1) / highest[0], torch.zeros(1, dtype=torch.float64))
 
 
-def test_with_factors_of_zero_a_sum_block_is_an_mlp():
+def test_a_sum_block_with_zero_factors_is_an_mlp():
     block = FinalBlock(3, (4, 5), config(residual="sum", batch_norm=False))
     mlp: list[nn.Module] = []
     for layer in block:
@@ -63,12 +63,12 @@ def test_with_factors_of_zero_a_sum_block_is_an_mlp():
     torch.testing.assert_close(block(x_BI), nn.Sequential(*mlp)(x_BI))
 
 
-def test_batch_norm_stands_between_layer_and_relu():
+def test_batch_norm_comes_between_layer_and_relu():
     kinds = [type(layer) for layer in FinalBlock(3, (4,), config())]
     assert kinds[:3] == [FactorizedInteraction, nn.BatchNorm1d, nn.ReLU]
 
 
-def test_gate_weighs_every_field_by_all_fields_and_starts_open():
+def test_gates_depend_on_all_fields_and_start_at_1():
     gate = FeatureGating(3)
     x_BTD = torch.randn(2, 3, 4)
     torch.testing.assert_close(gate(x_BTD), torch.cat([x_BTD, x_BTD], dim=1))
@@ -77,14 +77,14 @@ def test_gate_weighs_every_field_by_all_fields_and_starts_open():
     torch.testing.assert_close(gate(x_BTD)[:, 3:], x_BTD * gates)
 
 
-def test_logit_is_the_mean_of_both_blocks_logits():
+def test_the_logit_is_the_mean_of_the_blocks_logits():
     model = FinalNet(config(), 1, [5, 5])
     x_BTD = model.embed(*(inputs := model_checks.batch(1, 2)))
     logits = model.block1(model.gate(x_BTD).flatten(1)), model.block2(x_BTD.flatten(1))
     torch.testing.assert_close(model(*inputs), (logits[0] + logits[1]).squeeze(1) / 2)
 
 
-def test_flops_are_those_of_torchs_counter():
+def test_flops_match_torchs_counter():
     draw = random.Random(0)
     for _ in range(10):
         drawn = config(
@@ -102,7 +102,7 @@ def test_flops_are_those_of_torchs_counter():
 
 @pytest.mark.parametrize(("n_dense", "n_sparse"), model_checks.EDGE_FIELDS)
 @pytest.mark.parametrize("residual", ["concat", "sum"])
-def test_every_parameter_learns_whatever_the_fields(residual, n_dense, n_sparse):
+def test_every_parameter_gets_a_gradient_for_any_fields(residual, n_dense, n_sparse):
     torch.manual_seed(0)
     model = FinalNet(config(residual=residual, dropout=0.1), n_dense, [5] * n_sparse)
     assert model_checks.without_gradient(model, n_dense, n_sparse) == []
@@ -123,7 +123,7 @@ def test_every_parameter_learns_whatever_the_fields(residual, n_dense, n_sparse)
         ("avazu_x1", {"block1": (400,) * 3, "block2": (), "gate": False}, 13_398_211),
     ],
 )
-def test_parameters_are_those_in_the_logs_of_bars(data, fields, count):
-    """2B with the gate; 1B, without the gate but on Criteo. All with batch norm and concat, tables of FuxiCTR 2."""
+def test_parameters_match_the_logs_of_bars(data, fields, count):
+    """2B with the gate; 1B without the gate, except on Criteo. All have batch norm, concat and the tables of FuxiCTR 2."""
     published = FinalNetConfig(**{"embedding_dim": 10, **fields})
     assert model_checks.parameters(FinalNet, published, *model_checks.published(data, 2)) == count

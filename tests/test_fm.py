@@ -8,7 +8,7 @@ from models.fm import FM, FMConfig
 from models.lr import LRConfig
 
 
-def test_the_logit_sums_each_pair_of_fields_once() -> None:
+def test_the_logit_includes_each_pair_of_fields_once() -> None:
     model = build("fm", FMConfig(embedding_dim=4), 2, 3)
     dense_BN, sparse_BF = batch(2, 3)
     linear_B1 = model.linear(dense_BN, sparse_BF)
@@ -28,7 +28,7 @@ def test_with_zero_embeddings_it_is_logistic_regression() -> None:
     torch.testing.assert_close(fm(*batch(2, 3)), lr(*batch(2, 3)))
 
 
-def test_one_field_alone_has_no_pair() -> None:
+def test_a_single_field_has_no_pair() -> None:
     for n_dense, n_sparse in ((1, 0), (0, 1)):
         model = build("fm", FMConfig(embedding_dim=4), n_dense, n_sparse)
         inputs = batch(n_dense, n_sparse)

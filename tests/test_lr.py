@@ -9,7 +9,7 @@ from models.base import Budget
 from models.lr import LR, LRConfig
 
 
-def test_the_logit_is_the_bias_and_a_weight_for_each_field() -> None:
+def test_the_logit_is_the_bias_plus_a_weight_per_field() -> None:
     model = build("lr", LRConfig(), 2, 3)
     dense_BN, sparse_BF = batch(2, 3)
     for b, logit in enumerate(model(dense_BN, sparse_BF)):
@@ -21,7 +21,7 @@ def test_the_logit_is_the_bias_and_a_weight_for_each_field() -> None:
         torch.testing.assert_close(logit, naive)
 
 
-def test_trained_to_its_optimum_it_predicts_as_scikit_learn_does() -> None:
+def test_at_its_optimum_it_predicts_what_scikit_learn_predicts() -> None:
     model = build("lr", LRConfig(), 2, 2)
     dense_BN, sparse_BF = batch(2, 2, rows=400)
     label_B = torch.bernoulli(model(dense_BN, sparse_BF).sigmoid(), generator=torch.Generator().manual_seed(2)).detach()
@@ -41,7 +41,7 @@ def test_trained_to_its_optimum_it_predicts_as_scikit_learn_does() -> None:
     )
 
 
-def test_it_has_a_weight_for_each_field_and_value_and_one_bias_whatever_the_protocols_embedding_dimension() -> None:
+def test_it_has_a_weight_per_dense_field_and_value_and_one_bias_for_any_embedding_dimension() -> None:
     config = fit(LRConfig.suggest(None, Budget(1e6, 2, 3, embedding_dim=16)), Budget(1e6, 2, 3, embedding_dim=16))
     model = LR(config, 2, (4, 5, 6))
     assert sum(p.numel() for p in model.embedding_parameters()) == 2 + 4 + 5 + 6

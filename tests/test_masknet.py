@@ -47,7 +47,7 @@ def naive_logit(model: MaskNet, x_TD: list[list[float]], *, serial: bool) -> flo
 
 
 @pytest.mark.parametrize("structure", ["serial", "parallel"])
-def test_logits_are_those_of_equations_4_to_17_in_loops(structure):
+def test_logits_match_equations_4_to_17_in_loops(structure):
     torch.manual_seed(0)
     model = MaskNet(config(structure=structure), 1, [5, 5]).double()
     dense_BN, sparse_BF = model_checks.batch(1, 2, size=6)
@@ -56,7 +56,7 @@ def test_logits_are_those_of_equations_4_to_17_in_loops(structure):
     torch.testing.assert_close(model(dense_BN.double(), sparse_BF), torch.tensor(expected, dtype=torch.float64))
 
 
-def test_field_norm_norms_each_field_by_its_own_gain_and_bias():
+def test_field_norm_has_a_gain_and_a_bias_per_field():
     layer = FieldNorm(3, 4)
     x_BTD = torch.randn(2, 3, 4)
     nn.init.normal_(layer.gain_TD)
@@ -67,7 +67,7 @@ def test_field_norm_norms_each_field_by_its_own_gain_and_bias():
         torch.testing.assert_close(layer(x_BTD)[:, t], own(x_BTD[:, t]))
 
 
-def test_with_masks_of_one_serial_blocks_are_an_mlp_with_layer_norm():
+def test_serial_blocks_with_masks_of_1_are_an_mlp_with_layer_norm():
     model = MaskNet(config(structure="serial", hidden=(), emb_norm=False), 0, [5, 5])
     layers: list[nn.Module] = []
     for block in model.blocks:
@@ -91,14 +91,14 @@ def test_the_mask_of_every_serial_block_reads_the_embeddings():
     assert len(read) == 2
 
 
-def test_one_serial_block_is_one_parallel_block():
+def test_one_serial_block_equals_one_parallel_block():
     serial, parallel = (MaskNet(config(structure=s, blocks=(6,)), 1, [5, 5]) for s in ("serial", "parallel"))
     parallel.load_state_dict(serial.state_dict())
     inputs = model_checks.batch(1, 2)
     torch.testing.assert_close(serial(*inputs), parallel(*inputs))
 
 
-def test_flops_are_those_of_torchs_counter():
+def test_flops_match_torchs_counter():
     draw = random.Random(0)
     for _ in range(10):
         drawn = config(
@@ -117,7 +117,7 @@ def test_flops_are_those_of_torchs_counter():
 
 @pytest.mark.parametrize(("n_dense", "n_sparse"), model_checks.EDGE_FIELDS)
 @pytest.mark.parametrize("structure", ["serial", "parallel"])
-def test_every_parameter_learns_whatever_the_fields(structure, n_dense, n_sparse):
+def test_every_parameter_gets_a_gradient_for_any_fields(structure, n_dense, n_sparse):
     torch.manual_seed(0)
     model = MaskNet(config(structure=structure, dropout=0.1), n_dense, [5] * n_sparse)
     assert model_checks.without_gradient(model, n_dense, n_sparse) == []
@@ -162,9 +162,9 @@ def test_every_parameter_learns_whatever_the_fields(structure, n_dense, n_sparse
         ),
     ],
 )
-def test_parameters_are_those_published(source, data, version, fields, count):
-    """BARS's logs, with its settings; Wukong Table 3, with BARS's settings but d = 128 and blocks of 100 on Frappe, and
-    with a point of the Criteo search space of its App. A."""
+def test_parameters_match_the_published_counts(source, data, version, fields, count):
+    """BARS's logs, with their settings; Wukong Table 3, with BARS's settings except d = 128 and blocks of 100 on Frappe, and
+    with a point of App. A's search space on Criteo."""
     published = MaskNetConfig(**{"embedding_dim": 10, "emb_norm": False, "hidden": (), **fields})
     assert model_checks.parameters(MaskNet, published, *model_checks.published(data, version)) == count
 
@@ -182,5 +182,5 @@ def test_parameters_are_those_published(source, data, version, fields, count):
         ),
     ],
 )
-def test_training_flops_are_those_of_wukong_table_3(fields, n_dense, n_sparse, mflop):
+def test_training_flops_match_wukong_table_3(fields, n_dense, n_sparse, mflop):
     assert 3e-6 * MaskNetConfig(**fields).flops(n_dense, n_sparse) == pytest.approx(mflop, rel=1e-3)

@@ -20,7 +20,7 @@ def test_the_logit_is_a_chain_of_affine_maps_and_relus_on_the_concatenated_embed
         torch.testing.assert_close(model(dense_BN, sparse_BF)[b], a[0])
 
 
-def test_batch_norm_stands_between_the_linear_map_and_the_relu_and_dropout_after_it() -> None:
+def test_batch_norm_comes_before_the_relu_and_dropout_after_it() -> None:
     model = build("mlp", MLPConfig(embedding_dim=4, hidden=(6, 3), batch_norm=True, dropout=0.1), 0, 3)
     hidden = [Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
     assert [type(layer) for layer in model.mlp] == [*hidden, *hidden, Linear]

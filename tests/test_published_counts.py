@@ -1,6 +1,6 @@
-"""Parameter counts and MFLOP per example published elsewhere, on the meta device, so that no table takes memory.
+"""Published parameter counts and MFLOP per example, checked on the meta device so that tables take no memory.
 
-The rows of each vocabulary are in model_checks.ROWS; FuxiCTR 1.x made most of BARS's logs.
+The rows of each vocabulary are in model_checks.ROWS; most of BARS's logs come from FuxiCTR 1.x.
 """
 
 from typing import Any, NamedTuple
@@ -21,14 +21,14 @@ CRITEO_X1, AVAZU_X1 = published("criteo_x1"), published("avazu_x1")
 
 
 class Cell(NamedTuple):
-    """A model as published: its count and, in the Wukong paper, its MFLOP per example."""
+    """A published model: its parameters and, in the Wukong paper, its MFLOP per example."""
 
     model: str
     settings: dict[str, Any]
     fields: Fields
     parameters: int
     mflop: float | None = None
-    within: float = 0.005  # MFLOP, half of the last digit printed
+    within: float = 0.005  # MFLOP; half of the last printed digit
 
     @property
     def model_class(self) -> type[CTRModel]:
@@ -43,7 +43,7 @@ D10, D128 = {"embedding_dim": 10}, {"embedding_dim": 128}
 DNN = {"hidden": (400, 400, 400), "batch_norm": True}
 DNN_PLAIN = {"hidden": (400, 400, 400)}
 CROSSNET = {"hidden": ()}
-CIN = {"cin_bias": True, "hidden": ()}  # a CIN only, with FuxiCTR's biases
+CIN = {"cin_bias": True, "hidden": ()}  # only a CIN, with FuxiCTR's biases
 ATTENTION = {"attention_dim": 128, "heads": 4}
 WIDER = {"attention_dim": 256, "heads": 2}
 NORMED = {"layer_norm": True, "scaled": True}
@@ -51,10 +51,10 @@ BOTTOM = {"bottom_mlp": (512, 256)}
 DLRM = {"bottom_mlp": (400, 400, 400), "top_mlp": (400, 400, 400), "batch_norm": True}
 FINALMLP = {"mlp1": (400,), "mlp2": (800,), "gate": (800,), "heads": 10, "batch_norm": True}
 
-# Table 3 of the Wukong paper (arXiv 2403.02545v4). It does not say which variant a cell is; these are the ones that come out to
-# the last digit. Its MicroVideo, KuaiVideo and TaobaoAds cells read click sequences, which no model here does.
-# `within` is wider where the model multiplies element by element, of which the paper's counter sees something. It leaves
-# the convolutions of a CIN out, so that those cells tell nothing.
+# Table 3 of the Wukong paper (arXiv 2403.02545v4). The paper does not name the variant of a cell; these match to the last
+# digit. Its MicroVideo, KuaiVideo and TaobaoAds cells read click sequences, which no model here does. `within` is wider where
+# the model multiplies element by element, since the paper's counter includes some of these products. It omits the
+# convolutions of a CIN, so those cells have no MFLOP here.
 WUKONG = {
     # the cross network alone
     "Frappe DCNv2": Cell("dcnv2", {**D128, **CROSSNET, "cross_layers": 4}, FRAPPE, 7_251_073, 39.35, within=0.03),
@@ -165,17 +165,17 @@ DNN_TWICE = {
 
 
 @pytest.mark.parametrize("cell", WUKONG.values(), ids=WUKONG)
-def test_the_count_is_that_of_the_wukong_paper(cell: Cell) -> None:
+def test_parameters_match_the_wukong_paper(cell: Cell) -> None:
     assert parameters(cell.model_class, cell.config, *cell.fields) == cell.parameters
 
 
 @pytest.mark.parametrize("cell", BARS.values(), ids=BARS)
-def test_the_count_is_that_of_the_bars_log(cell: Cell) -> None:
+def test_parameters_match_the_bars_log(cell: Cell) -> None:
     assert parameters(cell.model_class, cell.config, *cell.fields) == cell.parameters
 
 
 @pytest.mark.parametrize("cell", DNN_TWICE.values(), ids=DNN_TWICE)
-def test_some_bars_logs_of_dnn_count_its_network_twice(cell: Cell) -> None:
+def test_some_bars_logs_of_dnn_count_the_network_twice(cell: Cell) -> None:
     no_table = (cell.fields[0], [0] * len(cell.fields[1]))
     network = parameters(cell.model_class, cell.config, *no_table) - 10 * cell.fields[0]
     assert parameters(cell.model_class, cell.config, *cell.fields) + network == cell.parameters
@@ -184,19 +184,24 @@ def test_some_bars_logs_of_dnn_count_its_network_twice(cell: Cell) -> None:
 @pytest.mark.parametrize(
     ("embedding_dim", "logged"), [(10, 253_392), (128, 3_115_954)], ids=["FinalMLP_frappe_x1_004_e1ab402f", "Wukong"]
 )
-def test_finalmlp_on_frappe_reads_user_and_item_as_contexts_where_ours_has_constants(
+def test_finalmlp_on_frappe_has_user_and_item_contexts_where_ours_has_constants(
     embedding_dim: int, logged: int
 ) -> None:
-    """The contexts come from two tables of their own, of 5,040 rows together by both counts."""
+    """The contexts have their own two tables, of 5,040 rows together by both counts."""
     settings = {"mlp1": (400,), "mlp2": (100,), "gate": (400,), "heads": 5, "batch_norm": True}
     ours = Cell("finalmlp", {**settings, "embedding_dim": embedding_dim}, FRAPPE, logged)
     assert parameters(ours.model_class, ours.config, *ours.fields) + (5_040 - 2) * embedding_dim == logged
 
 
 def papers_training_flops(config: Config, n_dense: int, n_sparse: int) -> int:
-    """3 x forward, less the gradient of the raw dense fields, which nobody asks of the bottom MLP's first layer.
+    """Return 3 x forward minus the gradient of the raw dense fields, which the bottom MLP's first layer does not compute.
 
-    Gates count once: the paper counts for every row what ours computes once a batch, and here a batch is one row.
+    Gates count once: the paper counts per row what ours computes once per batch, and a batch is one row here.
+
+    Args:
+        config: the architecture.
+        n_dense: number of dense fields.
+        n_sparse: number of sparse fields.
     """
     forward = config.flops(n_dense, n_sparse) + config.flops_per_batch(n_dense, n_sparse)
     return 3 * forward - (2 * n_dense * config.bottom_mlp[0] if config.bottom_mlp else 0)
@@ -205,13 +210,13 @@ def papers_training_flops(config: Config, n_dense: int, n_sparse: int) -> int:
 @pytest.mark.parametrize(
     "cell", [cell for cell in WUKONG.values() if cell.mflop], ids=[name for name in WUKONG if WUKONG[name].mflop]
 )
-def test_training_flops_are_those_of_the_wukong_paper(cell: Cell) -> None:
+def test_training_flops_match_the_wukong_paper(cell: Cell) -> None:
     mflop = papers_training_flops(cell.config, cell.fields[0], len(cell.fields[1])) / 1e6
     assert mflop == pytest.approx(cell.mflop, abs=cell.within)
 
 
 @pytest.mark.parametrize("cell", WUKONG.values(), ids=WUKONG)
-def test_forward_and_backward_are_counted_as_the_papers_rule_says(cell: Cell) -> None:
+def test_torch_counts_forward_and_backward_by_the_papers_rule(cell: Cell) -> None:
     n_dense, cardinalities = cell.fields
     with torch.device("meta"):
         model = cell.model_class(cell.config, n_dense, cardinalities).eval()

@@ -30,7 +30,7 @@ def test_mixing_twice_restores_the_tokens_and_has_no_parameters():
     assert list(mixing.parameters()) == []
 
 
-def test_each_token_goes_through_a_two_layer_network_of_its_own():
+def test_each_token_has_its_own_two_layer_network():
     ffn = PerTokenFFN(config(), 6)
     for p in ffn.parameters():
         nn.init.normal_(p)
@@ -41,7 +41,7 @@ def test_each_token_goes_through_a_two_layer_network_of_its_own():
         torch.testing.assert_close(ffn(s_TBW)[t], expected)
 
 
-def test_logits_are_those_of_the_papers_equations_example_by_example():
+def test_logits_match_the_papers_equations_example_by_example():
     torch.manual_seed(0)
     model = RankMixer(config(), 1, [5, 5, 5])
     norm = nn.LayerNorm(8)
@@ -62,7 +62,7 @@ def test_logits_are_those_of_the_papers_equations_example_by_example():
     torch.testing.assert_close(model(*inputs), torch.cat(expected))
 
 
-def test_one_token_makes_the_network_a_residual_mlp():
+def test_a_block_of_one_token_is_a_residual_mlp():
     block = RankMixerBlock(config(tokens=1), 6)
     x_1BW = torch.randn(1, 5, 8)
     s_1BW = nn.LayerNorm(8)(2 * x_1BW)
@@ -70,14 +70,14 @@ def test_one_token_makes_the_network_a_residual_mlp():
 
 
 @pytest.mark.parametrize("n_in", [1, 3, 4, 7, 8, 39])
-def test_slices_cover_the_embeddings_and_are_disjoint_where_they_can_be(n_in):
+def test_slices_cover_the_embeddings_and_are_disjoint_if_possible(n_in):
     tokenisation = Tokenisation(n_in, math.ceil(n_in / 4), config())
     read = tokenisation.element_TE.flatten().tolist()
     assert sorted(set(read)) == list(range(n_in))
     assert n_in % 4 or read == list(range(n_in))
 
 
-def test_a_token_reads_its_own_slice_alone():
+def test_a_token_reads_only_its_own_slice():
     tokenisation = Tokenisation(7, 2, config())
     x_BC = torch.randn(1, 7)
     tokens_TBW = tokenisation(x_BC)
@@ -96,12 +96,12 @@ def test_blocks_have_the_weights_and_flops_of_section_3_5():
     assert drawn.flops(0, 4) - around == 4 * k * layers * tokens * width**2
 
 
-def test_a_token_width_that_heads_do_not_divide_is_refused():
-    with pytest.raises(ValueError, match="token_dim 10 is no multiple of tokens 4"):
+def test_a_token_width_that_the_heads_do_not_divide_is_rejected():
+    with pytest.raises(ValueError, match="token_dim 10 must be a multiple of tokens 4"):
         config(token_dim=10)
 
 
-def test_flops_are_those_of_torchs_counter():
+def test_flops_match_torchs_counter():
     draw = random.Random(0)
     for _ in range(10):
         tokens = draw.randint(1, 9)
@@ -118,7 +118,7 @@ def test_flops_are_those_of_torchs_counter():
 
 @pytest.mark.parametrize(("n_dense", "n_sparse"), model_checks.EDGE_FIELDS)
 @pytest.mark.parametrize("tokens", [3, 8])
-def test_every_parameter_learns_whatever_the_fields(tokens, n_dense, n_sparse):
+def test_every_parameter_gets_a_gradient_for_any_fields(tokens, n_dense, n_sparse):
     torch.manual_seed(0)
     model = RankMixer(config(tokens=tokens, token_dim=24, dropout=0.1), n_dense, [5] * n_sparse)
     assert model_checks.without_gradient(model, n_dense, n_sparse) == []

@@ -1,4 +1,4 @@
-"""A variant is its model with some fields held: on budget, tuned, recorded and drawn as a model of its own."""
+"""A variant is a model with some fields held fixed: matched to budgets, tuned, recorded and plotted as its own model."""
 
 import math
 from pathlib import Path
@@ -21,19 +21,19 @@ VARIANTS = models.variants("wukong")
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_draw_of_a_variant_is_on_budget_with_its_fields_held(name: str) -> None:
+def test_every_draw_of_a_variant_is_on_budget_with_its_fields_fixed(name: str) -> None:
     config_class, budget = models.load(name).Config, Budget(0.8e6, 3, 10, 8)
-    draws, found = create_study(sampler=RandomSampler(seed=1)), []
+    study, configs = create_study(sampler=RandomSampler(seed=1)), []
     for _ in range(20):
         try:
-            found.append(fit(config_class.suggest(draws.ask(), budget), budget))
+            configs.append(fit(config_class.suggest(study.ask(), budget), budget))
         except Infeasible:
             continue
-    held = VARIANTS[name].fields
-    assert len(found) >= 15 and held
-    for config in found:
+    fixed = VARIANTS[name].fields
+    assert len(configs) >= 15 and fixed
+    for config in configs:
         assert abs(error(config, budget)) <= 0.02
-        assert {key: config.model_dump(mode="json")[key] for key in held} == held
+        assert {key: config.model_dump(mode="json")[key] for key in fixed} == fixed
 
 
 def test_a_variant_draws_the_shapes_of_its_model() -> None:
@@ -71,12 +71,12 @@ def test_a_variant_is_tuned_and_recorded_under_its_name(tmp_path: Path) -> None:
     assert final.test is not None and math.isfinite(final.test["logloss"])
 
 
-def test_names_titles_and_looks_are_their_own() -> None:
+def test_variants_have_their_own_names_titles_and_looks() -> None:
     assert title("wukong.no_lcb") == "Wukong without LCB" and models.summary("wukong.no_lcb").endswith(
         "without ['lcb']"
     )
-    everyone = ["wukong", *VARIANTS]
-    assert len({look(name)["color"] for name in everyone}) == len(everyone)
+    names = ["wukong", *VARIANTS]
+    assert len({look(name)["color"] for name in names}) == len(names)
     assert "wukong.no_lcb" not in models.names() and models.known("wukong.no_lcb")
     assert not models.known("wukong.") and not models.known("wukong.no_lcb.no_fmb") and not models.known("../wukong")
 
@@ -88,6 +88,6 @@ def test_names_titles_and_looks_are_their_own() -> None:
         ("mlp.wide", r"no model 'mlp.wide'; \(mlp has no variants\)"),
     ],
 )
-def test_an_unknown_variant_is_refused_with_the_nearest(name: str, message: str) -> None:
+def test_an_unknown_variant_is_rejected_with_the_nearest_name(name: str, message: str) -> None:
     with pytest.raises(models.UnknownModel, match=message):
         models.load(name)

@@ -15,7 +15,7 @@ from models.wukong import (
     WukongLayer,
 )
 
-HELD = {
+FIXED = {
     name.removeprefix("wukong."): {k: tuple(v) if isinstance(v, list) else v for k, v in variant.fields.items()}
     for name, variant in models.variants("wukong").items()
 }
@@ -23,14 +23,14 @@ CONFIG = WukongConfig(embedding_dim=4, layers=2, n_fmb=2, n_lcb=3, rank=3, fmb_m
 
 
 def drawn(layer: nn.Module) -> nn.Module:
-    """The layer in float64, every weight, bias and scale drawn."""
+    """Return the layer in float64 with random weights, biases and scales."""
     for p in layer.double().parameters():
         nn.init.normal_(p, std=0.5)
     return layer
 
 
 def chain(mlp: nn.Sequential, a: Tensor) -> Tensor:
-    """Affine maps with a ReLU after each but the last."""
+    """Return the affine maps of `a`, with a ReLU after each but the last."""
     layers = [layer for layer in mlp if isinstance(layer, nn.Linear)]
     for layer in layers:
         a = layer.weight @ a + layer.bias
@@ -39,7 +39,7 @@ def chain(mlp: nn.Sequential, a: Tensor) -> Tensor:
 
 
 def naive_layer(layer: WukongLayer, x: Tensor, n_fmb: int, n_lcb: int) -> Tensor:
-    """One layer on the embeddings x (n, d) of one row, by the sums of sections 3.3 to 3.6."""
+    """Return one layer's output for the embeddings x (n, d) of one row, by the sums of sections 3.3 to 3.6."""
     n, d = x.shape
     y, k = layer.fmb.y_TK, layer.fmb.y_TK.shape[1]
     fm = torch.zeros(n, k, dtype=x.dtype)
@@ -61,15 +61,15 @@ def naive_layer(layer: WukongLayer, x: Tensor, n_fmb: int, n_lcb: int) -> Tensor
     return torch.stack([layer_norm(embedding, layer.norm) for embedding in out])
 
 
-def test_the_optimised_fm_equals_the_full_one() -> None:
+def test_the_optimised_fm_equals_the_full_fm() -> None:
     """X (X^T Y) == (X X^T) Y, section 3.6."""
     fmb = drawn(FactorizationMachineBlock(6, 2, CONFIG))
-    fmb.norm, fmb.mlp, fmb.n_out = nn.Identity(), nn.Identity(), 6  # so that the FM itself comes out
+    fmb.norm, fmb.mlp, fmb.n_out = nn.Identity(), nn.Identity(), 6  # so that the block returns the FM itself
     x_BTD = normal(2, 6, 4)
     torch.testing.assert_close(fmb(x_BTD), (x_BTD @ x_BTD.transpose(1, 2)) @ fmb.y_TK)
 
 
-def test_the_optimised_fm_with_y_the_identity_is_all_dot_products() -> None:
+def test_the_optimised_fm_with_an_identity_y_is_all_dot_products() -> None:
     fmb = drawn(FactorizationMachineBlock(3, 2, CONFIG))
     fmb.norm, fmb.mlp, fmb.n_out = nn.Identity(), nn.Identity(), 3
     fmb.y_TK.data = torch.eye(3, dtype=torch.float64)
@@ -78,8 +78,8 @@ def test_the_optimised_fm_with_y_the_identity_is_all_dot_products() -> None:
     torch.testing.assert_close(fmb(x_BTD)[0], torch.tensor(dots, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("n", [5, 6], ids=["as many embeddings as it gives", "residual compressed"])
-def test_a_layer_is_the_post_norm_of_fmb_then_lcb_plus_the_residual(n: int) -> None:
+@pytest.mark.parametrize("n", [5, 6], ids=["as many embeddings in as out", "compressed residual"])
+def test_a_layer_is_the_norm_of_fmb_and_lcb_plus_the_residual(n: int) -> None:
     layer = drawn(WukongLayer(n, 2, 3, CONFIG))
     assert isinstance(layer.residual, nn.Identity if n == 5 else LinearCompressBlock)
     x_BTD = normal(2, n, 4)
@@ -97,7 +97,7 @@ def test_attentive_y_is_an_mlp_on_linearly_compressed_embeddings() -> None:
         torch.testing.assert_close(attentive(x_BTD)[b], y_TK)
 
 
-def test_an_attentive_y_that_ignores_its_input_is_a_static_one() -> None:
+def test_an_attentive_y_that_ignores_its_input_is_a_static_y() -> None:
     static = drawn(FactorizationMachineBlock(6, 2, CONFIG))
     attentive = drawn(FactorizationMachineBlock(6, 2, CONFIG.with_field("attentive_tokens", 2)))
     last = attentive.attentive_y.mlp[-1]
@@ -125,7 +125,7 @@ def test_the_model_is_the_bottom_mlp_the_layers_and_the_top_mlp() -> None:
 
 
 def test_without_fmb_mlp_weights_only_the_linear_path_remains() -> None:
-    """FMB deactivated "by zeroing out its results" (section 7.3): the first n_F embeddings are the residual's alone."""
+    """FMB deactivated "by zeroing out its results" (section 7.3): the first n_F embeddings are those of the residual."""
     layer = drawn(WukongLayer(6, 2, 3, CONFIG))
     nn.init.zeros_(layer.fmb.mlp[-1].weight)
     nn.init.zeros_(layer.fmb.mlp[-1].bias)
@@ -157,8 +157,8 @@ def test_an_ablated_part_contributes_zeros_and_costs_nothing(part: str) -> None:
     torch.testing.assert_close(ablated(x_BTD), expected)
 
 
-def test_copies_and_groups_make_their_tokens() -> None:
-    """Section 3.2: several embeddings for an important field, one for a group of small ones."""
+def test_copies_and_groups_become_tokens() -> None:
+    """Section 3.2: several embeddings for an important field, one for a group of minor fields."""
     config = CONFIG.model_copy(update={"copies": (2, 1, 1, 1), "groups": ((1, 3),), "group_dim": 3, "group_mlp": (5,)})
     assert config.n_tokens(2, 4) == 1 + 2 + 1 + 1
     model = build("wukong", config, 2, 4)
@@ -183,13 +183,13 @@ def test_a_pyramid_narrows_layer_by_layer() -> None:
     model = build("wukong", config, 2, 3)
     dense_BN, sparse_BF = batch(2, 3)
     assert model.layers(model.tokens(dense_BN, sparse_BF)).shape == (5, 3, 4)
-    with pytest.raises(ValueError, match=r"n_fmb \(4, 2, 2\) has 3 entries; allowed are one number or layers = 2"):
+    with pytest.raises(ValueError, match=r"n_fmb \(4, 2, 2\) has 3 entries; use one number or 2, one per layer"):
         CONFIG.with_field("n_fmb", (4, 2, 2))
 
 
-def test_variants_differ_as_named() -> None:
+def test_variants_change_what_their_names_say() -> None:
     paper = build("wukong", CONFIG, 2, 3)
-    fuxictr, turbo = (build("wukong", CONFIG.model_copy(update=HELD[name]), 2, 3) for name in ("fuxictr", "no_bias"))
+    fuxictr, turbo = (build("wukong", CONFIG.model_copy(update=FIXED[name]), 2, 3) for name in ("fuxictr", "no_bias"))
     x_BTD = normal(2, 4, 4)
     assert (paper.layers[0].fmb(x_BTD) < 0).any()
     x_BTD = normal(2, 5, 4)  # FuxiCTR embeds each dense field
@@ -209,12 +209,12 @@ OPTIONS = [
     {"without": ("lcb", "residual")},
     {"copies": (2, 1, 3), "groups": ((1,),), "group_mlp": (3,)},
     {"n_fmb": (5, 1), "n_lcb": (2, 2)},
-    *HELD.values(),
+    *FIXED.values(),
 ]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_flops_of_every_option_are_torchs_count(options: dict[str, object]) -> None:
+def test_flops_of_every_option_match_torchs_count(options: dict[str, object]) -> None:
     config = CONFIG.model_copy(update=options)
     assert counted_flops(models.load("wukong"), config, 4, 3) == config.flops(4, 3)
 
@@ -231,11 +231,11 @@ def dense_parameters(config: WukongConfig, n_dense: int, n_sparse: int) -> int:
 @pytest.mark.parametrize(
     ("row", "ratio"), enumerate([0.91, 0.81, 0.74, 0.94, 1.05, 0.96, 1.09]), ids=[f"table5_{i}" for i in range(1, 8)]
 )
-def test_flops_of_table_5_as_far_as_the_paper_says_what_was_built(row: int, ratio: float) -> None:
-    """720 tokens of width 160. Not printed: how features were grouped or doubled, the bottom and the top MLP.
+def test_flops_are_a_known_ratio_of_those_in_table_5(row: int, ratio: float) -> None:
+    """720 tokens of width 160. Not published: how features were grouped or copied, the bottom MLP and the top MLP.
 
-    Where the FMB's MLP is 4096 wide or more it dominates, and the count is met within 10 %. The three models with 2048 fall
-    short by 9, 19 and 26 %: the paper's layers hold something that its table does not name, see the next but one.
+    If the FMB's MLP is at least 4096 wide it dominates, and the count is met within 10 %. The three models with 2048 fall
+    short by 9, 19 and 26 %: the paper's layers contain something that its table does not name (see the last test).
     """
     config, printed = PRESETS[f"table5_{row + 1}"], TABLE_5.row(row, named=True)
     assert f"l={config.layers}" in printed["config"] and f"3x{config.fmb_mlp[0]}" in printed["config"]
@@ -249,10 +249,10 @@ def test_flops_of_table_5_as_far_as_the_paper_says_what_was_built(row: int, rati
     [(1, 0.08, 0.078), (2, 0.13, 0.088), (3, 0.51, 0.596), (4, 2.50, 2.942), (5, 6.03, 5.851), (6, 7.01, 9.553)],
 )
 def test_parameters_of_table_5_grow_row_by_row(row: int, added: float, ours: float) -> None:
-    """The tables of 627 B are the same in all rows, so what a row adds to the one before is of the dense part.
+    """All rows have the same tables of 627 B, so a row differs from the one before in its dense part.
 
     Ours against printed: -3, -32, +17, +18, -3, +36 % if its billions are 10^9; -9, -37, +9, +10, -10, +27 % if 2^30. No
-    reading of the equations that we know meets all six; the second and the last step, where n and k double, are the far ones.
+    reading of the equations that we know meets all six; the second and the last step, where n and k double, are furthest off.
     """
     printed = TABLE_5["params_total_billion"]
     assert printed[row] - printed[row - 1] == pytest.approx(added, abs=0.005)
@@ -260,8 +260,8 @@ def test_parameters_of_table_5_grow_row_by_row(row: int, added: float, ours: flo
     assert (after - before) / 1e9 == pytest.approx(ours, abs=0.001)
 
 
-def test_the_criteo_preset_is_as_near_to_the_paper_as_its_search_space_comes() -> None:
-    """Printed: 28.01 M dense parameters and 173.73 training MFLOP; no configuration of App. A that we found has both."""
+def test_the_criteo_preset_is_within_4_percent_of_the_paper() -> None:
+    """Printed: 28.01 M dense parameters and 173.73 training MFLOP. No configuration of App. A known to us has both."""
     config = PRESETS["criteo_tb"]
     assert 3 * config.flops(13, 26) / 1e6 == pytest.approx(0.961 * 173.73, rel=0.001)
     assert dense_parameters(config, 13, 26) == pytest.approx(0.981 * 28_009_121, rel=0.001)
@@ -270,8 +270,8 @@ def test_the_criteo_preset_is_as_near_to_the_paper_as_its_search_space_comes() -
 def test_a_layer_of_table_5_has_more_parameters_than_the_equations_give_at_width_2048() -> None:
     """From 4 to 8 layers of n = 32, k = 24 the paper adds 0.13 x 2^30 parameters, 35 M a layer; the equations give 22 M.
 
-    The 13 M beyond have room for an attentive Y (an MLP of 3x2048 from four compressed embeddings has 12.8 M), but with
-    that the largest model would cost half as much again as printed. So what the default Y was remains open.
+    The missing 13 M would fit an attentive Y (an MLP of 3x2048 on four compressed embeddings has 12.8 M), but with it the
+    largest model would cost more than 1.5 times the printed FLOPs. What the default Y was remains open.
     """
     four, eight = PRESETS["table5_2"], PRESETS["table5_3"]
     ours = (dense_parameters(eight, 0, 720) - dense_parameters(four, 0, 720)) / 4

@@ -20,26 +20,26 @@ def test_the_cin_is_equations_6_and_7(bias: bool) -> None:
         pooled = []
         for layer, count in zip(cin.layers, counts, strict=True):
             w_HIJ = layer.weight.unflatten(1, (len(x), m))
-            following = []
+            next_x = []
             for h in range(count):
                 row = [layer.bias[h] if bias else torch.zeros((), dtype=torch.float64)] * d
                 for i in range(len(x)):
                     for j in range(m):
                         row = [row[e] + w_HIJ[h, i, j] * x[i][e] * x0[j][e] for e in range(d)]
-                following.append(row)
-            x = following
+                next_x.append(row)
+            x = next_x
             pooled += [sum(row) for row in x]
         torch.testing.assert_close(cin(x_BTD)[b], torch.stack(pooled))
 
 
-def test_layer_k_of_the_cin_is_of_degree_k_plus_1() -> None:
+def test_layer_k_of_the_cin_has_degree_k_plus_1() -> None:
     cin = CompressedInteractionNetwork(3, (2, 2, 2), bias=False).double()
     x_BTD = normal(4, 3, 5)
     scale_P = 3.0 ** torch.tensor([2, 2, 3, 3, 4, 4], dtype=torch.float64)
     torch.testing.assert_close(cin(3 * x_BTD), cin(x_BTD) * scale_P)
 
 
-def test_a_cin_of_one_row_that_weighs_each_pair_once_is_the_fm() -> None:
+def test_a_cin_of_one_row_that_weighs_each_pair_once_is_an_fm() -> None:
     """Section 3.3: with one layer of one feature map xDeepFM generalises DeepFM."""
     xdeepfm = build("xdeepfm", XDeepFMConfig(embedding_dim=4, cin=(1,), hidden=()), 2, 3)
     fm = build("fm", FMConfig(embedding_dim=4), 2, 3)
@@ -52,7 +52,7 @@ def test_a_cin_of_one_row_that_weighs_each_pair_once_is_the_fm() -> None:
     torch.testing.assert_close(xdeepfm(*batch(2, 3)), fm(*batch(2, 3)))
 
 
-def test_the_logit_sums_the_linear_the_deep_and_the_cin_part() -> None:
+def test_the_logit_is_the_sum_of_the_linear_deep_and_cin_parts() -> None:
     model = build("xdeepfm", XDeepFMConfig(embedding_dim=4, cin=(3, 2), hidden=(6, 3)), 2, 3)
     dense_BN, sparse_BF = batch(2, 3)
     layers = [layer for layer in model.deep if isinstance(layer, nn.Linear)]
@@ -67,7 +67,7 @@ def test_the_logit_sums_the_linear_the_deep_and_the_cin_part() -> None:
 
 
 @pytest.mark.parametrize(("n_dense", "n_sparse"), FIELDS)
-def test_flops_are_those_counted(n_dense: int, n_sparse: int) -> None:
+def test_flops_match_torchs_counter(n_dense: int, n_sparse: int) -> None:
     rng = random.Random(n_sparse)
     for _ in range(30):
         config = XDeepFMConfig(

@@ -1,12 +1,13 @@
-"""What every model shares: Config, FieldEmbedding, FieldWeights, mlp, and CTRModel with its loss, metrics and optimiser."""
+"""What all models share: Config, FieldEmbedding, FieldWeights, mlp, and CTRModel with its loss, metrics and optimiser."""
 
 from models.base.config import Budget, Config, Shape
 from models.base.execution import Batch, Execution
-from models.base.layers import FieldEmbedding, FieldWeights, GroupEmbedding, fan_in_, mlp, mlp_flops, tapered
-from models.base.linear import Linear
+from models.base.layers import FieldEmbedding, FieldWeights, fan_in_, mlp, mlp_flops, tapered
+from models.base.linear import Linear, combinations
 from models.base.metrics import Diverged, Predictions
 from models.base.module import CTRModel
 from models.base.optimiser import Optimiser, SparseOptimiser
+from models.base.tokens import GroupEmbedding, TokenConfig, TokenModel
 
 __all__ = [
     "Batch",
@@ -23,6 +24,9 @@ __all__ = [
     "Predictions",
     "Shape",
     "SparseOptimiser",
+    "TokenConfig",
+    "TokenModel",
+    "combinations",
     "fan_in_",
     "mlp",
     "mlp_flops",

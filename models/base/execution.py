@@ -1,4 +1,4 @@
-"""How the arithmetic is carried out: precision, compilation, and the optimiser of the tables. Defaults are exact."""
+"""Execution: precision, compilation and the optimiser of the embedding tables. The defaults are exact."""
 
 from functools import cache
 from typing import Any, Literal
@@ -15,23 +15,23 @@ Batch = tuple[Tensor, ...]
 
 
 class Execution(BaseModel):
-    """Choices that trade the last digits, or more of them, for speed; a protocol names them."""
+    """Options that trade numerical accuracy for speed; a protocol names the ones it uses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sparse_optimiser: SparseOptimiser = "adam"  # of the embedding tables; adam: dense and exact
+    sparse_optimiser: SparseOptimiser = "adam"  # of the embedding tables; adam is dense and exact
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: matrix products by autocast; weights and loss stay fp32
     compile: bool = False  # torch.compile, with CUDA graphs on a GPU
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The model's logit_B, in float32."""
+        """Return the model's logit_B in float32."""
         dense_BN, sparse_BF, label_B, *_ = batch
         with torch.autocast(label_B.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             logit_B: Tensor = model(dense_BN, sparse_BF)
         return logit_B.float()
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean cross-entropy of the batch."""
+        """Return the mean cross-entropy of the batch."""
         if self.compile:
             loss: Tensor = compiled()(self, model, batch)
             return loss.clone()  # the next replay of a CUDA graph overwrites its outputs
@@ -44,5 +44,5 @@ def _loss(execution: Execution, model: nn.Module, batch: Batch) -> Tensor:
 
 @cache
 def compiled() -> Any:
-    """The compiled loss. It takes the model as an argument, so that all models of one shape share one compilation."""
+    """Return the compiled loss. The model is an argument, so that models of equal shapes share one compilation."""
     return torch.compile(_loss, dynamic=False, mode="reduce-overhead" if torch.cuda.is_available() else None)

@@ -1,4 +1,4 @@
-"""Layers that more than one model uses. B batch, N dense fields, F sparse fields, T tokens, D embedding dimension."""
+"""Layers that several models use. B batch, N dense fields, F sparse fields, T tokens, D embedding dimension."""
 
 import math
 from collections.abc import Sequence
@@ -21,9 +21,17 @@ def mlp(
     batch_norm: bool = False,
     bias: bool = True,
 ) -> nn.Sequential:
-    """Linear, (BatchNorm), ReLU, (Dropout) for each hidden width; then, if n_out is given, a bare Linear.
+    """Return Linear, (BatchNorm), ReLU, (Dropout) for each hidden width, then a final Linear if `n_out` is given.
 
     Weights are Xavier-normal and biases 0, as in FuxiCTR, so that published settings mean the same here.
+
+    Args:
+        n_in: input width.
+        hidden: hidden widths.
+        n_out: output width of the final Linear; None for no final Linear.
+        dropout: rate after each ReLU.
+        batch_norm: whether a BatchNorm comes before each ReLU.
+        bias: whether the linear layers have biases.
     """
     layers: list[nn.Module] = []
     for width in hidden:
@@ -45,40 +53,52 @@ def mlp(
 
 
 def mlp_flops(n_in: int, hidden: Sequence[int], n_out: int | None = None) -> int:
-    """Forward FLOPs of `mlp` for one example."""
+    """Return the forward FLOPs per example of `mlp` with the same `n_in`, `hidden` and `n_out`."""
     widths = [n_in, *hidden, *([] if n_out is None else [n_out])]
     return 2 * sum(a * b for a, b in pairwise(widths))
 
 
 def tapered(width: int, depth: int, taper: float) -> tuple[int, ...]:
-    """Hidden widths: `depth` of them, from `width` on, each `taper` times the one before, none below 1."""
+    """Return `depth` hidden widths, each `taper` times the one before and none below 1.
+
+    Args:
+        width: the first width.
+        depth: number of hidden layers.
+        taper: ratio of a width to the one before.
+    """
     return tuple(max(1, round(width * taper**i)) for i in range(depth))
 
 
 def fan_in_(weight: Tensor, fan_in: int) -> Tensor:
-    """Fill with N(0, 1 / fan_in): a linear map of unit-variance inputs then has unit-variance outputs."""
+    """Fill `weight` with N(0, 1 / fan_in), so that unit-variance inputs give unit-variance outputs; return it."""
     return nn.init.normal_(weight, std=1 / math.sqrt(fan_in))
 
 
-# Rows of a sparse field's table; a frozen table itself, (rows, W); or, of a sequence, its length and the field that it reads.
+# A sparse field's number of rows; a frozen table itself, (rows, W); or the length of a sequence and the field that it reads.
 Cardinality = int | Tensor | tuple[int, int]
-FROZEN = "frozen_table_"  # before the number of the field, the name of a buffer
+FROZEN = "frozen_table_"  # prefix of a buffer's name, before the field's position
 
 
 class FieldEmbedding(nn.Module):
-    """Embeds dense_BN and sparse_BF as tokens x_BTD, those of the dense fields first.
+    """Embed dense_BN and sparse_BF as tokens x_BTD, dense fields first.
 
-    The sparse fields share one fused table: field f owns the `cardinalities[f]` rows from `offset_F[f]` on. Dense fields
-    become one embedding by a bottom MLP (Wukong section 3.2, DLRM) or one each, v_i * x_i (FuxiCTR, AutoInt section 4.3).
+    The sparse fields share one fused table: field f owns the `cardinalities[f]` rows that start at `offset_F[f]`. Dense fields
+    become one token by a bottom MLP (Wukong section 3.2, DLRM) or one token each, v_i * x_i (FuxiCTR, AutoInt section 4.3).
 
-    A sequence field, (length, f) among the cardinalities behind all sparse fields, has `length` columns of ids of field f
-    behind those of the sparse fields, -1 where it is shorter. Its one token is the mean of its ids' rows in the table of
-    f, 0 for an empty sequence (masked average pooling, FuxiCTR).
+    A sequence field, given as (length, f) after all sparse fields, has `length` columns of ids of field f, padded with -1,
+    after the columns of the sparse fields. Its one token is the mean of its ids' rows in the table of field f, and 0 for an
+    empty sequence (masked average pooling, FuxiCTR).
 
-    A field with a frozen table, pretrained vectors of any width W, stands behind the other sparse fields. The token of such
-    a field, and of each sequence that reads its table, is a linear map of its own without a bias, (W, D), of the vector or
-    of the mean, as in BARS's settings of FuxiCTR (`freeze_emb` with nn.Linear as `feature_encoder`). The map counts as an
-    embedding, L2 and FLOPs included, so 2 W D FLOPs of each such token are in no budget, for any model alike.
+    A field with a frozen table, pretrained vectors of any width W, comes after the other sparse fields. Its token is a linear
+    map of the vector, (W, D) without a bias, and so is the token of each sequence that reads the table, a map of the mean;
+    each token has its own map, as in BARS's settings of FuxiCTR (`freeze_emb` with nn.Linear as `feature_encoder`). The map
+    counts as an embedding for both L2 and FLOPs: no budget includes the 2 W D FLOPs of such a token, for any model.
+
+    Args:
+        n_dense: number of dense fields N.
+        cardinalities: one entry per sparse field, then frozen table, then sequence; see `Cardinality`.
+        config: gives D, the initialisation and the bottom MLP.
+        bottom_relu: whether the bottom MLP ends in a ReLU.
     """
 
     def __init__(
@@ -91,7 +111,7 @@ class FieldEmbedding(nn.Module):
         rows = [c for c in cardinalities if isinstance(c, int)]
         self.n_dense, self.n_sparse = n_dense, len(rows)
         frozen = {len(rows) + i: c for i, c in enumerate(c for c in cardinalities if isinstance(c, Tensor))}
-        for field, vectors in frozen.items():  # in no checkpoint, since the data set has them
+        for field, vectors in frozen.items():  # not in checkpoints: the data set provides them
             self.register_buffer(f"{FROZEN}{field}", vectors, persistent=False)
         # a frozen field is a sequence of one value
         self.sequences = [*((1, field) for field in frozen), *(c for c in cardinalities if isinstance(c, tuple))]
@@ -103,7 +123,7 @@ class FieldEmbedding(nn.Module):
         self.register_buffer("offset_F", offset_F[: len(rows)], persistent=False)
         self.offset_F: Tensor
         self.table = nn.Embedding(sum(rows), d)
-        self.row_gradients = False  # whether backward leaves the table's gradient as rows; `Update` takes either
+        self.row_gradients = False  # whether backward keeps the table's gradient as rows; `Update` takes both forms
         nn.init.normal_(self.table.weight, std=config.embedding_std)
         self.dense: nn.Module | nn.Parameter | None = None
         if n_dense and config.bottom_mlp:
@@ -113,7 +133,7 @@ class FieldEmbedding(nn.Module):
             self.dense = nn.Parameter(nn.init.normal_(torch.empty(n_dense, d), std=config.embedding_std))
 
     def embeddings(self) -> list[nn.Parameter]:
-        """The table and, where there are any, the embeddings v_i of dense fields and the maps of frozen vectors."""
+        """Return the table, the embeddings v_i of dense fields and the maps of frozen vectors, those that exist."""
         return [*(p for p in (self.table.weight, self.dense) if isinstance(p, nn.Parameter)), *self.maps.parameters()]
 
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
@@ -133,7 +153,7 @@ class FieldEmbedding(nn.Module):
         return tokens[0] if len(tokens) == 1 else torch.cat(tokens, dim=1)
 
     def _mean(self, id_BL: Tensor, field: int) -> Tensor:
-        """Mean over the ids that are not -1 of their rows in the field's table, (B, D) or (B, W)."""
+        """Return the mean row of the ids that are not -1 in the field's table, (B, D) or (B, W)."""
         present_BL = (id_BL >= 0).to(self.table.weight.dtype)
         weight_BL = present_BL / present_BL.sum(1, keepdim=True).clamp(min=1)
         row_BL = id_BL.clamp(min=0)
@@ -149,22 +169,14 @@ class FieldEmbedding(nn.Module):
         )
 
 
-class GroupEmbedding(nn.Module):
-    """One embedding for a group of G sparse fields: small ones of width `dim`, concatenated, through an MLP (Wukong 3.2)."""
-
-    def __init__(self, cardinalities: Sequence[int], dim: int, hidden: Sequence[int], config: Config):
-        super().__init__()
-        self.embed = FieldEmbedding(0, cardinalities, Config(embedding_dim=dim, embedding_std=config.embedding_std))
-        self.mlp = mlp(len(cardinalities) * dim, hidden, config.embedding_dim)
-
-    def forward(self, sparse_BG: Tensor) -> Tensor:
-        """Return x_B1D."""
-        none_BN = sparse_BG.new_empty(len(sparse_BG), 0, dtype=torch.float32)
-        return self.mlp(self.embed(none_BN, sparse_BG).flatten(1)).unsqueeze(1)
-
-
 class FieldWeights(nn.Module):
-    """First-order part sum_i w_i x_i: a weight for each dense field and each sparse value, an embedding of width 1."""
+    """First-order part sum_i w_i x_i: a weight for each dense field and each sparse value, as embeddings of width 1.
+
+    Args:
+        n_dense: number of dense fields.
+        cardinalities: as in `FieldEmbedding`.
+        std: standard deviation of the initial weights.
+    """
 
     def __init__(self, n_dense: int, cardinalities: Sequence[int], std: float):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Predictions of a split and the metrics on them: no sampling, no thresholds, LogLoss summed in float64."""
+"""Metrics on the predictions of a split: no sampling, no thresholds, LogLoss summed in float64."""
 
 import math
 
@@ -12,20 +12,20 @@ from torchmetrics import Metric
 from models.base.grouped_auc import grouped_auc
 
 Floats = NDArray[np.float32]
-PIECE = 1 << 16  # rows at a time of what is computed in float64
+PIECE = 1 << 16  # rows computed in float64 at a time
 
 
 class Diverged(ArithmeticError):
-    """Training or prediction left the finite numbers; the trial is failed, not scored."""
+    """A loss or a prediction is not finite; the trial fails and is not scored."""
 
 
 class Predictions(Metric):
-    """Gathers logits and labels over batches (and processes); `compute` returns every metric of the suite.
+    """Collect logits and labels over batches (and processes); `compute` returns all metrics of the suite.
 
-    auc: area under the ROC curve, ties counted half, exact. logloss: mean binary cross-entropy in nats.
+    auc: area under the ROC curve, exact; ties count half. logloss: mean binary cross-entropy in nats.
     normalised_entropy: logloss over the entropy of the split's own positive rate (He et al. 2014).
-    calibration: mean predicted probability over the positive rate; 1 is calibrated on average.
-    gauc: where rows have groups and some group has both classes, the AUC within groups (see `grouped_auc`).
+    calibration: mean predicted probability divided by the positive rate; 1 is calibrated on average.
+    gauc: AUC within groups (see `grouped_auc`), if rows have groups and some group has both classes.
     """
 
     full_state_update = False
@@ -40,7 +40,13 @@ class Predictions(Metric):
         self.add_state("group_B", [], dist_reduce_fx="cat")
 
     def update(self, logit_B: Tensor, label_B: Tensor, group_B: Tensor | None = None) -> None:
-        """Add a batch: logit_B (float), label_B (0 or 1) and, where rows have groups, group_B (integer)."""
+        """Add a batch.
+
+        Args:
+            logit_B: logits, float.
+            label_B: 0 or 1.
+            group_B: integer group of each row; None if rows have no groups.
+        """
         assert isinstance(self.logit_B, list) and isinstance(self.label_B, list)  # noqa: S101 (tells mypy)
         self.logit_B.append(logit_B.float())
         self.label_B.append(label_B.float())
@@ -49,9 +55,9 @@ class Predictions(Metric):
             self.group_B.append(group_B)
 
     def compute(self) -> dict[str, float]:
-        """Metrics over all batches. Raises Diverged if a logit is not finite, ValueError if only one class is present."""
+        """Return the metrics over all batches. Raises Diverged if a logit is not finite, ValueError if a class is missing."""
         logit_B, label_B = self._concatenated()
-        # one pass: a sum of finite float32 stays finite in float64, any other does not
+        # one pass: the float64 sum is finite exactly if all float32 logits are
         if not logit_B.sum(dtype=torch.float64).isfinite():
             n_bad = int((~logit_B.isfinite()).sum())
             raise Diverged(f"{n_bad} of {len(logit_B)} predictions are not finite")
@@ -73,13 +79,13 @@ class Predictions(Metric):
         return metrics
 
     def _concatenated(self) -> tuple[Tensor, Tensor]:
-        """The logits and labels of all batches: lists before a gather over processes, tensors after it."""
+        """Return the logits and labels of all batches: they are lists before a gather over processes, tensors after it."""
         logit, label = (torch.cat(x) if isinstance(x, list) else x for x in (self.logit_B, self.label_B))
         return logit, label
 
 
 def means(logit_B: Tensor, label_B: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy and mean click probability, in float64, piece by piece so that each piece stays in the cache."""
+    """Return the mean cross-entropy and the mean click probability in float64, computed in pieces that fit the cache."""
     total_2 = logit_B.new_zeros(2, dtype=torch.float64)
     for pieces in zip(logit_B.split(PIECE), label_B.split(PIECE), strict=True):
         logit_P, label_P = (piece.double() for piece in pieces)
@@ -90,10 +96,10 @@ def means(logit_B: Tensor, label_B: Tensor) -> tuple[float, float]:
 
 
 def auc(logit_B: Tensor, label_B: Tensor) -> float:
-    """Area under the ROC curve of finite logits and 0/1 labels of both classes, ties counted half: exact.
+    """Return the exact area under the ROC curve of finite logits and 0/1 labels of both classes; ties count half.
 
-    It is the share of pairs in which the positive is above the negative, counted in integers after one sort. On a CPU
-    NumPy selects and sorts, several times faster than torch.
+    It is the fraction of pairs with the positive above the negative, counted in integers after one sort. On a CPU NumPy
+    selects and sorts several times faster than torch.
     """
     positive_P: Tensor | Floats
     negative_N: Tensor | Floats
@@ -107,7 +113,7 @@ def auc(logit_B: Tensor, label_B: Tensor) -> float:
 
 
 def _counted(positive_P: Floats, negative_N: Floats) -> tuple[int, int]:
-    """How many pairs have the negative below the positive, and how many not above; both arrays are sorted."""
+    """Return the number of pairs with the negative below the positive, and with it not above; both arrays are sorted."""
     below_P = negative_N.searchsorted(positive_P)
     tied_P = negative_N.take(below_P, mode="clip") == positive_P
     not_above_P = below_P.copy()

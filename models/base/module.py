@@ -1,4 +1,4 @@
-"""CTRModel: the LightningModule that every model extends with its maths only."""
+"""CTRModel: the LightningModule that every model extends with only its maths."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
@@ -14,7 +14,7 @@ from models.base.layers import FROZEN, Cardinality, FieldEmbedding
 from models.base.metrics import Diverged, Predictions
 from models.base.optimiser import Optimiser, Update
 
-STEPS_PER_FINITE_CHECK = 50  # one host synchronisation for so many steps
+STEPS_PER_FINITE_CHECK = 50  # each check is a host synchronisation
 
 
 class CTRModel(pl.LightningModule):
@@ -22,10 +22,15 @@ class CTRModel(pl.LightningModule):
 
     A model subclasses this, sets `Config`, builds its layers on `self.embed` and defines
     `forward(dense_BN, sparse_BF) -> logit_B`. It knows no data set, device or budget.
+
+    Args:
+        config: the architecture.
+        n_dense: number of dense fields N.
+        cardinalities: one entry per sparse field; see `FieldEmbedding`.
     """
 
     Config: ClassVar[type[base.Config]]
-    bottom_relu: ClassVar[bool] = False  # does the bottom MLP end in an activation?
+    bottom_relu: ClassVar[bool] = False  # whether the bottom MLP ends in an activation
 
     def __init__(self, config: base.Config, n_dense: int, cardinalities: Sequence[Cardinality]):
         super().__init__()
@@ -36,31 +41,31 @@ class CTRModel(pl.LightningModule):
         self.steps = 0
         self.n_tokens = config.n_tokens(n_dense, len(cardinalities))
         self.embed = FieldEmbedding(n_dense, cardinalities, config, bottom_relu=self.bottom_relu)
-        self.automatic_optimization = False  # a step is ours to order, and many make one of Lightning's
+        self.automatic_optimization = False  # `step` runs the optimisers; one Lightning step may be many of ours
         self.predictions = Predictions()
         self.metrics: dict[str, float] = {}  # of the last validation or test epoch, in float64
-        self._losses: list[Tensor] = []  # of the last steps, then of the epoch's steps before them
+        self._losses: list[Tensor] = []  # of the last steps; the epoch's earlier ones are in `_epoch_losses`
         self._epoch_losses: list[Tensor] = []
 
     def embedding_parameters(self) -> list[nn.Parameter]:
-        """Embedding tables, the v_i of dense fields that have one each, and first-order weights."""
+        """Return the embedding tables, the v_i of dense fields without a bottom MLP, and the first-order weights."""
         return [p for module in self.modules() if isinstance(module, FieldEmbedding) for p in module.embeddings()]
 
     def dense_parameters(self) -> list[nn.Parameter]:
-        """All parameters but the embeddings."""
+        """Return all parameters but the embeddings."""
         embedding = {id(p) for p in self.embedding_parameters()}
         return [p for p in self.parameters() if id(p) not in embedding]
 
     @property
     def _ddp_params_and_buffers_to_ignore(self) -> list[str]:
-        """What DDP need not send to every process at every step: frozen tables, which each has read itself."""
+        """Return the frozen tables, which every process has loaded itself, so that DDP does not broadcast them."""
         return [name for name, _ in self.named_buffers(remove_duplicate=False) if FROZEN in name]
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """The optimisers of `update`, which `step` drives."""
+        """Return the optimisers of `update`; `step` drives them."""
         embeds = [module for module in self.modules() if isinstance(module, FieldEmbedding)]
         sparse = self.execution.sparse_optimiser
-        for embed in embeds:  # CUDA sums rows in no fixed order; its dense gradient is deterministic
+        for embed in embeds:  # CUDA sums rows in no fixed order, but its dense gradient is deterministic
             embed.row_gradients = sparse != "adam" or not (
                 self.execution.compile or embed.table.weight.is_cuda or distributed.is_initialized()
             )
@@ -74,12 +79,12 @@ class CTRModel(pl.LightningModule):
         return self.update.optimisers
 
     def training_step(self, batch: Batch | Iterator[Batch], batch_idx: int) -> None:
-        """One optimisation step on the batch, or on each batch of a block of them."""
+        """Take one optimisation step on the batch, or on each batch of a block."""
         for one in batch if isinstance(batch, Iterator) else [batch]:
             self.step(one)
 
     def step(self, batch: Batch) -> None:
-        """One optimisation step on the batch's mean cross-entropy plus regularisation."""
+        """Take one optimisation step on the batch's mean cross-entropy plus regularisation."""
         if self.rate_of_step is not None:
             self.update.set_learning_rate(self.rate_of_step(self.steps))
         if distributed.is_initialized():
@@ -95,7 +100,7 @@ class CTRModel(pl.LightningModule):
             self._gather_losses()
 
     def on_train_epoch_start(self) -> None:
-        """Forget the losses of the epoch before."""
+        """Discard the losses of the previous epoch."""
         self._losses, self._epoch_losses = [], []
 
     def on_train_epoch_end(self) -> None:
@@ -103,16 +108,16 @@ class CTRModel(pl.LightningModule):
         self.log("train_loss", self.train_loss())
 
     def train_loss(self) -> float:
-        """Mean loss of the epoch's steps so far; raises Diverged if one was not finite."""
+        """Return the mean loss of the epoch's steps so far. Raises Diverged if one is not finite."""
         self._gather_losses()
         return _mean_over_ranks(torch.cat(self._epoch_losses).double().mean()).item()
 
     def on_validation_epoch_start(self) -> None:
-        """Say that training diverged rather than that its predictions did."""
+        """Raise Diverged for a training loss that is not finite, before its predictions raise it."""
         self._gather_losses()
 
     def validation_step(self, batch: Batch | Iterator[Batch], batch_idx: int) -> None:
-        """Gather the predictions of the batch, or of each batch of a block of them."""
+        """Collect the predictions of the batch, or of each batch of a block."""
         for one in batch if isinstance(batch, Iterator) else [batch]:
             rows = self.shard(one)
             self.predictions.update(self.execution.logits(self, rows), *rows[2:])
@@ -122,7 +127,7 @@ class CTRModel(pl.LightningModule):
         self._score("valid")
 
     def test_step(self, batch: Batch | Iterator[Batch], batch_idx: int) -> None:
-        """Gather the predictions, as in validation."""
+        """Collect the predictions, as in validation."""
         self.validation_step(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
@@ -130,12 +135,12 @@ class CTRModel(pl.LightningModule):
         self._score("test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Click probabilities of the batch, (B,)."""
+        """Return the click probabilities of the batch, (B,)."""
         return self.execution.logits(self, batch).sigmoid()
 
     @staticmethod
     def shard(batch: Batch) -> Batch:
-        """This process's rows of a batch: all of them, or under DDP every n-th, so that no row is repeated or left out."""
+        """Return this process's rows of a batch: all of them, or every n-th under DDP, so that each row is used once."""
         if not distributed.is_initialized():
             return batch
         rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
@@ -143,7 +148,7 @@ class CTRModel(pl.LightningModule):
 
     @staticmethod
     def unshard(x_B: Tensor) -> Tensor:
-        """All processes' rows of a batch in its order, on every process; what `shard` divided."""
+        """Undo `shard`: return all processes' rows of a batch in the batch's order, on every process."""
         if not distributed.is_initialized():
             return x_B
         n_ranks = distributed.get_world_size()
@@ -155,7 +160,7 @@ class CTRModel(pl.LightningModule):
         return whole_B
 
     def _loss_of_ranks(self, batch: Batch) -> Tensor:
-        """A summand of which the mean over DDP's ranks is the batch's mean cross-entropy, however many rows each has."""
+        """Return this rank's loss; its mean over DDP's ranks is the batch's mean cross-entropy, however many rows each has."""
         rows = self.shard(batch)
         total = binary_cross_entropy_with_logits(self.execution.logits(self, rows), rows[2], reduction="sum")
         return total * (distributed.get_world_size() / len(batch[2]))
@@ -166,7 +171,7 @@ class CTRModel(pl.LightningModule):
         self.log_dict({f"{split}_{name}": value for name, value in self.metrics.items()})
 
     def _gather_losses(self) -> None:
-        """Take the last steps' losses off the graph of Python objects; raises Diverged naming a step that was not finite."""
+        """Stack the last steps' losses into one tensor. Raises Diverged, naming the first step whose loss is not finite."""
         if not self._losses:
             return
         block = _mean_over_ranks(torch.stack(self._losses))  # so that all ranks stop together

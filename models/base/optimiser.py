@@ -1,8 +1,8 @@
-"""What follows the backward pass: L2, clipping and the optimisers, with the gradient of a table kept as rows until then.
+"""What follows the backward pass: L2, clipping and the optimisers.
 
-A gather's dense gradient is as large as its table, and making it afresh at each step costs more than Adam itself. Autograd
-can leave it as a list of rows instead; `Update` sums those into one buffer that lasts (dense Adam, the same sums in the
-same order), or hands them to a row-wise optimiser, whose cost does not grow with the table.
+The dense gradient of a gather is as large as its table, and allocating it at every step costs more than Adam itself. Autograd
+can keep the gradient as a list of rows instead. `Update` sums these into one persistent buffer (dense Adam, the same sums in
+the same order) or hands them to a row-wise optimiser, whose cost does not grow with the table.
 """
 
 from collections.abc import Sequence
@@ -17,26 +17,32 @@ from models.base.rowwise import LazyAdam, RowwiseAdagrad, row_sums
 SparseOptimiser = Literal["adam", "lazy_adam", "rowwise_adagrad"]
 ROWWISE: dict[str, type[LazyAdam] | type[RowwiseAdagrad]] = {"lazy_adam": LazyAdam, "rowwise_adagrad": RowwiseAdagrad}
 
-CLEARED_WHOLE = 8  # a buffer of fewer rows than this for each gathered one is cleared faster as a whole
+CLEARED_WHOLE = 8  # a buffer with fewer rows than this per gathered row is faster to clear whole
 
 
 class Optimiser(BaseModel):
-    """Adam and its regularisation, the same kind for every model."""
+    """Settings of Adam and its regularisation, of the same kind for every model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: PositiveFloat = 1e-3
-    table_rate: PositiveFloat = 1.0  # times the learning rate: that of a row-wise optimiser (Wukong App. A: 100)
+    table_rate: PositiveFloat = 1.0  # a row-wise optimiser's rate over the learning rate (Wukong App. A: 100)
     embedding_l2: NonNegativeFloat = 0.0  # lambda of lambda/2 * ||E||^2, every row of every table at every step (BARS)
     weight_decay: NonNegativeFloat = 0.0  # the same lambda for all other parameters
-    clip_norm: NonNegativeFloat = 10.0  # of the gradient of all parameters together; 0: not clipped
+    clip_norm: NonNegativeFloat = 10.0  # bound on the norm of all gradients together; 0: no clipping
 
 
 class Update:
-    """One optimisation step from the gradients that backward left, which are gone afterwards.
+    """One optimisation step on the gradients that backward left; it clears them.
 
-    The gradients of `tables` may come as rows; `embeddings` are all parameters with the embeddings' L2, those of the
-    tables among them. Under a row-wise optimiser only the rows of the batch get their L2.
+    Under a row-wise optimiser only the rows of the batch get L2.
+
+    Args:
+        tables: embedding tables, whose gradients may come as rows.
+        embeddings: all parameters with the embeddings' L2, including those of `tables`.
+        dense: all other parameters.
+        settings: learning rate and regularisation.
+        sparse_optimiser: the optimiser of `tables`.
     """
 
     def __init__(
@@ -64,14 +70,14 @@ class Update:
         self._buffers: dict[nn.Parameter, Tensor] = {}
 
     def set_learning_rate(self, rate: float) -> None:
-        """Use this rate from the next step on."""
+        """Use this learning rate from the next step on."""
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate * group.get("times", 1.0)
 
     @torch.no_grad()
     def step(self) -> None:
-        """L2, clipping, update; in this order, so that clipping sees the L2, as in BARS."""
+        """Apply L2, then clipping, then the update, so that clipping includes the L2 gradient, as in BARS."""
         gathered = {p: p.grad for p in self.embeddings if p.grad is not None}
         for p, gradient in gathered.items():
             p.grad = self._regularised(p, gradient)
@@ -85,7 +91,7 @@ class Update:
             self._clear(p, gradient)
 
     def _regularised(self, p: nn.Parameter, gradient: Tensor) -> Tensor:
-        """The gradient as its optimiser takes it, with L2."""
+        """Return the gradient plus L2 in the form its optimiser takes."""
         l2 = self.settings.embedding_l2
         if not gradient.is_sparse:
             return gradient.add_(p, alpha=l2) if l2 else gradient
@@ -97,12 +103,12 @@ class Update:
         if p not in self._buffers:
             self._buffers[p] = torch.zeros_like(p)
         buffer = self._buffers[p]
-        if l2:  # in place of clearing
+        if l2:  # overwrites the buffer, so it needs no clearing
             torch.mul(p, l2, out=buffer)
         return buffer.index_add_(0, gradient._indices()[0], gradient._values())
 
     def _clear(self, p: nn.Parameter, gradient: Tensor) -> None:
-        """Make the buffer 0 again where this gradient was summed."""
+        """Zero the buffer where this gradient was summed."""
         if p not in self._buffers or self.settings.embedding_l2:
             return
         row = gradient._indices()[0]
@@ -112,9 +118,10 @@ class Update:
             self._buffers[p].index_fill_(0, row, 0.0)
 
     def _clip(self) -> None:
-        """Scale all gradients so that their norm together is at most `clip_norm`."""
+        """Scale all gradients so that their joint norm is at most `clip_norm`."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         dense = [gradient._values() if gradient.is_sparse else gradient for gradient in gradients]
         norm = nn.utils.get_total_norm(dense)
-        if norm.is_cuda or norm > self.settings.clip_norm:  # the host must not wait for a GPU; on a CPU a pass is saved
+        # comparing would wait for a GPU; on a CPU it saves a pass
+        if norm.is_cuda or norm > self.settings.clip_norm:
             torch._foreach_mul_(dense, (self.settings.clip_norm / (norm + 1e-6)).clamp(max=1.0))

@@ -1,6 +1,6 @@
-"""Optimisers whose step touches only the rows of a table that the batch gathered. R distinct rows, D embedding dimension.
+"""Optimisers that update only the rows of a table that the batch gathered. R distinct rows, D embedding dimension.
 
-Both take gradients as `row_sums` leaves them. Their results differ from dense Adam's: a protocol must name them.
+Both take gradients in the form that `row_sums` returns. Their results differ from dense Adam's, so a protocol must name them.
 """
 
 import torch
@@ -11,17 +11,17 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 
 def row_sums(gradient: Tensor) -> Tensor:
-    """The sparse gradient of a table with each row once, rows ascending; equal rows are summed in the order of the batch."""
-    row_R, place = gradient._indices()[0].unique(return_inverse=True)
+    """Return a table's sparse gradient with each row once, in ascending order; duplicates are summed in batch order."""
+    row_R, position = gradient._indices()[0].unique(return_inverse=True)
     value = gradient._values()
-    value_RD = value.new_zeros(len(row_R), value.shape[1]).index_add_(0, place, value)
+    value_RD = value.new_zeros(len(row_R), value.shape[1]).index_add_(0, position, value)
     return torch.sparse_coo_tensor(row_R[None], value_RD, gradient.shape, is_coalesced=True, check_invariants=False)
 
 
 class LazyAdam(torch.optim.Optimizer):
-    """Adam on the gathered rows; the moments of all others stand still, so do their weights.
+    """Adam on the gathered rows; the moments and weights of all other rows do not change.
 
-    The bias corrections count all steps, not those of a row, as in TensorFlow's LazyAdam.
+    The bias corrections count all steps, including those that miss a row, as in TensorFlow's LazyAdam.
     """
 
     @torch.no_grad()
@@ -61,7 +61,7 @@ class LazyAdam(torch.optim.Optimizer):
 
 
 class RowwiseAdagrad(torch.optim.Optimizer):
-    """s_r += mean_d g_rd^2;  w_r -= rate g_r / (sqrt(s_r) + epsilon): one accumulator a row (Wukong App. A, FBGEMM)."""
+    """s_r += mean_d g_rd^2;  w_r -= rate g_r / (sqrt(s_r) + epsilon): one accumulator per row (Wukong App. A, FBGEMM)."""
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
