@@ -156,7 +156,8 @@ def test_frappe_has_the_published_counts_and_its_title_says_that_train_is_not_th
 ) -> None:
     data = datamodules.load("frappe")(frappe_folder.parent)
     assert data.meta["rows"] == {"train": 202_027, "valid": 57_722, "test": 28_860}
-    assert data.meta["positives"]["valid"], data.meta["positives"]["test"] == (19_063, 9_536)
+    positives = data.meta["positives"]
+    assert (positives["valid"], positives["test"]) == (19_063, 9_536)
     assert data.meta["title"] == "Frappe_x1 (train negatives re-drawn)"
     assert data.n_dense == 0 and len(data.cardinalities) == 10
 
