@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import datamodules
-from datamodules.base import MISSING, OOV, SPLITS, Batches, DataError, twins
+from datamodules.base import MISSING, OOV, SPLITS, Batches, CTRDataModule, DataError, twins
 from datamodules.base.reczoo import RecZooDataModule
 
 GOOD = "label,x,c\n1,1,a\n0,2,b\n"
@@ -277,13 +277,17 @@ def test_a_raw_file_changed_in_place_gets_a_new_fingerprint(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "label"])
-def test_a_truncated_cache_is_named_when_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_truncated_cache_is_named_when_it_is_read_and_when_it_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "cache"))
     data = Three(folder_with(tmp_path, GOOD))
     path = data.folder / "train" / f"{kind}.npy"
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(DataError, match=rf"{data.folder}: damaged .*remove the folder"):
         Batches(data.folder / "train", 2)
+    with pytest.raises(DataError, match=rf"{data.folder}: damaged .*remove the folder"):
+        CTRDataModule.verify(data)  # without the md5s: the raw files are not published
 
 
 @pytest.mark.parametrize("change", [1_000_000, -1_000_000])

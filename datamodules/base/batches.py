@@ -41,7 +41,7 @@ class Batches:
 
     def __init__(self, folder: Path, batch_size: int, *, seed: int | None = None, device: str | torch.device = "cpu"):
         kinds = ["dense", "sparse", "label", *(["group"] if (folder / "group.npy").exists() else [])]
-        with damage_of(folder):
+        with damage_of(folder.parent):
             maps = [torch.from_numpy(np.load(folder / f"{kind}.npy", mmap_mode="c")) for kind in kinds]
         fits = sum(array.nbytes for array in maps) <= DEVICE_SHARE * _free(torch.device(device))
         self.arrays = [array.to(device) for array in maps] if fits else maps
@@ -94,7 +94,7 @@ def check_ids(path: Path, limit_F: tuple[int, ...], n_sparse: int) -> None:
         limit_F: Rows of each column's table.
         n_sparse: Columns before the sequences; from there on -1 is padding.
     """
-    with damage_of(path.parent):
+    with damage_of(path.parent.parent):
         _check_ids(path, limit_F, n_sparse, path.stat().st_mtime_ns)
 
 
@@ -110,11 +110,11 @@ def _check_ids(path: Path, limit_F: tuple[int, ...], n_sparse: int, changed: int
 
 @contextmanager
 def damage_of(folder: Path) -> Iterator[None]:
-    """Turn an error in reading a part's arrays into a one-line DataError."""
+    """Turn an error in reading the arrays of an encoded data set into a one-line DataError."""
     try:
         yield
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder.parent}: damaged ({error}); remove the folder and rerun to encode it again") from None
+        raise DataError(f"{folder}: damaged ({error}); remove the folder and rerun to encode it again") from None
 
 
 def _free(device: torch.device) -> float:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules import cache_root
-from datamodules.base.batches import Batches, check_ids
+from datamodules.base.batches import Batches, check_ids, damage_of
 from datamodules.base.cache import ensure, file_digest, remembered_digest
 from datamodules.base.encode import encode, fingerprint_of, frozen_file
 from datamodules.base.errors import DataError
@@ -198,10 +198,11 @@ class CTRDataModule(pl.LightningDataModule):
     def verify(self) -> list[str]:
         """Read every byte again and return a line for each raw file and for the encoded arrays.
 
-        Raises DataError if the encoded arrays do not have the fingerprint they were encoded with.
+        Raises DataError if the encoded arrays are damaged or their fingerprint has changed.
         """
         lines = [f"{path}: sha256 {file_digest(path)}" for path in self.sources()]
-        fingerprint = fingerprint_of(self.folder, self.meta["cardinalities"])
+        with damage_of(self.folder):
+            fingerprint = fingerprint_of(self.folder, self.meta["cardinalities"])
         if fingerprint != self.fingerprint:
             raise DataError(
                 f"{self.folder}: fingerprint expected {self.fingerprint}, found {fingerprint}; remove the folder and "
