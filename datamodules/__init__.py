@@ -1,12 +1,13 @@
-"""Data sets, one a file: every module of this folder is a data set, known by its file's name.
+"""Data sets, one per file: every module in this folder is a data set named after its file.
 
-A name may carry variants behind dots: `frappe.bars` is Frappe under the rule set `bars`, `taobaoad_x1.bars_split` is
-TaobaoAd_x1 validated on its test part, as BARS does. Results bear the whole name.
+Dots append variants to a name: `frappe.bars` is Frappe under the rule set `bars`, `taobaoad_x1.bars_split` is TaobaoAd_x1
+validated on its test part, as in BARS. Records carry the full name.
 """
 
 import ast
 import difflib
 import os
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,43 +20,44 @@ VARIANTS = {"bars": ("encoding", "bars"), "clean": ("encoding", "clean"), "bars_
 
 
 class UnknownDataset(ValueError):
-    """No data set of that name; the message suggests the nearest and lists all."""
+    """Unknown data set or variant; the message suggests the nearest name and lists all names."""
 
 
 def names() -> list[str]:
-    """Names of all data sets, sorted. Imports none of them."""
+    """Return the names of all data sets, sorted, without importing them."""
     return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
 def title(name: str) -> str:
-    """The data set's name, the first words of its file, with its variants. Imports nothing."""
+    """Return the data set's title from its module docstring, followed by its variants, without importing it."""
     return ", ".join([summary(name).partition(":")[0], *name.split(".")[1:]])
 
 
 def summary(name: str) -> str:
-    """First line of the data set's docstring. Imports nothing."""
-    base = _known(name).partition(".")[0]
+    """Return the first line of the data set's module docstring without importing it."""
+    base = _split(name)[0]
     source = (Path(__file__).parent / f"{base}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or name).partition("\n")[0]
 
 
 def load(name: str) -> "type[CTRDataModule]":
-    """The data module class of that name; raises UnknownDataset."""
-    base, *variants = _known(name).split(".")
+    """Return the data module class of that name. Raises UnknownDataset for a name that does not exist."""
+    base, *variants = _split(name)
     module = import_module(f"datamodules.{base}")
     from datamodules.base import CTRDataModule
 
-    found = [
+    classes = [
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, CTRDataModule) and value.__module__ == module.__name__
     ]
-    if len(found) != 1:
-        raise TypeError(f"datamodules/{base}.py must define one CTRDataModule; it defines {len(found)}")
+    if len(classes) != 1:
+        raise TypeError(f"datamodules/{base}.py must define one CTRDataModule; it defines {len(classes)}")
+    dataset = classes[0]
     changes = dict(VARIANTS[variant] for variant in variants)
-    if changes.get("split", "own") not in ("own", *found[0].splits):
-        raise UnknownDataset(f"no data set {name!r}; {base} has a validation part of its own")
-    return type(found[0].__name__, (found[0],), changes) if changes else found[0]
+    if changes.get("split", "own") not in ("own", *dataset.splits):
+        raise UnknownDataset(f"no data set {name!r}; {base} comes with its own validation part")
+    return type(dataset.__name__, (dataset,), changes) if changes else dataset
 
 
 def cache_root() -> Path:
@@ -65,15 +67,20 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wukong-bench"
 
 
-def _known(name: str) -> str:
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return "did you mean 'x'? " for the allowed name x closest to `name`, ignoring case; "" if none is close."""
+    spelling = {other.lower(): other for other in allowed}
+    close = difflib.get_close_matches(name.lower(), spelling, n=1)
+    return f"did you mean {spelling[close[0]]!r}? " if close else ""
+
+
+def _split(name: str) -> list[str]:
+    """Split a name into data set and variants. Raises UnknownDataset."""
     base, *variants = name.split(".")
     if base not in names():
-        near = difflib.get_close_matches(base, names(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownDataset(f"no data set {name!r}; {hint}({', '.join(names())})")
+        raise UnknownDataset(f"no data set {name!r}; {nearest(base, names())}({', '.join(names())})")
     for variant in variants:
         if variant not in VARIANTS:
-            near = difflib.get_close_matches(variant, VARIANTS, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = nearest(variant, VARIANTS)
             raise UnknownDataset(f"no variant {variant!r} of {base}; {hint}({', '.join(VARIANTS)})")
-    return name
+    return [base, *variants]

@@ -1,15 +1,15 @@
 """Avazu_x1: mobile ads, 40,428,967 rows in the parts of the AFN paper, in RecZoo's csv layout.
 
-Described as a random 7:1:2 split, but the share of clicks falls from 17.5 % in train to 16.8 % in valid and 15.2 % in test:
-with so many rows no random split does that. Validation here picks the wrong configuration more often than elsewhere, and
-seeds differ by up to 0.004 AUC.
+Described as a random 7:1:2 split, but the click rate falls from 17.5 % in train to 16.8 % in valid and 15.2 % in test,
+which no random split of this many rows produces. Validation picks the wrong configuration more often here than on other
+sets, and seeds differ by up to 0.004 AUC.
 """
 
 from datamodules.base.reczoo import RecZooDataModule
 
 
 class AvazuX1(RecZooDataModule):
-    """The published parts train, valid and test."""
+    """The published train, valid and test parts."""
 
     title = "Avazu_x1"
     licence = "terms of the Kaggle competition, no redistribution"

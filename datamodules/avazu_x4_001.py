@@ -1,7 +1,7 @@
 """Avazu_x4_001: mobile ads, 40,428,967 rows, stratified random 8:1:1 parts, in RecZoo's csv layout; min count 2.
 
-The raw columns: `id` is dropped; `hour`, written YYMMDDHH, becomes hour of day, weekday (Sunday 0) and weekend. 17.0 %
-positive in every part. The parts come from the StratifiedKFold of scikit-learn 0.19.1 alone; their md5s tell.
+Raw columns: `id` is dropped; `hour`, written YYMMDDHH, becomes hour of day, weekday (Sunday 0) and weekend. 17.0 %
+positive in every part. Only StratifiedKFold of scikit-learn 0.19.1 yields the published parts; their md5s identify them.
 """
 
 from typing import ClassVar
@@ -21,23 +21,23 @@ def _day(text: pl.Expr) -> pl.Expr:
 
 
 def hour(text: pl.Expr) -> pl.Expr:
-    """Hour of day of YYMMDDHH."""
+    """Return the hour of day of YYMMDDHH; null if it is not a valid date and hour."""
     value = text.str.slice(6).cast(pl.Int64, strict=False)
     return pl.when(_day(text).is_not_null() & value.is_between(0, 23)).then(value)
 
 
 def weekday(text: pl.Expr) -> pl.Expr:
-    """Day of the week of YYMMDDHH, Sunday 0."""
+    """Return the day of the week of YYMMDDHH, Sunday 0."""
     return _day(text).dt.weekday() % 7
 
 
 def weekend(text: pl.Expr) -> pl.Expr:
-    """1 on Saturday and Sunday, else 0."""
+    """Return 1 on Saturday and Sunday, else 0."""
     return weekday(text).replace_strict({0: 1, 6: 1}, default=pl.when(weekday(text).is_not_null()).then(0))
 
 
 class AvazuX4(RecZooDataModule):
-    """The published parts train, valid and test."""
+    """The published train, valid and test parts."""
 
     title = "Avazu_x4_001"
     licence = "terms of the Kaggle competition, no redistribution"
@@ -50,11 +50,11 @@ class AvazuX4(RecZooDataModule):
     }
     rows = {"train": 32_343_172, "valid": 4_042_897, "test": 4_042_898}
     positives = {"train": 5_492_052, "valid": 686_507, "test": 686_507}
-    table_rows: ClassVar[int | None] = 3_750_975  # on which the published counts of four models agree
+    table_rows: ClassVar[int | None] = 3_750_975  # the published counts of four models agree on it
     label = "click"
     sparse_fields = (*ANONYMOUS[:1], "banner_pos", *SITE_AND_APP, *DEVICE, *ANONYMOUS[1:], "hour", "weekday", "weekend")
     derived_fields = {
-        name: Derived("hour", compute, "hours as YYMMDDHH")
+        name: Derived("hour", compute, "an hour as YYMMDDHH")
         for name, compute in (("hour", hour), ("weekday", weekday), ("weekend", weekend))
     }
     min_count = 2

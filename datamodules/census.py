@@ -1,9 +1,9 @@
 """Census-Income (KDD): does a person earn over 50,000 dollars? 299,285 survey rows, the published split.
 
-Not click data: used with 40 mostly categorical fields as a stand-in for it (MMoE, PLE). The files have no header, ', '
-between cells and '?' for missing. Left out is the instance weight, which must not be a feature. Pairwise interactions gain
-next to nothing here, so it tests cost and throughput more than quality. The last tenth of the train file, whose rows are
-in random order, is the validation part.
+Not click data, but used as a stand-in for it (MMoE, PLE): 40 mostly categorical fields. The files have no header, separate
+cells by ', ' and write '?' for missing. The instance weight is left out because it must not be a feature. Pairwise
+interactions gain next to nothing here, so the set tests cost and throughput more than quality. The last tenth of the train
+file is the validation part; its rows are in random order.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ NUMBERS = ("age", "wage_per_hour", "capital_gains", "capital_losses", "dividends
 
 
 class Census(CTRDataModule):
-    """The published train file, its last tenth for validation, and the published test file."""
+    """The published train file, with its last tenth held out for validation, and the published test file."""
 
     title = "Census-Income (KDD)"
     licence = "CC BY 4.0"
@@ -44,12 +44,12 @@ class Census(CTRDataModule):
     sparse_fields = tuple(name for name in COLUMNS if name not in (*NUMBERS, "weight", "income"))
 
     def sources(self) -> list[Path]:
-        """census-income.data and census-income.test."""
+        """Return the paths of census-income.data and census-income.test."""
         names = ("census-income.data", "census-income.test")
         return find_files("census", names, self.data_dir, "Get Census-Income (KDD) from the UCI repository")
 
     def read(self) -> Mapping[str, Part]:
-        """Cells without the blank before them; '?' is missing; the label is whether the income is over 50,000."""
+        """Return the parts with cells stripped of blanks, '?' as missing and label 1 for an income over 50,000."""
         train, test = (Delimited(path, ",", COLUMNS, quoted=False) for path in self.sources())
         n_train = train.rows - int(train.rows * VALIDATION_SHARE)
         return {

@@ -1,8 +1,8 @@
 """Click_prediction_small: 39,948 rows of the KDD Cup 2012 search ads log, sampled by OpenML; 16.8 % clicked.
 
 Real ad clicks, but so few and so sparse (30,748 queries, 30,114 users) that deep interactions have little to gain. A row
-may stand for several impressions: its label says whether any was clicked, so `impression` is left out. No time stamp:
-the split is random by row, 8:1:1.
+may stand for several impressions and its label says whether any of them was clicked, so `impression` is left out. There is
+no time stamp: the split is random by row, 8:1:1.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SPLIT_SEED = 2012
 
 
 class ClickPredictionSmall(CTRDataModule):
-    """A random 8:1:1 split drawn once from a fixed seed."""
+    """A random 8:1:1 split, drawn from a fixed seed."""
 
     title = "Click_prediction_small"
     licence = "KDD Cup 2012 data, research use; OpenML says public"
@@ -29,12 +29,12 @@ class ClickPredictionSmall(CTRDataModule):
     )
 
     def sources(self) -> list[Path]:
-        """Click_prediction_small.csv."""
+        """Return the path of Click_prediction_small.csv."""
         how = "Get Click_prediction_small from OpenML as csv"
         return find_files("click_prediction_small", ("Click_prediction_small.csv",), self.data_dir, how)
 
     def read(self) -> Mapping[str, Part]:
-        """Rows by a drawn permutation."""
+        """Return the parts, assigned by a random permutation of the rows."""
         frame = Delimited(self.sources()[0]).read()
         order = np.random.default_rng(SPLIT_SEED).permutation(len(frame))
         valid, test = int(len(frame) * 0.8), int(len(frame) * 0.9)

@@ -1,8 +1,8 @@
-"""Criteo Kaggle: the raw log of the display advertising challenge, 45,840,617 rows of seven days in order of time.
+"""Criteo Kaggle: the raw log of the display advertising challenge, 45,840,617 rows of seven days in time order.
 
 train.txt: tab-separated, no header, no quotes; label, 13 counts (some negative, many missing), 26 hashed categories
-(many missing). Positives and negatives were subsampled at different rates, so 25.6 % positive. The challenge's test.txt
-has no labels. RecZoo's criteo_x1 and criteo_x4 are other cuts of this file; results here compare with neither.
+(many missing). Positives and negatives were subsampled at different rates: 25.6 % are positive. The challenge's test.txt
+has no labels. RecZoo's criteo_x1 and criteo_x4 split this file differently; results here are comparable with neither.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from datamodules.base import Cells, CTRDataModule, Delimited, Layout, Part, Sour
 
 COUNTS = tuple(f"I{i}" for i in range(1, 14))
 CATEGORIES = tuple(f"C{i}" for i in range(1, 27))
-DISTINCT = (  # values of each category in a synthetic twin
+DISTINCT = (  # distinct values of each category in a synthetic twin
     *(1400, 550, 200_000, 100_000, 300, 20, 12_000, 600, 3, 90_000, 5600, 180_000, 3100),
     *(26, 11_500, 140_000, 10, 5300, 2000, 4, 170_000, 18, 15, 60_000, 90, 45_000),
 )
 
 
 class CriteoKaggle(CTRDataModule):
-    """In file order, which is that of time: the first 80 % of the rows train, then 10 % validation and 10 % test."""
+    """In file order, which is time order: the first 80 % of the rows train, then 10 % validation and 10 % test."""
 
     title = "Criteo Kaggle (split by time)"
     licence = "Criteo's terms of the challenge, non-commercial, no redistribution"
@@ -29,13 +29,13 @@ class CriteoKaggle(CTRDataModule):
     min_count = 10
 
     def sources(self) -> list[Path]:
-        """train.txt in the data folder or its subfolder criteo_kaggle."""
+        """Return the path of train.txt, in the data folder or its subfolder criteo_kaggle."""
         how = "Get the Criteo display advertising challenge's dac.tar.gz from Criteo or Kaggle"
         return find_files("criteo_kaggle", ("train.txt",), self.data_dir, how)
 
     @classmethod
     def layout(cls) -> Layout:
-        """train.txt."""
+        """Return the layout of train.txt."""
         counts = {name: Cells("count", missing=0.2) for name in COUNTS}
         categories = {
             name: Cells("hex", distinct, missing)
@@ -44,7 +44,7 @@ class CriteoKaggle(CTRDataModule):
         return Layout(("train.txt",), {cls.label: Cells("label"), **counts, **categories}, "\t", header=False)
 
     def read(self) -> Mapping[str, Part]:
-        """Three runs of consecutive rows."""
+        """Return the parts as three runs of consecutive rows."""
         file = Delimited(self.sources()[0], "\t", (self.label, *COUNTS, *CATEGORIES), quoted=False)
         valid, test = int(file.rows * 0.8), int(file.rows * 0.9)
         return {

@@ -1,9 +1,9 @@
-"""Criteo Terabyte: click logs of 24 days, about 4.4 thousand million rows, raw day files; the last day is the test part.
+"""Criteo Terabyte: click logs of 24 days, about 4.4 billion rows, raw day files; the last day is the test part.
 
-day_0 to day_23, each perhaps gzip'ed: the columns of the Kaggle log, 13 counts and 26 categories hashed to 32 bits, no
-header, no quotes. Negatives were subsampled by Criteo. Days 0 to 21 train, day 22 validation, day 23 test: MLPerf halves
-the last day instead, so results do not compare. With the days at hand that are fewer, the last two of them take their
-places and the title says how many there are.
+day_0 to day_23, plain or gzipped: the columns of the Kaggle log, 13 counts and 26 categories hashed to 32 bits, no header,
+no quotes. Criteo subsampled the negatives. Days 0 to 21 train, day 22 validation, day 23 test. MLPerf halves the last day
+instead, so results are not comparable. With fewer days, the last two are validation and test, and the title says how many
+days there are.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ DAYS = 24
 
 
 class CriteoTerabyte(CTRDataModule):
-    """By whole days: all but the last two train, the last but one validation, the last test."""
+    """Whole days: the last is the test part, the one before it validation, all others train."""
 
     title = "Criteo Terabyte"
     licence = "Criteo: CC BY-NC-SA 4.0"
@@ -26,35 +26,35 @@ class CriteoTerabyte(CTRDataModule):
     min_count = 10
 
     def sources(self) -> list[Path]:
-        """day_0, day_1, ... in the data folder or its subfolder criteo_terabyte, without a gap."""
+        """Return day_0, day_1, ... up to the first gap, in the data folder or its subfolder criteo_terabyte."""
         root = data_root(self.data_dir)
         for folder in (root, root / "criteo_terabyte"):
             days = []
             for day in range(DAYS):
-                found = [path for path in (folder / f"day_{day}", folder / f"day_{day}.gz") if path.is_file()]
-                if not found:
+                files = [path for path in (folder / f"day_{day}", folder / f"day_{day}.gz") if path.is_file()]
+                if not files:
                     break
-                days.append(found[0])
+                days.append(files[0])
             if len(days) >= 3:
                 return days
         raise DataError(
-            f"criteo_terabyte: no folder with day_0, day_1 and day_2 at least; looked in {root} and "
+            f"criteo_terabyte: no folder has at least day_0, day_1 and day_2; looked in {root} and "
             f"{root / 'criteo_terabyte'}. Get the day files from Criteo AI Lab and put them there"
         )
 
     def read(self) -> Mapping[str, Part]:
-        """Whole files, one after the other."""
+        """Return the parts, each made of whole day files."""
         files = [Delimited(path, "\t", (self.label, *COUNTS, *CATEGORIES), quoted=False) for path in self.sources()]
         days = list(map(Source, files))
         return {"train": days[:-2], "valid": days[-2], "test": days[-1]}
 
     def full_title(self) -> str:
-        """Says how many days there are, if not all."""
+        """Return the title, with the number of days if some are missing."""
         days = len(self.sources())
         return self.title if days == DAYS else f"{self.title}, the first {days} of {DAYS} days"
 
     @classmethod
     def layout(cls) -> Layout:
-        """Three days of the Kaggle log's columns."""
+        """Return the layout of three day files with the columns of the Kaggle log."""
         kaggle = CriteoKaggle.layout()
         return Layout(("day_0", "day_1", "day_2"), kaggle.columns, kaggle.separator, kaggle.header)

@@ -1,14 +1,14 @@
 """Criteo_x1: display ads, 45,840,617 rows in the parts of the AFN paper, in RecZoo's csv layout.
 
-Described as 7:2:1 but 72.0 : 18.0 : 10.0. The 13 counts hold AFN's transformed values and are used as they are; the
-categories are ids of values seen at least so often as AFN chose, so nothing is rare. 25.6 % positive in every part.
+Described as 7:2:1, but the parts are 72.0 : 18.0 : 10.0. The 13 counts hold AFN's transformed values and are used
+unchanged; the categories are ids of the values that pass AFN's min count, so none is rare. 25.6 % positive in every part.
 """
 
 from datamodules.base.reczoo import RecZooDataModule
 
 
 class CriteoX1(RecZooDataModule):
-    """The published parts train, valid and test."""
+    """The published train, valid and test parts."""
 
     title = "Criteo_x1"
     licence = "Criteo's terms of the challenge, non-commercial, no redistribution"

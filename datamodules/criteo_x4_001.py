@@ -1,10 +1,10 @@
 """Criteo_x4_001: display ads, 45,840,617 rows, stratified random 8:1:1 parts, in RecZoo's csv layout; min count 10.
 
-The 13 counts are categories: x > 2 becomes floor(ln(x)^2), any other x its integer part, so -3 to 2 stay as they are. The
-data set's card says log2 and 1 for small x; the code behind the published numbers says this. Under the rule set `bars` a
-missing count is 0 and 0 is the fill value, so a true zero shares the OOV row. The parts come from the StratifiedKFold of
-scikit-learn 0.19.1 alone, so their md5s and not their row counts tell whether they are the published ones. The train part
-is in the order of its folds, not of time.
+The 13 counts are categories: x > 2 becomes floor(ln(x)^2), any other x its integer part, so -3 to 2 do not change. The
+data set's card says log2, and 1 for small x; the code behind the published numbers does what is described here. Under the
+rule set `bars` a missing count is 0 and 0 is the fill value, so a true zero shares the OOV row. Only StratifiedKFold of
+scikit-learn 0.19.1 yields the published parts; md5s tell them from others, row counts do not. Rows of the train part are
+in the order of the folds, not of time.
 """
 
 from typing import ClassVar
@@ -18,14 +18,14 @@ COUNTS = tuple(f"I{i}" for i in range(1, 14))
 
 
 def bucket(text: pl.Expr) -> pl.Expr:
-    """floor(ln(x)^2) for x > 2, else the integer part of x; null where the text is no finite number."""
+    """Return floor(ln(x)^2) for x > 2, else the integer part of x; null where the text is not a finite number."""
     x = text.cast(pl.Float64, strict=False)
     x = pl.when(x.is_finite()).then(x)
     return pl.when(x > 2).then((x.log() ** 2).floor()).otherwise(x).cast(pl.Int64, strict=False)
 
 
 class CriteoX4(RecZooDataModule):
-    """The published parts train, valid and test."""
+    """The published train, valid and test parts."""
 
     title = "Criteo_x4_001"
     licence = "Criteo's terms of the challenge, non-commercial, no redistribution"
@@ -41,7 +41,7 @@ class CriteoX4(RecZooDataModule):
     table_rows: ClassVar[int | None] = 910_708  # BARS's logistic regression without its bias
     label = "Label"
     sparse_fields = (*COUNTS, *(f"C{i}" for i in range(1, 27)))
-    derived_fields = {name: Derived(name, bucket, "numbers") for name in COUNTS}
+    derived_fields = {name: Derived(name, bucket, "a number") for name in COUNTS}
     fill = dict.fromkeys(COUNTS, "0")
     min_count = 10
     cells = {

@@ -1,10 +1,10 @@
-"""Criteo_x4_002: the files and rules of Criteo_x4_001 with min count 2."""
+"""Criteo_x4_002: same files and rules as Criteo_x4_001, but min count 2."""
 
 from datamodules.criteo_x4_001 import CriteoX4
 
 
 class CriteoX4MinCount2(CriteoX4):
-    """The published parts train, valid and test."""
+    """The published train, valid and test parts."""
 
     title = "Criteo_x4_002"
     citation = (

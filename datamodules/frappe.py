@@ -1,7 +1,7 @@
 """Frappe_x1: app usage in context with sampled negatives, 288,609 rows, in RecZoo's csv layout.
 
-Two negatives for each positive (33.3 % positive), so LogLoss has no calibration meaning. The field `cost` leaks: it is
-a function of the item in the log but is copied from the positive row in the negatives.
+Two negatives per positive (33.3 % positive), so LogLoss says nothing about calibration. The field `cost` leaks the label:
+in the log it is a function of the item, but a negative copies it from its positive row.
 """
 
 from typing import ClassVar
@@ -13,7 +13,7 @@ TRAIN_NEGATIVES_REDRAWN_MD5 = "5a437193bd20ee6662b5dcd5eabd7052"
 
 
 class Frappe(RecZooDataModule):
-    """The published parts train, valid and test (7:2:1, random)."""
+    """The published train, valid and test parts (7:2:1, random)."""
 
     title = "Frappe_x1"
     licence = "research only, no redistribution, no commercial use"
@@ -42,7 +42,7 @@ class Frappe(RecZooDataModule):
     )
 
     def full_title(self) -> str:
-        """Names the known file whose negatives were drawn again, since the published one could not be had."""
+        """Return the title, marked where the train file is the known one with re-drawn negatives."""
         if self.differing == ["train"] and remembered_digest(self.sources()[0], "md5") == TRAIN_NEGATIVES_REDRAWN_MD5:
             return f"{self.title} (train negatives re-drawn)"
         return super().full_title()

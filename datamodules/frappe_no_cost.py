@@ -1,14 +1,14 @@
-"""Frappe_x1 without cost: the same files less the field that leaks.
+"""Frappe_x1 without cost: the files of Frappe_x1 without the field that leaks the label.
 
-`cost` is a function of the item in the log, but a sampled negative has the cost of its positive row: where the two disagree,
-the row is a negative. Without it, a score says what the other nine fields tell.
+In the log `cost` is a function of the item, but a sampled negative has the cost of its positive row: where the two disagree,
+the row is a negative. Without `cost`, scores measure what the other nine fields predict.
 """
 
 from datamodules.frappe import Frappe
 
 
 class FrappeNoCost(Frappe):
-    """The published parts train, valid and test, nine fields."""
+    """The published train, valid and test parts with nine fields."""
 
     title = "Frappe_x1 without cost"
     table_rows = None

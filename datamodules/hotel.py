@@ -1,9 +1,9 @@
-"""Hotel: will a booking be cancelled? 119,390 bookings, split by arrival date; the embedded default.
+"""Hotel: will a booking be cancelled? 119,390 bookings, split by arrival date; the default set, shipped with the suite.
 
-Not click data but conversion-like. 31,994 rows are exact duplicates of another, so a random split leaks and the split by
-date is the only one offered. Left out: `reservation_status` and its date, which are the label; `assigned_room_type`,
-`booking_changes`, `required_car_parking_spaces` and `days_in_waiting_list`, which are set after the booking; the arrival
-year, which does not come again.
+Not click data, but similar to conversions. 31,994 rows are exact duplicates of another row, so a random split would leak
+and only the split by date is offered. Left out: `reservation_status` and its date, which are the label;
+`assigned_room_type`, `booking_changes`, `required_car_parking_spaces` and `days_in_waiting_list`, which are set after the
+booking; the arrival year, which never recurs.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from datamodules.base import CTRDataModule
 
 
 class Hotel(CTRDataModule):
-    """Bookings by arrival date: the first 80 % of the rows train, then 10 % validation and 10 % test, days kept whole."""
+    """By arrival date, days kept whole: the first 80 % of the rows train, then 10 % validation and 10 % test."""
 
     title = "Hotel bookings"
     licence = "CC BY 4.0"
@@ -52,11 +52,11 @@ class Hotel(CTRDataModule):
     min_count = 5
 
     def sources(self) -> list[Path]:
-        """The file shipped with this package."""
+        """Return the path of the file shipped with this package."""
         return [Path(__file__).parent / "data" / "hotel_bookings.parquet"]
 
     def read(self) -> Mapping[str, pl.DataFrame]:
-        """Parts by arrival date; a day that straddles a boundary belongs to the earlier part."""
+        """Return the parts by arrival date; a day that straddles a boundary belongs to the earlier part."""
         date = pl.concat_str(
             "arrival_date_year", "arrival_date_month", "arrival_date_day_of_month", separator=" "
         ).str.to_date("%Y %B %d")

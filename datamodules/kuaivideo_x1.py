@@ -1,12 +1,12 @@
-"""KuaiVideo_x1: clicks on short videos with their history, 13,661,383 rows, in RecZoo's csv layout.
+"""KuaiVideo_x1: clicks on short videos with user histories, 13,661,383 rows, in RecZoo's csv layout.
 
-There is no validation file: BARS tunes and stops on the test part. Here the validation part is the last tenth of the train
-file, which is sorted by time; the variant `bars_split` repeats BARS's choice. A history holds the first 100 items of the
-user up to the impression, not the last. gAUC groups rows by user.
+There is no validation file; BARS tunes and stops early on the test part. Here the validation part is the last tenth of the
+train file, which is sorted by time; the variant `bars_split` follows BARS. A history holds the user's first 100 items up to
+the impression, not the last 100. gAUC groups rows by user.
 
-Beside the trained embedding of each item stands, as in BARS, a frozen 64-wide vector of its cover, and the means of these over
-both histories, each through a linear map of its own. They come with the set in item_visual_emb_dim64.h5, whose md5 is not
-published.
+As in BARS, each item has a frozen 64-wide vector of its cover in addition to its trained embedding, and each of the two
+histories the mean of these vectors; each goes through its own linear map. The vectors come with the set in
+item_visual_emb_dim64.h5, whose md5 is not published.
 """
 
 from datamodules.base import Cells, Frozen, Sequence
@@ -14,7 +14,7 @@ from datamodules.base.reczoo import RecZooDataModule
 
 
 class KuaiVideoX1(RecZooDataModule):
-    """The published train and test parts."""
+    """The published train and test parts; validation as the variant says."""
 
     title = "KuaiVideo_x1"
     licence = "Kuaishou competition at China MM 2018: research use"

@@ -1,12 +1,12 @@
-"""MicroVideo1.7M_x1: clicks on short videos with their history, 12,737,617 rows, in RecZoo's csv layout.
+"""MicroVideo1.7M_x1: clicks on short videos with user histories, 12,737,617 rows, in RecZoo's csv layout.
 
-There is no validation file: BARS tunes and stops on the test part. Here the validation part is the last tenth of the train
-file; the variant `bars_split` repeats BARS's choice. Histories are cut at 128 in the file and at their last 100 items
-here. gAUC groups rows by user.
+There is no validation file; BARS tunes and stops early on the test part. Here the validation part is the last tenth of the
+train file; the variant `bars_split` follows BARS. The file cuts histories at 128 items; the last 100 are used here. gAUC
+groups rows by user.
 
-All items of the test part are new. So, as in BARS, a frozen 64-wide vector of each item's cover stands in the place of its
-embedding, and their mean in that of the history's, each through a linear map of its own. They come with the set in
-item_image_emb_dim64.h5, whose md5 is not published.
+All items of the test part are new. As in BARS, a frozen 64-wide vector of each item's cover therefore replaces its
+embedding, and the mean of these vectors replaces that of the history; each goes through its own linear map. The vectors
+come with the set in item_image_emb_dim64.h5, whose md5 is not published.
 """
 
 from datamodules.base import Frozen, Sequence
@@ -14,7 +14,7 @@ from datamodules.base.reczoo import RecZooDataModule
 
 
 class MicroVideoX1(RecZooDataModule):
-    """The published train and test parts."""
+    """The published train and test parts; validation as the variant says."""
 
     title = "MicroVideo1.7M_x1"
     licence = "research use"

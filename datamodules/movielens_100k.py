@@ -1,6 +1,6 @@
 """MovieLens-100K: is a film rated 4 or 5? 100,000 ratings of 943 users on 1,682 films, split by time.
 
-Ratings, not clicks: see MovieLens-1M. The published ua split is by user and not used: a split by time is the honest one.
+Ratings, not clicks; see MovieLens-1M. The published ua split is by user, not by time, and is not used.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ FILM = ("item_id", "title", "release_date", "video_date", "url", *GENRES)
 
 
 class MovieLens100K(CTRDataModule):
-    """By time stamp: the first 80 % of the ratings train, then 10 % validation and 10 % test."""
+    """By timestamp: the first 80 % of the ratings train, then 10 % validation and 10 % test."""
 
     title = "MovieLens-100K (rating >= 4)"
     licence = "GroupLens: research use, no redistribution without permission, no commercial use"
@@ -24,12 +24,12 @@ class MovieLens100K(CTRDataModule):
     sparse_fields = ("user_id", "item_id", "age", "gender", "occupation", "zip", "release_year", *GENRES)
 
     def sources(self) -> list[Path]:
-        """u.data, u.user and u.item."""
+        """Return the paths of u.data, u.user and u.item."""
         how = "Get ml-100k.zip from GroupLens"
         return find_files("movielens_100k", ("u.data", "u.user", "u.item"), self.data_dir, how)
 
     def read(self) -> Mapping[str, pl.DataFrame]:
-        """Ratings with their user and film."""
+        """Return the parts: ratings joined with user and film."""
         paths = self.sources()
         ratings = liked(table(paths[0], "\t", ("user_id", "item_id", "rating", "timestamp")), paths[0])
         users = table(paths[1], "|", ("user_id", "age", "gender", "occupation", "zip"))

@@ -1,7 +1,8 @@
 """MovieLens-1M: is a film rated 4 or 5? 1,000,209 ratings of 6,040 users, split by time.
 
-Ratings, not clicks: the user chose the film, and there are no impressions without a rating. Rows of one time stamp (a
-user rating a list in one go) stay together. A part of the ratings loads too, under a title that says so.
+Ratings, not clicks: the user chose the film, and there are no impressions without a rating. Rows with the same timestamp
+(a user rating a list in one go) stay in one part. An incomplete ratings file also loads; the title then says how many
+ratings it has.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ LIKED = 4
 
 
 def by_time(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """First 80 % of the rows by `timestamp` (integer) train, then 10 % and 10 %; equal time stamps stay together."""
+    """Split by `timestamp` (integer): 80 % train, 10 % validation, 10 % test; equal timestamps stay together."""
     rows = rows.sort("timestamp", maintain_order=True)
     last_train, last_valid = (rows["timestamp"][int(len(rows) * share)] for share in (0.8, 0.9))
     return {
@@ -27,7 +28,15 @@ def by_time(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def table(path: Path, separator: str, columns: tuple[str, ...]) -> pl.DataFrame:
-    """A table in Latin-1 without header, all cells as text. Raises DataError naming the first line with other cells."""
+    """Read a table in Latin-1 without a header, all cells as text.
+
+    Raises DataError naming the first line with the wrong number of cells.
+
+    Args:
+        path: The file.
+        separator: The text between cells, one or more characters.
+        columns: The column names, in file order.
+    """
     text = pl.read_csv(
         path,
         has_header=False,
@@ -41,24 +50,24 @@ def table(path: Path, separator: str, columns: tuple[str, ...]) -> pl.DataFrame:
     bad = (cells["cells"].list.len() != len(columns)).fill_null(True).arg_true()
     if len(bad):
         raise DataError(
-            f"{path}, line {bad[0] + 1}: {text['line'][bad[0]]!r}; allowed are {len(columns)} cells between {separator!r}"
+            f"{path}, line {bad[0] + 1}: {text['line'][bad[0]]!r}; expected {len(columns)} cells separated by {separator!r}"
         )
     return cells.select(pl.col("cells").list.to_struct(fields=list(columns))).unnest("cells")
 
 
 def liked(ratings: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Ratings with label and integer time stamp. Raises DataError naming the first line with another rating."""
+    """Add the label and make timestamps integers. Raises DataError naming the first line with an invalid rating."""
     rating = ratings["rating"].cast(pl.Int64, strict=False)
     stamp = ratings["timestamp"].cast(pl.Int64, strict=False)
     bad = (~rating.is_in([1, 2, 3, 4, 5]).fill_null(False) | stamp.is_null()).arg_true()
     if len(bad):
         row = ratings.row(bad[0], named=True)
-        raise DataError(f"{path}, line {bad[0] + 1}: {row}; allowed are ratings 1 to 5 and integer time stamps")
+        raise DataError(f"{path}, line {bad[0] + 1}: {row}; expected a rating from 1 to 5 and an integer timestamp")
     return ratings.with_columns((rating >= LIKED).cast(pl.Int8).alias("label"), stamp)
 
 
 class MovieLens1M(CTRDataModule):
-    """By time stamp: the first 80 % of the ratings train, then 10 % validation and 10 % test."""
+    """By timestamp: the first 80 % of the ratings train, then 10 % validation and 10 % test."""
 
     title = "MovieLens-1M (rating >= 4)"
     licence = "GroupLens: research use, no redistribution without permission, no commercial use"
@@ -76,12 +85,12 @@ class MovieLens1M(CTRDataModule):
     )
 
     def sources(self) -> list[Path]:
-        """ratings.dat, users.dat and movies.dat."""
+        """Return the paths of ratings.dat, users.dat and movies.dat."""
         names = ("ratings.dat", "users.dat", "movies.dat")
         return find_files("movielens_1m", names, self.data_dir, "Get ml-1m.zip from GroupLens")
 
     def read(self) -> Mapping[str, pl.DataFrame]:
-        """Ratings with their user and film."""
+        """Return the parts: ratings joined with user and film."""
         paths = self.sources()
         ratings = liked(table(paths[0], "::", ("user_id", "movie_id", "rating", "timestamp")), paths[0])
         users = table(paths[1], "::", ("user_id", "gender", "age", "occupation", "zip"))
@@ -93,7 +102,7 @@ class MovieLens1M(CTRDataModule):
         return by_time(joined.join(films, on="movie_id", how="left", maintain_order="left"))
 
     def full_title(self) -> str:
-        """Names a part of the ratings as a part."""
+        """Return the title, with the number of ratings if some are missing."""
         with self.sources()[0].open("rb") as file:
-            found = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-        return self.title if found == RATINGS else f"{self.title}, {found:,} of {RATINGS:,} ratings"
+            ratings = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        return self.title if ratings == RATINGS else f"{self.title}, {ratings:,} of {RATINGS:,} ratings"

@@ -1,14 +1,14 @@
 """MovielensLatest_x1: tagging of films with sampled negatives, 2,006,859 rows, in RecZoo's csv layout.
 
-Two negatives for each positive (33.3 % positive), so LogLoss has no calibration meaning. The data set's card counts one
-validation row more than the logs of BARS do; the logs are right.
+Two negatives per positive (33.3 % positive), so LogLoss says nothing about calibration. The data set's card counts one
+validation row more than BARS's logs; the logs are right.
 """
 
 from datamodules.base.reczoo import RecZooDataModule
 
 
 class MovielensLatestX1(RecZooDataModule):
-    """The published parts train, valid and test (7:2:1, random)."""
+    """The published train, valid and test parts (7:2:1, random)."""
 
     title = "MovielensLatest_x1"
     licence = "GroupLens: research use, no redistribution without permission, no commercial use"

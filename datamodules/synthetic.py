@@ -1,14 +1,14 @@
-"""Synthetic: clicks drawn from a known law of interactions of order 1, 2 and 4, so that the best possible score is known.
+"""Synthetic: clicks from a known law with interactions of order 1, 2 and 4, so the best possible score is known.
 
     z_f(id)   latent of a value of field f, zero mean and unit variance under the field's law
-    term      product of z_f over distinct fields: a pure interaction of exactly that order, of unit variance
-    t_2m      t_m t_m', each order-2m term is the product of two order-m terms, as Wukong's layers build them
+    term      product of z_f over distinct fields: a pure interaction of exactly that order, with unit variance
+    t_2m      t_m t_m': each order-2m term is the product of two order-m terms, as Wukong's layers build them
     logit     = b + sum over orders o of sqrt(variance_o / n_o) * sum of +-t_o
     label     ~ Bernoulli(sigmoid(logit)), b such that a quarter of the labels are clicks
 
-Sparse fields have Zipf-distributed values; dense fields are log-normal with a tenth of the values missing, which is a
-latent value of its own. `bounds` holds the score of the true logit on the very labels (Bayes) and of a ladder: logistic
-regression on the true latents and the planted products up to order o, which is what a model of order o can reach.
+Sparse fields are Zipf-distributed. Dense fields are log-normal with a tenth of the values missing; a missing value has its
+own latent. `bounds` scores the true logit on the test labels (Bayes) and a ladder of logistic regressions on the true
+latents and the planted products up to order o: the best a model of order o can reach.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ VOCABULARIES = (8, 12, 16, 24, 32, 40, 48, 50)  # values of each sparse field
 N_DENSE = 2
 ZIPF_EXPONENT = 1.1
 MISSING_RATE = 0.1
-MISSING_LATENT = 1.5  # in units of the present values' latent
+MISSING_LATENT = 1.5  # present values have a latent of unit variance
 VARIANCES = {1: 0.4, 2: 0.8, 4: 0.8}  # of the logit, by order of interaction
 CLICK_RATE = 0.25
 ROWS = {"train": 600_000, "valid": 60_000, "test": 120_000}
@@ -43,11 +43,11 @@ SEED = 2024
 
 @dataclass(frozen=True)
 class Part:
-    """One part: the observed frame, the planted terms by order (R rows), their weighted sums and the true logit."""
+    """One part of R rows: the observed frame, the planted terms by order, their weighted sums, the true logit and labels."""
 
     frame: pl.DataFrame
     term_R: dict[int, Floats]  # order -> (R, n_o)
-    signal_R: dict[int, Floats]  # order -> its part of the logit
+    signal_R: dict[int, Floats]  # order -> its share of the logit
     logit_R: Floats
     label_R: NDArray[np.bool_]
 
@@ -62,25 +62,25 @@ class Synthetic(CTRDataModule):
     sparse_fields = tuple(f"c{i}" for i in range(len(VOCABULARIES)))
 
     def sources(self) -> list[Path]:
-        """No files."""
+        """Return no files: the data are generated."""
         return []
 
     def rules(self) -> dict[str, Any]:
-        """The law, too."""
+        """Return the rules and the law."""
         law = [VOCABULARIES, ZIPF_EXPONENT, MISSING_RATE, MISSING_LATENT, VARIANCES, CLICK_RATE, ROWS, SEED]
         return {**super().rules(), "law": law}
 
     def read(self) -> Mapping[str, pl.DataFrame]:
-        """The drawn parts."""
+        """Return the drawn parts."""
         return {split: part.frame for split, part in self.parts.items()}
 
     def facts(self) -> dict[str, Any]:
-        """The bounds on the test part."""
+        """Return the bounds on the test part."""
         return {"bounds": self.bounds()}
 
     @cached_property
     def parts(self) -> dict[str, Part]:
-        """All parts with their truth."""
+        """All parts with the true terms and logits."""
         law = np.random.default_rng(SEED)
         probability = [_zipf(n) for n in VOCABULARIES]
         latent = [_standardised(law.normal(size=len(p)), p) for p in probability]
@@ -113,7 +113,7 @@ class Synthetic(CTRDataModule):
         return parts
 
     def bounds(self) -> dict[str, dict[str, float]]:
-        """AUC and LogLoss on the test part of each rung of the order ladder and of the Bayes-optimal predictor."""
+        """Return test AUC and LogLoss of each rung of the order ladder and of the Bayes-optimal predictor."""
         train, test = self.parts["train"], self.parts["test"]
         scores = {}
         for highest in VARIANCES:
@@ -126,9 +126,9 @@ class Synthetic(CTRDataModule):
         return scores
 
     def diagnose(self, logit_N: NDArray[np.float32]) -> dict[str, float]:
-        """What the logits hold of each planted order: coefficients of its part of the true logit, by least squares.
+        """Return how much of each planted order the test logits (N,) recover: 0 none of it, 1 all of it.
 
-        The parts are uncorrelated; 0 is nothing of an order, 1 all of it.
+        These are the least-squares coefficients of the orders' shares of the true logit, which are uncorrelated.
         """
         signal_R = self.parts["test"].signal_R
         x_NK = np.stack([np.ones(len(logit_N)), *signal_R.values()], 1)
@@ -137,7 +137,7 @@ class Synthetic(CTRDataModule):
 
 
 def logistic_regression(x_RK: Floats, label_R: NDArray[np.bool_]) -> Floats:
-    """Maximum-likelihood intercept and weights, (K + 1,), by Newton's method."""
+    """Return the maximum-likelihood intercept and weights, (K + 1,), computed by Newton's method."""
     x_RK = np.hstack([np.ones((len(x_RK), 1)), x_RK])
     weight_K = np.zeros(x_RK.shape[1])
     for _ in range(25):
@@ -151,7 +151,7 @@ def logistic_regression(x_RK: Floats, label_R: NDArray[np.bool_]) -> Floats:
 
 
 def _terms(z_RF: Floats) -> dict[int, Floats]:
-    """The planted products, (R, F // order) for each order: neighbours are multiplied, again and again."""
+    """Return the planted products, (R, F // order) for each order: neighbouring terms are multiplied repeatedly."""
     terms = {1: z_RF}
     for order, doubled in pairwise(VARIANCES):
         t = terms[order]
@@ -171,7 +171,7 @@ def _standardised(z: Floats, probability: Floats) -> Floats:
 
 
 def _dense_latent(u_RN: Floats, missing_RN: NDArray[np.bool_]) -> Floats:
-    """The standard-normal logarithm, or MISSING_LATENT, standardised under the mixture's law."""
+    """Return the standard-normal logarithm, or MISSING_LATENT where missing, standardised under the mixture."""
     mean = MISSING_RATE * MISSING_LATENT
     variance = (1 - MISSING_RATE) + MISSING_RATE * MISSING_LATENT**2 - mean**2
     return (np.where(missing_RN, MISSING_LATENT, u_RN) - mean) / np.sqrt(variance)

@@ -1,9 +1,9 @@
 """TaobaoAd_x1: display ads with browsing histories, 25,029,426 rows of eight days, in RecZoo's csv layout.
 
-The last day is the test part. There is no validation file: BARS tunes and stops on the test part. Here the validation
-part is the last tenth of the train file, which is sorted by time; the set's variant `bars_split` repeats BARS's choice.
-About 5 % of the raw rows, without a profile, were dropped upstream. The csv's own id maps are known to be wrong; ids are
-mapped anew here. gAUC groups rows by user.
+The last day is the test part. There is no validation file; BARS tunes and stops early on the test part. Here the validation
+part is the last tenth of the train file, which is sorted by time; the variant `bars_split` follows BARS. About 5 % of the
+raw rows had no user profile and were dropped upstream. The id maps that come with the csv files are known to be wrong, so
+ids are assigned here. gAUC groups rows by user.
 """
 
 from datamodules.base import Sequence
@@ -24,7 +24,7 @@ AD = ("adgroup_id", "cate_id", "campaign_id", "customer", "brand", "price", "pid
 
 
 class TaobaoAdX1(RecZooDataModule):
-    """Days 1 to 7 train and validation, day 8 test."""
+    """Days 1 to 7 for training and validation, day 8 for testing."""
 
     title = "TaobaoAd_x1"
     licence = "Alibaba Tianchi: research use"

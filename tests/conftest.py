@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite. One thread, and an encoded cache that all tests of a session share."""
+"""Fixtures of the whole suite: one torch thread, and one encoded cache shared by all tests of a session."""
 
 import gzip
 import os
@@ -25,16 +25,16 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data that stands beside the repository on some machines."""
+    """Return the folder of real data, which lies next to the repository on some machines."""
     folder = Path(os.environ.get("WUKONG_BENCH_SHARED") or Path(__file__).parents[2] / "shared")
     if not (folder / "data").is_dir():
-        pytest.skip(f"needs the shared data folder, which is not at {folder}")
+        pytest.skip(f"needs the shared data folder; no folder {folder / 'data'}")
     return folder
 
 
 @pytest.fixture(scope="session")
 def frappe_folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The local Frappe parts in RecZoo's layout."""
+    """Return a folder with the local Frappe parts in RecZoo's layout."""
     folder = tmp_path_factory.mktemp("data") / "frappe_x1"
     folder.mkdir()
     names = {"train": "x1_train_negatives_redrawn", "valid": "x1_valid", "test": "x1_test"}

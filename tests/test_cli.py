@@ -198,8 +198,8 @@ def refused_in_one_line(
     [
         ("train.csv", "", "train.csv: the file is empty"),
         ("valid.csv", "label,user\n2,1\n", "no column 'item'"),
-        ("test.csv", None, "the test part has one class only"),
-        ("train.csv", "bad label", "line 2: label is 'x'; allowed are 0 and 1"),
+        ("test.csv", None, "the test part has only one class"),
+        ("train.csv", "bad label", "line 2: label is 'x'; expected 0 or 1"),
     ],
 )
 def test_bad_data_is_one_line_and_exit_code_2(

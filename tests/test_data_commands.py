@@ -1,4 +1,4 @@
-"""Getting and checking data from the command line; a local server stands in for the hub."""
+"""Getting and checking data from the command line; a local server replaces the hub."""
 
 import contextlib
 import functools
@@ -70,7 +70,7 @@ def test_describe_writes_a_card_and_a_picture(
         (["prepare", "../hotel"], "no data set '../hotel'"),
     ],
 )
-def test_a_users_error_is_one_line_and_exit_code_2(
+def test_a_user_error_is_one_line_and_exit_code_2(
     arguments: list[str], text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = run(monkeypatch, capsys, *arguments)
@@ -78,10 +78,10 @@ def test_a_users_error_is_one_line_and_exit_code_2(
 
 
 class Hub(http.server.SimpleHTTPRequestHandler):
-    """Files under a folder with the headers that the hub's client asks for; `cut` ends the next body early."""
+    """Serves a folder with the headers that the hub's client expects; `cut` truncates the next body."""
 
     cut = False
-    archives = 0  # given out
+    archives = 0  # number served
 
     def end_headers(self) -> None:
         if self.path.endswith(".zip") and "ETag" not in str(self._headers_buffer):
@@ -104,7 +104,7 @@ class Hub(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that the server gives out, as the hub of the client."""
+    """Serve a folder as the hub of the client; return the path for the archive."""
     constants = pytest.importorskip("huggingface_hub.constants", reason="needs the extra [hub]")
     root = tmp_path / "hub"
     archive = root / "datasets" / "reczoo" / "Twin" / "resolve" / "main"
@@ -135,7 +135,7 @@ def md5s(files: dict[str, bytes]) -> dict[str, str]:
     return {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
 
 
-def test_files_come_from_the_hub_are_checked_and_only_those_asked_for(
+def test_only_the_requested_files_are_taken_from_the_hub_and_checked(
     hub: Path, twin: dict[str, bytes], tmp_path: Path
 ) -> None:
     pack(hub, twin)
@@ -144,7 +144,7 @@ def test_files_come_from_the_hub_are_checked_and_only_those_asked_for(
     assert {path.name: path.read_bytes() for path in folder.glob("*.csv")} == twin
     assert not list(tmp_path.rglob("escaped.csv"))
     hub.unlink()
-    download("Twin", md5s(twin), folder)  # all there: nothing is asked of the hub
+    download("Twin", md5s(twin), folder)  # nothing is missing: the hub is not contacted
 
 
 def test_a_file_with_another_md5_is_moved_aside_and_never_used(
@@ -159,7 +159,7 @@ def test_a_file_with_another_md5_is_moved_aside_and_never_used(
     assert (tmp_path / "data" / "valid.csv.bad").read_bytes() == b"something else"
 
 
-def test_of_two_that_download_at_once_one_loads_and_both_have_the_files(
+def test_of_two_concurrent_downloads_one_fetches_and_both_have_the_files(
     hub: Path, twin: dict[str, bytes], tmp_path: Path
 ) -> None:
     pack(hub, twin)
@@ -171,18 +171,18 @@ def test_of_two_that_download_at_once_one_loads_and_both_have_the_files(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_disk_that_is_full_while_files_are_unpacked_is_one_line(
-    hub: Path, twin: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_a_full_disk_during_unpacking_is_a_one_line_error(hub: Path, twin: dict[str, bytes], tmp_path: Path) -> None:
     pack(hub, twin)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train.csv.part").symlink_to("/dev/full")
-    with pytest.raises(datamodules.base.DataError, match=r"No space left on device \(.* MB free in .*\); run again"):
+    with pytest.raises(
+        datamodules.base.DataError, match=r"No space left on device \(.* MB free in .*\); fix this and rerun"
+    ):
         download("Twin", md5s(twin), tmp_path / "data")
     assert not (tmp_path / "data" / "train.csv").exists()
 
 
-def test_an_archive_that_unpacks_to_too_much_is_refused_and_leaves_nothing(
+def test_an_archive_that_unpacks_to_too_many_bytes_is_refused_and_leaves_no_file(
     hub: Path, twin: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack(hub, twin)
@@ -200,10 +200,10 @@ def test_a_file_without_a_published_md5_is_taken_from_the_archive(
     assert (tmp_path / "data" / "vectors.h5").read_bytes() == b"vectors"
 
 
-def test_a_torn_archive_is_moved_aside(hub: Path, twin: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_truncated_archive_is_moved_aside(hub: Path, twin: dict[str, bytes], tmp_path: Path) -> None:
     pack(hub, twin)
     hub.write_bytes(hub.read_bytes()[:-200])
-    with pytest.raises(datamodules.base.DataError, match=r"Twin\.zip: .*moved aside to Twin\.zip\.bad, run again"):
+    with pytest.raises(datamodules.base.DataError, match=r"Twin\.zip: .*moved aside to Twin\.zip\.bad; rerun"):
         download("Twin", md5s(twin), tmp_path / "data")
 
 
@@ -218,7 +218,7 @@ def test_without_the_hub_the_error_says_which_files_to_put_where(
     assert "\n" not in str(raised.value)
 
 
-def test_a_download_cut_short_leaves_nothing_trusted_and_running_again_ends_it(
+def test_an_interrupted_download_leaves_no_wrong_file_and_a_rerun_completes_it(
     hub: Path, twin: dict[str, bytes], tmp_path: Path
 ) -> None:
     pack(hub, twin)

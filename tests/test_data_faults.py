@@ -1,4 +1,4 @@
-"""Bad input, torn files, kills and races, all really made: the data either load right or say in one line what is wrong."""
+"""Bad input, truncated files, kills and races, all real: data either load correctly or fail with a one-line error."""
 
 import gzip
 import itertools
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import datamodules
-from datamodules.base import MISSING, OOV, SPLITS, Batches, DataError, twins
+from datamodules.base import MISSING, OOV, SPLITS, Batches, CTRDataModule, DataError, twins
 from datamodules.base.reczoo import RecZooDataModule
 
 GOOD = "label,x,c\n1,1,a\n0,2,b\n"
@@ -59,21 +59,21 @@ def message(folder: Path) -> str:
         ("label,x,c\n1,1,a,extra\n0,2\n", ["train.csv, line 2: 4 cells where the table has 3 columns"]),
         ("label,x,c\n1,1,a\n\n0,2,b\n", ["train.csv, line 3: 0 cells where the table has 3 columns"]),
         ('label,x,c\n1,1,"a\n0,2,b\n', ["train.csv, after line 1: unexpected end of data"]),
-        ('label,x,c\n1,1,"two\nlines"\n0,2,b\n3,3,c\n', ["train.csv, line 5: label is '3'; allowed are 0 and 1"]),
-        ("label,x,c\n1,1,a\n0.5,2,b\n", ["train.csv, line 3: label is '0.5'; allowed are 0 and 1"]),
-        ("label,x,c\n1,1,a\n-1,2,b\n", ["train.csv, line 3: label is '-1'; allowed are 0 and 1"]),
-        ("label,x,c\n1,1,a\n0,1 000,b\n", ["train.csv, line 3: x is '1 000'; allowed are finite numbers"]),
-        ("label,x,c\n0,1,a\n0,2,b\n", ["train.csv: the train part has one class only (0 positives in 2 rows)"]),
+        ('label,x,c\n1,1,"two\nlines"\n0,2,b\n3,3,c\n', ["train.csv, line 5: label is '3'; expected 0 or 1"]),
+        ("label,x,c\n1,1,a\n0.5,2,b\n", ["train.csv, line 3: label is '0.5'; expected 0 or 1"]),
+        ("label,x,c\n1,1,a\n-1,2,b\n", ["train.csv, line 3: label is '-1'; expected 0 or 1"]),
+        ("label,x,c\n1,1,a\n0,1 000,b\n", ["train.csv, line 3: x is '1 000'; expected a finite number"]),
+        ("label,x,c\n0,1,a\n0,2,b\n", ["train.csv: the train part has only one class (0 positives in 2 rows)"]),
     ],
 )
-def test_a_bad_file_is_refused_with_its_place_and_what_is_allowed(
+def test_a_bad_file_is_refused_with_the_place_and_what_is_expected(
     tmp_path: Path, train: bytes | str, parts: list[str]
 ) -> None:
     text = message(folder_with(tmp_path, train))
     assert all(part in text for part in parts), text
 
 
-def test_byte_order_mark_crlf_and_a_missing_last_line_end_are_fine(tmp_path: Path) -> None:
+def test_byte_order_mark_crlf_and_a_missing_final_newline_are_accepted(tmp_path: Path) -> None:
     plain, odd = tmp_path / "plain", tmp_path / "odd"
     plain.mkdir(), odd.mkdir()
     folder_with(plain, GOOD)
@@ -81,7 +81,7 @@ def test_byte_order_mark_crlf_and_a_missing_last_line_end_are_fine(tmp_path: Pat
     assert Three(odd).fingerprint == Three(plain).fingerprint
 
 
-def test_undeclared_columns_are_ignored_and_named(tmp_path: Path) -> None:
+def test_undeclared_columns_are_ignored_and_listed(tmp_path: Path) -> None:
     data = Three(folder_with(tmp_path, "row,label,x,c\n7,1,1,a\n8,0,2,b\n"))
     for split in SPLITS[1:]:
         shutil.copy(tmp_path / "train.csv", tmp_path / f"{split}.csv")
@@ -89,26 +89,26 @@ def test_undeclared_columns_are_ignored_and_named(tmp_path: Path) -> None:
     assert (data.n_dense, data.cardinalities) == (1, (4,))
 
 
-def test_a_gzip_file_is_read_and_a_torn_one_is_named(tmp_path: Path) -> None:
+def test_a_gzip_file_is_read_and_a_truncated_one_is_named(tmp_path: Path) -> None:
     text = "label,x,c\n" + "".join(f"{i % 2},{i},v{i % 7}\n" for i in range(5000))
-    plain, packed, torn = (tmp_path / name for name in ("plain", "packed", "torn"))
-    for path in (plain, packed, torn):
+    plain, packed, truncated = (tmp_path / name for name in ("plain", "packed", "truncated"))
+    for path in (plain, packed, truncated):
         path.mkdir()
     whole = gzip.compress(text.encode())
     folder_with(plain, text)
     folder_with(packed, whole, "train.csv.gz")
-    folder_with(torn, whole[: len(whole) // 2], "train.csv.gz")
+    folder_with(truncated, whole[: len(whole) // 2], "train.csv.gz")
     assert Three(packed).fingerprint == Three(plain).fingerprint
-    assert "train.csv.gz: cannot be read to its end" in message(torn)
+    assert "train.csv.gz: cannot be read to its end" in message(truncated)
 
 
-def test_a_file_cut_in_the_middle_of_a_line_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_ends_in_the_middle_of_a_line_is_refused(tmp_path: Path) -> None:
     text = "label,x,c\n" + "".join(f"{i % 2},{i},value{i}\n" for i in range(1000))
     cut = text[: text.index("500,value500")]
     assert "line 502: 2 cells where the table has 3 columns" in message(folder_with(tmp_path, cut))
 
 
-def test_ids_of_every_kind_survive(tmp_path: Path) -> None:
+def test_values_of_every_kind_survive_encoding(tmp_path: Path) -> None:
     values = [
         "text",
         "9" * 30,
@@ -186,13 +186,13 @@ def test_any_small_csv_either_has_an_invertible_encoding_or_gives_one_clear_erro
 
 
 def prepare(folder: Path, cache: Path, change: str = "") -> None:
-    """What a process does; `change` is run first."""
+    """Encode the folder in a process of its own, after executing the code `change`."""
     os.environ["WUKONG_BENCH_CACHE"] = str(cache)
     exec(change, {})
     Three(folder).prepare_data()
 
 
-PROCESSES = multiprocessing.get_context("forkserver")  # its server imports torch once for all of them
+PROCESSES = multiprocessing.get_context("forkserver")  # its server imports torch once for all processes
 PROCESSES.set_forkserver_preload(["datamodules.base.reczoo"])
 
 
@@ -202,20 +202,20 @@ def start(folder: Path, cache: Path, change: str = "") -> BaseProcess:
     return process
 
 
-def ended(process: BaseProcess) -> int | None:
+def exit_code(process: BaseProcess) -> int | None:
     process.join(timeout=120)
     return process.exitcode
 
 
 @pytest.fixture(scope="module")
 def middling(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files that take long enough to encode to be killed while at it."""
+    """Files that take long enough to encode for a kill to hit the encoding."""
     folder = tmp_path_factory.mktemp("middling")
     text = "label,x,c\n" + "".join(f"{i % 2},{i},v{i * 7919 % 300_000}\n" for i in range(600_000))
     return folder_with(folder, text)
 
 
-def test_kill_9_at_any_moment_leaves_nothing_that_is_later_trusted(middling: Path, tmp_path: Path) -> None:
+def test_kill_9_at_any_moment_leaves_no_partial_cache_that_is_later_used(middling: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     for moment in (0.05, 0.15, 0.3):
         process = start(middling, cache)
@@ -226,35 +226,35 @@ def test_kill_9_at_any_moment_leaves_nothing_that_is_later_trusted(middling: Pat
         process.kill()
         process.join()
     finished = list(cache.glob("three-*"))
-    assert ended(start(middling, cache)) == 0
+    assert exit_code(start(middling, cache)) == 0
     [folder] = cache.glob("three-*")
     assert not finished or finished == [folder]
     assert [path.name for path in cache.glob(".three-*") if path.is_dir()] == []
-    assert ended(start(middling, tmp_path / "apart")) == 0
+    assert exit_code(start(middling, tmp_path / "apart")) == 0
     names = [p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()]
     assert len(names) == 11
     for name in names:
         assert (folder / name).read_bytes() == (tmp_path / "apart" / folder.name / name).read_bytes()
 
 
-def test_a_process_killed_in_the_second_pass_holds_up_nobody(middling: Path, tmp_path: Path) -> None:
+def test_a_process_killed_in_the_second_pass_blocks_no_other(middling: Path, tmp_path: Path) -> None:
     kill = "encode._finish = lambda *a: os.kill(os.getpid(), signal.SIGKILL)"
     setup = f"import os, signal; from datamodules.base import encode; {kill}"
-    assert ended(start(middling, tmp_path, setup)) == -signal.SIGKILL
+    assert exit_code(start(middling, tmp_path, setup)) == -signal.SIGKILL
     assert list(tmp_path.glob("three-*")) == []
-    assert ended(start(middling, tmp_path)) == 0
+    assert exit_code(start(middling, tmp_path)) == 0
 
 
-def test_of_two_processes_that_prepare_at_once_one_encodes_and_both_read_it(middling: Path, tmp_path: Path) -> None:
-    say = f"module.encode = lambda *a: (open({str(tmp_path / 'log')!r}, 'a').write('encoding '), e(*a))[1]"
-    note = f"from datamodules.base import module; e = module.encode; {say}"
-    both = [start(middling, tmp_path, note) for _ in range(2)]
-    assert [ended(process) for process in both] == [0, 0]
+def test_of_two_concurrent_processes_one_encodes_and_both_read_the_cache(middling: Path, tmp_path: Path) -> None:
+    patch = f"module.encode = lambda *a: (open({str(tmp_path / 'log')!r}, 'a').write('encoding '), e(*a))[1]"
+    logged = f"from datamodules.base import module; e = module.encode; {patch}"
+    both = [start(middling, tmp_path, logged) for _ in range(2)]
+    assert [exit_code(process) for process in both] == [0, 0]
     assert (tmp_path / "log").read_text() == "encoding "
     assert len(list(tmp_path.glob("three-*"))) == 1
 
 
-def test_preparing_again_reads_no_raw_byte_and_writes_nothing(
+def test_preparing_twice_reads_no_raw_byte_and_writes_nothing(
     middling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path))
@@ -269,7 +269,7 @@ def test_preparing_again_reads_no_raw_byte_and_writes_nothing(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == stamps
 
 
-def test_a_raw_file_changed_in_place_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
+def test_a_raw_file_changed_in_place_gets_a_new_fingerprint(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, GOOD)
     before = Three(folder).fingerprint
     (folder / "train.csv").write_text(GOOD.replace("2,b", "3,b"))
@@ -277,7 +277,7 @@ def test_a_raw_file_changed_in_place_is_not_taken_for_the_old_one(tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "label"])
-def test_a_torn_cache_is_named_when_it_is_read_and_when_it_is_verified(
+def test_a_truncated_cache_is_named_when_it_is_read_and_when_it_is_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "cache"))
@@ -286,10 +286,12 @@ def test_a_torn_cache_is_named_when_it_is_read_and_when_it_is_verified(
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(DataError, match=rf"{data.folder}: damaged .*remove the folder"):
         Batches(data.folder / "train", 2)
+    with pytest.raises(DataError, match=rf"{data.folder}: damaged .*remove the folder"):
+        CTRDataModule.verify(data)  # without the md5s: the raw files are not published
 
 
 @pytest.mark.parametrize("change", [1_000_000, -1_000_000])
-def test_an_id_outside_its_table_is_named_when_it_is_loaded(
+def test_an_id_outside_its_table_is_named_when_the_part_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: int
 ) -> None:
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "cache"))
@@ -313,7 +315,7 @@ def test_an_id_outside_its_table_is_named_when_it_is_loaded(
 def test_a_flipped_byte_of_the_cache_is_found_by_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "cache"))
     data = datamodules.load("hotel")()
-    assert "as when it was encoded" in data.verify()[-1]
+    assert "unchanged since encoding" in data.verify()[-1]
     path = data.folder / "test" / "sparse.npy"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -323,7 +325,7 @@ def test_a_flipped_byte_of_the_cache_is_found_by_verify(tmp_path: Path, monkeypa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_line_with_the_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_one_line_error_with_the_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "cache"))
     real = Path.open
 
@@ -336,13 +338,13 @@ def test_a_full_disk_is_one_line_with_the_free_space(tmp_path: Path, monkeypatch
     assert "MB free" in message(folder)
 
 
-def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("in the place of a folder")
+def test_an_unwritable_cache_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("a file where a folder should be")
     monkeypatch.setenv("WUKONG_BENCH_CACHE", str(tmp_path / "file"))
     assert "file" in message(folder_with(tmp_path, GOOD))
 
 
-def test_twins_of_different_seeds_differ_and_of_one_seed_are_equal(tmp_path: Path) -> None:
+def test_twins_differ_by_seed_and_are_equal_for_the_same_seed(tmp_path: Path) -> None:
     layout = datamodules.load("criteo_kaggle").layout()
     contents = [twins.write(layout, tmp_path / str(i), 200, seed)[0].read_bytes() for i, seed in enumerate((0, 0, 1))]
     assert contents[0] == contents[1] != contents[2]

@@ -1,4 +1,4 @@
-"""The two rule sets on hand-made rows that have every case, against a plain Python reading of the rules, and published sums."""
+"""The two rule sets: hand-made rows that cover every case, a plain Python version of the rules, and published sums."""
 
 import math
 from collections import Counter
@@ -17,12 +17,12 @@ from datamodules.criteo_x4_001 import bucket
 
 def encoded(folder: Path, parts: dict[str, dict[str, list[str | None]]], fields: Fields) -> dict[str, np.ndarray]:
     sources = {split: [Source(pl.LazyFrame(columns))] for split, columns in parts.items()}
-    encode(folder, sources, fields, "rows by hand")
+    encode(folder, sources, fields, "hand-made rows")
     return {split: np.load(folder / split / "sparse.npy") for split in SPLITS}
 
 
 def every_case(column: str) -> dict[str, dict[str, list[str | None]]]:
-    """Frequent, twice seen, once seen, zero and missing in train; known, rare, unseen, zero and missing in valid and test."""
+    """Frequent, seen twice, seen once, zero and missing in train; known, rare, unseen, zero and missing in valid and test."""
     train = ["a", "a", "a", "b", "b", "rare", "0", "0", "", None]
     later = ["b", "rare", "unseen", "0", ""]
     return {
@@ -32,9 +32,9 @@ def every_case(column: str) -> dict[str, dict[str, list[str | None]]]:
     }
 
 
-def test_clean_keeps_missing_zero_rare_and_unseen_apart(tmp_path: Path) -> None:
+def test_clean_gives_missing_zero_rare_and_unseen_different_ids(tmp_path: Path) -> None:
     ids = encoded(tmp_path, every_case("c"), Fields(sparse=("c",), encoding="clean", min_count=2))
-    unseen, missing, a, zero, b, rare = range(6)  # "0" before "b": equal counts, ordered by text
+    unseen, missing, a, zero, b, rare = range(6)  # "0" before "b": equal counts are ordered by text
     assert ids["train"][:, 0].tolist() == [a, a, a, b, b, rare, zero, zero, missing, missing]
     assert ids["test"][:, 0].tolist() == [b, rare, unseen, zero, missing]
 
@@ -51,7 +51,7 @@ def test_bars_maps_missing_rare_and_unseen_to_one_row_and_keeps_zero_where_the_f
     assert ids["test"][:, 0].tolist() == [b, oov, oov, zero, oov]
 
 
-def test_bars_loses_true_zeros_where_zero_is_the_fill(tmp_path: Path) -> None:
+def test_bars_maps_true_zeros_to_oov_where_zero_is_the_fill(tmp_path: Path) -> None:
     ids = encoded(tmp_path, every_case("c"), Fields(sparse=("c",), fill={"c": "0"}, encoding="bars", min_count=2))
     assert ids["train"][:, 0].tolist() == [1, 1, 1, 2, 2, 0, 0, 0, 0, 0]
 
@@ -71,7 +71,7 @@ def test_bars_loses_true_zeros_where_zero_is_the_fill(tmp_path: Path) -> None:
         ("1000", 47),
     ],
 )
-def test_a_count_of_criteo_x4_becomes_floor_of_its_squared_logarithm_above_2_and_its_integer_part_else(
+def test_a_count_of_criteo_x4_above_2_becomes_floor_of_its_squared_logarithm_and_any_other_its_integer_part(
     text: str, expected: int
 ) -> None:
     x = float(text)
@@ -84,15 +84,15 @@ def test_criteo_x4_under_bars_and_clean_differ_in_missing_and_zero_counts_only(t
         split: {"label": list("10") * 6, "I": ["0", "0", None, "", "1", "1", "-1", "-1", "8", "9", "50", "50"]}
         for split in SPLITS
     }
-    found = {}
+    train_ids = {}
     for encoding in ("bars", "clean"):
-        derived = {"I": Derived("I", bucket, "numbers")}
+        derived = {"I": Derived("I", bucket, "a number")}
         fields = Fields(sparse=("I",), derived=derived, fill={"I": "0"}, encoding=encoding, min_count=2)
         (tmp_path / encoding).mkdir()
-        found[encoding] = encoded(tmp_path / encoding, parts, fields)["train"][:, 0].tolist()
+        train_ids[encoding] = encoded(tmp_path / encoding, parts, fields)["train"][:, 0].tolist()
     eight, nine = (math.floor(math.log(x) ** 2) for x in (8, 9))
     assert eight == nine == 4  # one bucket
-    bars, clean = found["bars"], found["clean"]
+    bars, clean = train_ids["bars"], train_ids["clean"]
     assert bars[:4] == [0, 0, 0, 0]
     assert clean[0] == clean[1] and clean[2] == clean[3] == 1 and clean[0] not in (0, 1)
     assert len({*bars[4:]}) == len({*clean[4:]}) == 4
@@ -100,9 +100,9 @@ def test_criteo_x4_under_bars_and_clean_differ_in_missing_and_zero_counts_only(t
 
 
 def plain_ids(train: list[str | None], part: list[str | None], encoding: Encoding, least: int, fill: str) -> list[int]:
-    """The rules, one value after the other."""
-    given = [value if value else (fill if encoding == "bars" else None) for value in train]
-    count = Counter(value for value in given if value is not None and not (encoding == "bars" and value == fill))
+    """Apply the rules value by value."""
+    filled = [value if value else (fill if encoding == "bars" else None) for value in train]
+    count = Counter(value for value in filled if value is not None and not (encoding == "bars" and value == fill))
     kept = sorted((value for value, n in count.items() if n >= least), key=lambda value: (-count[value], value))
     ids = []
     for cell in part:
@@ -120,7 +120,7 @@ def plain_ids(train: list[str | None], part: list[str | None], encoding: Encodin
 
 @pytest.mark.parametrize("encoding", ["bars", "clean"])
 @pytest.mark.parametrize(("least", "fill"), [(1, ""), (2, ""), (3, "7")])
-def test_ids_of_random_columns_are_those_of_the_rules_read_value_by_value(
+def test_ids_of_random_columns_equal_the_rules_applied_value_by_value(
     tmp_path: Path, encoding: Encoding, least: int, fill: str
 ) -> None:
     draw = np.random.default_rng(least)
@@ -135,13 +135,13 @@ def test_ids_of_random_columns_are_those_of_the_rules_read_value_by_value(
         assert ids[split][:, 0].tolist() == plain_ids(columns["train"], columns[split], encoding, least, fill)
 
 
-def test_dense_values_under_bars_are_the_raw_ones_and_missing_is_zero(tmp_path: Path) -> None:
+def test_dense_values_under_bars_are_raw_and_missing_is_zero(tmp_path: Path) -> None:
     parts = {s: {"label": ["0", "1", "1"], "x": ["-2.5", None, "40"], "c": ["a", "b", "c"]} for s in SPLITS}
     encoded(tmp_path, parts, Fields(dense=("x",), sparse=("c",), encoding="bars"))
     assert np.load(tmp_path / "test" / "dense.npy").tolist() == [[-2.5], [0.0], [40.0]]
 
 
-def test_a_sequence_keeps_its_last_values_padded_in_front_and_shares_the_items_table(tmp_path: Path) -> None:
+def test_a_sequence_keeps_its_last_values_is_padded_in_front_and_shares_the_items_table(tmp_path: Path) -> None:
     histories = ["a^b^c", "c", "", None, "d^a"]
     parts = {s: {"label": list("10101"), "item": ["a", "a", "b", "a", "b"], "seen": histories} for s in SPLITS}
     ids = encoded(tmp_path, parts, Fields(sparse=("item",), sequences={"seen": Sequence(2, "item")}, encoding="bars"))
@@ -150,7 +150,7 @@ def test_a_sequence_keeps_its_last_values_padded_in_front_and_shares_the_items_t
     assert ids["test"].tolist() == [[a, b, c], [a, -1, c], [b, -1, -1], [a, -1, -1], [b, d, a]]
 
 
-def test_a_value_of_a_shared_table_is_kept_if_any_of_its_columns_has_it_often_enough(tmp_path: Path) -> None:
+def test_a_value_of_a_shared_table_is_kept_if_one_of_its_columns_has_it_often_enough(tmp_path: Path) -> None:
     parts = {s: {"label": list("10"), "item": ["a", "b"], "seen": ["b^c", "c"]} for s in SPLITS}
     fields = Fields(sparse=("item",), sequences={"seen": Sequence(2, "item")}, encoding="bars", min_count=2)
     ids = encoded(tmp_path, parts, fields)
@@ -170,16 +170,16 @@ def test_hour_of_avazu_x4_becomes_hour_weekday_from_sunday_and_weekend(
     assert expected == (when.hour, int(when.strftime("%w")), int(when.strftime("%w") in "06"))
     derived = datamodules.load("avazu_x4_001").derived_fields
     frame = pl.DataFrame({"hour": [hour]})
-    found = tuple(frame.select(derived[f].compute(pl.col("hour"))).item() for f in ("hour", "weekday", "weekend"))
-    assert found == expected
+    computed = tuple(frame.select(derived[f].compute(pl.col("hour"))).item() for f in ("hour", "weekday", "weekend"))
+    assert computed == expected
 
 
 def test_frappe_under_bars_has_the_published_number_of_table_rows(frappe_folder: Path) -> None:
     data = datamodules.load("frappe.bars")(frappe_folder.parent)
-    assert sum(data.cardinalities) == data.table_rows == 5_389  # the published logistic regression has one bias more
+    assert sum(data.cardinalities) == data.table_rows == 5_389  # the published logistic regression also has a bias
 
 
-def test_the_card_counts_rows_again_within_a_part_and_in_each_earlier_part(tmp_path: Path) -> None:
+def test_the_card_counts_repeated_rows_within_a_part_and_in_each_earlier_part(tmp_path: Path) -> None:
     from datamodules.base import CTRDataModule, card
 
     class Rows(CTRDataModule):
@@ -189,10 +189,14 @@ def test_the_card_counts_rows_again_within_a_part_and_in_each_earlier_part(tmp_p
             return []
 
         def read(self) -> dict[str, pl.DataFrame]:
-            values = {"train": "aab", "valid": "acbbc", "test": "xcba"}  # c and x are unseen in train: one id
+            values = {
+                "train": "aab",
+                "valid": "acbbc",
+                "test": "xcba",
+            }  # c and x are unseen in train, so they share an id
             return {s: pl.DataFrame({"label": (list("10") * 3)[: len(v)], "c": list(v)}) for s, v in values.items()}
 
-    found = card.duplicates(Rows()).rows_by_key("part", named=True, unique=True)
-    assert found["train"] == {"repeated_within": 1, "also_in_train": None, "also_in_valid": None}
-    assert found["valid"] == {"repeated_within": 2, "also_in_train": 3, "also_in_valid": None}
-    assert found["test"] == {"repeated_within": 1, "also_in_train": 2, "also_in_valid": 4}
+    counts = card.duplicates(Rows()).rows_by_key("part", named=True, unique=True)
+    assert counts["train"] == {"repeated_within": 1, "also_in_train": None, "also_in_valid": None}
+    assert counts["valid"] == {"repeated_within": 2, "also_in_train": 3, "also_in_valid": None}
+    assert counts["test"] == {"repeated_within": 1, "also_in_train": 2, "also_in_valid": 4}

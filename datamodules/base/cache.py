@@ -1,4 +1,4 @@
-"""The encoded cache: one folder for each (raw bytes, rules, format), complete or absent."""
+"""The encoded cache: one folder per (raw bytes, rules, format), either complete or absent."""
 
 import hashlib
 import json
@@ -15,10 +15,10 @@ from datamodules.base.errors import DataError
 
 
 def ensure(folder: Path, build: Callable[[Path], None]) -> Path:
-    """The folder, built beside its place and renamed into it unless it is there already.
+    """Return the folder; unless it exists, build it under a temporary name and rename it.
 
-    Of two processes that want it at once, one builds and the other waits. A kill frees the lock and leaves a temporary
-    folder that nothing reads and the next builder removes.
+    If two processes ask for it at once, one builds it and the other waits. A kill frees the lock and leaves a temporary
+    folder, which is never read and which the next builder deletes.
     """
     if folder.is_dir():
         return folder
@@ -28,22 +28,22 @@ def ensure(folder: Path, build: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into one line that says how much room there is."""
+    """Turn a file system error into a one-line DataError that gives the free disk space."""
     try:
         yield
     except OSError as error:
-        there = next(parent for parent in path.parents if parent.is_dir())
-        free = shutil.disk_usage(there).free // 1_000_000
+        folder = next(parent for parent in path.parents if parent.is_dir())
+        free = shutil.disk_usage(folder).free // 1_000_000
         raise DataError(
-            f"{error.filename or path}: {error.strerror} ({free:,} MB free in {there}); run again to go on"
+            f"{error.filename or path}: {error.strerror} ({free:,} MB free in {folder}); fix this and rerun to resume"
         ) from None
 
 
 def _built(folder: Path, build: Callable[[Path], None]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):
-        for left_over in folder.parent.glob(f".{folder.name}-*"):
-            shutil.rmtree(left_over, ignore_errors=True)
+        for abandoned in folder.parent.glob(f".{folder.name}-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
         if not folder.is_dir():
             temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
             try:
@@ -55,13 +55,13 @@ def _built(folder: Path, build: Callable[[Path], None]) -> Path:
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Hexadecimal digest of a file, read in blocks."""
+    """Return the hexadecimal digest of a file, read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def remembered_digest(path: Path, algorithm: str = "sha256") -> str:
-    """`file_digest`, kept in the cache for as long as the file's inode, size and times stay as they are."""
+    """Return `file_digest`, remembered in the cache while the file's inode, size and times are unchanged."""
     state = path.stat()
     stamp = [str(path.resolve()), algorithm, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
     memo = cache_root() / "digests" / hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:32]

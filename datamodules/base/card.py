@@ -1,4 +1,4 @@
-"""Facts about an encoded data set, for its card: read from the arrays block by block."""
+"""Facts for the card of an encoded data set, read from the arrays block by block."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from datamodules.base.rules import MISSING, OOV
 
 
 def fields(data: CTRDataModule) -> pl.DataFrame:
-    """One row for each sparse field: rows of its table, and for each part the share of OOV and of missing cells."""
+    """Return one row per sparse field: its table rows, and for each part the shares of OOV and of missing cells."""
     tables = data.rows_of_tables()
     columns: dict[str, Any] = {"field": data.meta["sparse_columns"][: len(tables)], "table_rows": tables}
     for split in SPLITS:
@@ -29,7 +29,7 @@ def fields(data: CTRDataModule) -> pl.DataFrame:
 
 
 def balance(data: CTRDataModule) -> pl.DataFrame:
-    """Rows, positives and their share in each part."""
+    """Return rows, positives and share of positives of each part."""
     rows, positives = data.meta["rows"], data.meta["positives"]
     return pl.DataFrame(
         [(split, rows[split], positives[split], positives[split] / rows[split]) for split in SPLITS],
@@ -39,17 +39,17 @@ def balance(data: CTRDataModule) -> pl.DataFrame:
 
 
 def duplicates(data: CTRDataModule) -> pl.DataFrame:
-    """Rows of each part whose encoded features another row of the part, or a row of an earlier part, has too.
+    """Count the rows of each part whose encoded features repeat a row of the same part or occur in an earlier part.
 
-    The label is left out. Compared by a 64-bit hash of the encoded features, 8 bytes of memory for each row.
+    Labels are ignored. Rows are compared by a 64-bit hash of their features, which takes 8 bytes of memory per row.
     """
     hashes = {split: _hashes(data, split) for split in SPLITS}
     distinct = {split: np.unique(hash_R) for split, hash_R in hashes.items()}
     repeated = [len(hashes[split]) - len(distinct[split]) for split in SPLITS]
     columns: dict[str, Any] = {"part": SPLITS, "repeated_within": repeated}
     for earlier, *later in (SPLITS, SPLITS[1:]):
-        also = {split: int(np.isin(hashes[split], distinct[earlier]).sum()) for split in later}
-        columns[f"also_in_{earlier}"] = [also.get(split) for split in SPLITS]
+        shared = {split: int(np.isin(hashes[split], distinct[earlier]).sum()) for split in later}
+        columns[f"also_in_{earlier}"] = [shared.get(split) for split in SPLITS]
     return pl.DataFrame(columns)
 
 

@@ -1,4 +1,4 @@
-"""Text tables: reading them block by block, and finding the line of a fault once there is one."""
+"""Text tables, read block by block; if one is malformed, the line of the first fault is located."""
 
 import csv
 import gzip
@@ -15,37 +15,37 @@ import polars as pl
 from datamodules.base.errors import DataError
 
 BLOCK = 1 << 23  # bytes that become one frame
-STRETCH = 1 << 16  # bytes that stay in the processor's cache while they are counted
+STRETCH = 1 << 16  # bytes counted at a time, to stay in the processor's cache
 
 
 class _Counts(NamedTuple):
-    """What is known of a file by its bytes."""
+    """What the bytes of a file tell before parsing."""
 
     separators: int
     lines: int
-    quotes: int  # where they have a meaning
-    starts: list[tuple[int, int]]  # of the last line that begins in each block: lines before it, its place
+    quotes: int  # 0 where they have no meaning
+    starts: list[tuple[int, int]]  # (lines before it, offset) of the last line that begins in each block
 
 
 @dataclass(frozen=True)
 class Delimited:
-    """A csv or tsv file in UTF-8, perhaps gzip'ed. Byte-order mark and CRLF are fine."""
+    """A csv or tsv file in UTF-8, plain or gzipped. Byte-order mark and CRLF are allowed."""
 
     path: Path
     separator: str = ","
-    columns: tuple[str, ...] | None = None  # of a file without a header
-    quoted: bool = True  # '"' encloses cells; if not, it is a character like any other
+    columns: tuple[str, ...] | None = None  # names, for a file without a header
+    quoted: bool = True  # '"' encloses cells; otherwise it is an ordinary character
 
     def read(self) -> pl.DataFrame:
-        """All columns as text, an empty cell as null; raises DataError as `batches` does."""
+        """Return all columns as text, empty cells as null. Raises DataError as `batches` does."""
         return pl.concat(self.batches())
 
     def batches(self, first: int = 0, rows: int | None = None) -> Iterator[pl.DataFrame]:
-        """Data rows from row `first`, from 0, on: all, or at most so many, BLOCK bytes of the file at a time.
+        """Yield at most `rows` data rows starting at row `first` (from 0), BLOCK bytes of the file at a time.
 
-        The next block is parsed while the caller works on the one before, so memory holds two of them. Raises DataError
-        for a file without rows, with two columns of one name, or with a line that has too few or too many cells, which
-        polars would fill up or refuse without a place.
+        The next block is parsed while the caller works on the current one, so two blocks are in memory. Raises DataError
+        for a file without rows, for duplicate column names, and for a line with too few or too many cells, which polars
+        would pad or reject without naming the line.
         """
         self._check_width()
         stop = self.rows if rows is None else min(first + rows, self.rows)
@@ -58,15 +58,15 @@ class Delimited:
 
     @cached_property
     def rows(self) -> int:
-        """How many data rows the file has. Raises DataError where it cannot be read to its end."""
+        """Number of data rows. Raises DataError if the file cannot be read to its end."""
         if not self._counts.quotes:
             return self._counts.lines - self._header_lines
-        blocks = enumerate(self._whole_lines())  # parsed, since a quoted cell may hold line ends
+        blocks = enumerate(self._whole_lines())  # parse: a quoted cell may contain line ends
         return sum(len(self._parse(block, at_start=not i)) for i, block in blocks)
 
     @cached_property
     def header(self) -> list[str]:
-        """The column names."""
+        """Column names. Raises DataError if the file is empty or two columns have the same name."""
         if self.columns is not None:
             if not self.path.stat().st_size:
                 raise DataError(f"{self.path}: the file is empty")
@@ -74,23 +74,23 @@ class Delimited:
         names = next(self._rows(), (0, None))[1]
         if not names:
             raise DataError(f"{self.path}: the file is empty")
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise DataError(f"{self.path}, line 1: two columns are named {twice[0]!r}; names must differ")
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise DataError(f"{self.path}, line 1: two columns are named {repeated[0]!r}; names must differ")
         return names
 
     def line(self, row: int) -> int:
-        """The line, from 1, on which data row `row`, from 0, ends."""
-        plain = row + 1 + self._header_lines
+        """Return the line (from 1) on which data row `row` (from 0) ends."""
+        unquoted_line = row + 1 + self._header_lines
         if not self._counts.quotes:
-            return plain
+            return unquoted_line
         for number, (line, _) in enumerate(self._rows(), start=1):
-            if number == plain:
+            if number == unquoted_line:
                 return line
-        return plain
+        return unquoted_line
 
     def fault(self) -> str | None:
-        """Where the first thing stands that makes this no table, and what it is; None if there is nothing."""
+        """Return the first fault that makes the file unreadable as a table, with its line; None if there is none."""
         try:
             with self._open() as file:
                 offset = 0
@@ -98,10 +98,10 @@ class Delimited:
                     try:
                         line.decode()
                     except UnicodeDecodeError as error:
-                        byte, place = line[error.start], offset + error.start
-                        return f"{self.path}, line {number}: byte 0x{byte:02x} at offset {place:,} is not UTF-8"
+                        byte, position = line[error.start], offset + error.start
+                        return f"{self.path}, line {number}: byte 0x{byte:02x} at offset {position:,} is not UTF-8"
                     offset += len(line)
-        except (OSError, EOFError) as error:  # of a gzip file cut short, say
+        except (OSError, EOFError) as error:  # e.g. a truncated gzip file
             return f"{self.path}: cannot be read to its end: {error}"
         width = None if self.columns is None else len(self.columns)
         line_number = 0
@@ -115,9 +115,9 @@ class Delimited:
         return None
 
     def _check_width(self) -> None:
-        """Raise DataError if the separators do not add up and no quoted cell explains it."""
+        """Raise DataError if the number of separators is wrong and quoted cells do not explain it."""
         if not self.rows:
-            raise DataError(f"{self.path}: the file has a header and no rows")
+            raise DataError(f"{self.path}: the file has no data rows")
         lines = self.rows + self._header_lines
         if self._counts.separators != lines * (len(self.header) - 1) and (fault := self.fault()):
             raise DataError(fault)
@@ -129,36 +129,36 @@ class Delimited:
     @cached_property
     def _counts(self) -> _Counts:
         characters = (self.separator, "\n", '"') if self.quoted else (self.separator, "\n")
-        total, place = dict.fromkeys(characters, 0), 0
+        total, offset = dict.fromkeys(characters, 0), 0
         starts = [(0, 0)]
         block = b"\n"
         with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
             for block in self._blocks():
-                for character, found in zip(characters, threads.map(partial(_count, block), characters), strict=True):
-                    total[character] += found
+                for character, n in zip(characters, threads.map(partial(_count, block), characters), strict=True):
+                    total[character] += n
                 if b"\n" in block:
-                    starts.append((total["\n"], place + block.rfind(b"\n") + 1))
-                place += len(block)
+                    starts.append((total["\n"], offset + block.rfind(b"\n") + 1))
+                offset += len(block)
         lines = total["\n"] + (not block.endswith(b"\n"))
         return _Counts(total[self.separator], lines, total.get('"', 0), starts)
 
     def _open(self) -> BinaryIO:
         return cast(BinaryIO, gzip.open(self.path)) if self.path.suffix == ".gz" else self.path.open("rb")
 
-    def _blocks(self, place: int = 0) -> Iterator[bytes]:
-        """The bytes of the file from a place on."""
+    def _blocks(self, offset: int = 0) -> Iterator[bytes]:
+        """Yield the bytes of the file from an offset on."""
         try:
             with self._open() as file:
-                file.seek(place)
+                file.seek(offset)
                 while block := file.read(BLOCK):
                     yield block
-        except (OSError, EOFError) as error:  # of a gzip file cut short, say
+        except (OSError, EOFError) as error:  # e.g. a truncated gzip file
             raise DataError(f"{self.path}: cannot be read to its end: {error}") from None
 
-    def _whole_lines(self, place: int = 0) -> Iterator[bytes]:
-        """The same in blocks that end at a line end outside quotes, where a cell begins and ends as in the whole file."""
+    def _whole_lines(self, offset: int = 0) -> Iterator[bytes]:
+        """Yield the same in blocks that end at a line end outside quotes, so that each can be parsed by itself."""
         rest = b""
-        for block in self._blocks(place):
+        for block in self._blocks(offset):
             end = block.rfind(b"\n") + 1
             while end and self._counts.quotes and (rest.count(b'"') + block.count(b'"', 0, end)) % 2:
                 end = block.rfind(b"\n", 0, end - 1) + 1
@@ -171,13 +171,13 @@ class Delimited:
             yield rest
 
     def _parsed(self, first: int, stop: int) -> Iterator[pl.DataFrame]:
-        """Rows `first` to `stop`, a frame for each block that holds some of them."""
-        line, place = 0, 0
+        """Yield rows `first` to `stop`, one frame per block that holds any of them."""
+        line, offset = 0, 0
         if not self._counts.quotes:  # then a line is a row
-            line, place = max(start for start in self._counts.starts if start[0] <= first + self._header_lines)
-        row = line - self._header_lines * (place > 0)
-        for i, block in enumerate(self._whole_lines(place)):
-            frame = self._parse(block, at_start=not place and not i)
+            line, offset = max(start for start in self._counts.starts if start[0] <= first + self._header_lines)
+        row = line - self._header_lines * (offset > 0)
+        for i, block in enumerate(self._whole_lines(offset)):
+            frame = self._parse(block, at_start=not offset and not i)
             if row + len(frame) > first:
                 yield frame[max(first - row, 0) : stop - row]
             row += len(frame)
@@ -198,7 +198,7 @@ class Delimited:
             raise DataError(self.fault() or reason) from None
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Line number and cells of each line, by Python's own reader; slow."""
+        """Yield line number and cells of each row, using Python's csv reader; slow."""
         with self._open() as file:
             text = (line.decode("utf-8-sig" if i == 0 else "utf-8", "replace") for i, line in enumerate(file))
             reader = csv.reader(
@@ -212,6 +212,6 @@ class Delimited:
 
 
 def _count(block: bytes, character: str) -> int:
-    """How often an ASCII character stands in the block; where it is frequent, some times faster than bytes.count."""
+    """Count an ASCII character in the block; several times faster than bytes.count if it is frequent."""
     byte_S, wanted = np.frombuffer(block, np.uint8), ord(character)
     return sum(int(np.count_nonzero(byte_S[i : i + STRETCH] == wanted)) for i in range(0, len(byte_S), STRETCH))

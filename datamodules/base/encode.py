@@ -1,12 +1,12 @@
-"""From raw rows to the arrays that models read, in two passes and with memory for the vocabularies and a few blocks.
+"""Encodes raw rows to the arrays that models read, in two passes; memory holds the vocabularies and a few blocks of rows.
 
-The first pass streams every part once: it checks the cells, numbers the distinct texts of each sparse field, counts them
-in the train part and writes the numbers. Then the rules (`rules.py`) turn numbers into ids, and the second pass replaces
+The first pass (`stream.py`) reads each part once: it checks the cells, gives each distinct text of a sparse field a code,
+counts codes in the train part and writes them. Then the rules (`rules.py`) map codes to ids, and the second pass replaces
 them in place. Vocabularies and scales come from the train part only.
 
-Dense fields, `clean`: sign(x) log(1 + |x|), standardised; a missing value becomes 0, and a field with missing values in
-the train part has a second column that says where. `bars`: the value as it is, a missing one as 0. An empty cell is
-missing, quoted or not.
+Dense fields under `clean`: sign(x) log(1 + |x|), standardised; a missing value becomes 0, and a field with missing values
+in the train part gets a second column that flags them. Under `bars`: the value unchanged, a missing one as 0. An empty
+cell is missing, quoted or not.
 """
 
 import functools
@@ -33,7 +33,7 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Scale:
-    """How a dense field is scaled: (x - mean) / deviation, and whether a column flags its missing values."""
+    """Scaling of a dense field, (x - mean) / deviation, and whether a column flags its missing values."""
 
     mean: float = 0.0
     deviation: float = 1.0
@@ -43,9 +43,16 @@ class Scale:
 def encode(
     folder: Path, parts: dict[str, list[Source]], fields: Fields, title: str, train_rows: int | None = None
 ) -> dict[str, Any]:
-    """Write train/, valid/, test/, vocabulary.parquet and frozen tables to the folder; return the facts about them.
+    """Write train/, valid/, test/, vocabulary.parquet and frozen tables; return the facts about them.
 
-    train_rows: only so many first rows of the train part. Raises DataError.
+    Raises DataError for rows that cannot be encoded.
+
+    Args:
+        folder: Existing, empty folder to write to.
+        parts: The sources of each part, by name.
+        fields: The columns and how they are encoded.
+        title: Name of the data set in error messages.
+        train_rows: Use only the first rows of the train part; None uses all.
     """
     stream = Stream(fields, title)
     for split in SPLITS:
@@ -80,10 +87,10 @@ def encode(
 
 
 def _vocabulary(name: str, stream: Stream, parts: dict[str, list[Source]]) -> Vocabulary:
-    """The ids of a sparse field, whose counts include those of the sequences that share its table."""
+    """Return the vocabulary of a sparse field; its counts include the sequences that share its table."""
     fields = stream.fields
     values = stream.values(name)
-    counts = np.stack([stream.counts[user].of(len(values)) for user in stream.users(name)])
+    counts = np.stack([stream.counts[reader].of(len(values)) for reader in stream.readers(name)])
     present = pl.when(pl.col("value") != "").then("value")
     frame = pl.DataFrame({"value": values, "count": counts.sum(0), "most": counts.max(0)}).with_columns(present)
     to_ids = functools.partial(
@@ -95,15 +102,15 @@ def _vocabulary(name: str, stream: Stream, parts: dict[str, list[Source]]) -> Vo
     computed = frame.select(derived.compute(pl.col("value")).cast(pl.String)).to_series()
     refused = frame.filter(computed.is_null() & frame["value"].is_not_null())
     if len(refused):
-        raise DataError(_found(derived.column, refused["value"].sort()[0], parts, stream.title, derived.allowed))
-    number_C = computed.fill_null("").rank("dense").to_numpy() - 1  # several values may become one
+        raise DataError(_refusal(derived.column, refused["value"].sort()[0], parts, stream.title, derived.expected))
+    number_C = computed.fill_null("").rank("dense").to_numpy() - 1  # several values may map to the same one
     frame = frame.with_columns(computed.alias("value"), pl.Series("number", number_C))
     table = to_ids(frame.group_by("number", "value").agg(pl.col("count", "most").sum()).sort("number"))
     return replace(table, id_C=np.append(table.id_C[number_C], table.id_C[-1]))
 
 
 def _frozen(folder: Path, name: str, stream: Stream) -> Vocabulary:
-    """The ids of a field with a frozen table, which is written to the folder."""
+    """Write the frozen table of a field to the folder and return the vocabulary."""
     first = FIRST_VALUE[stream.fields.encoding]
     values = stream.values(name)
     id_C = stream.fields.frozen[name].write(frozen_file(folder, name), values, first)
@@ -115,25 +122,25 @@ def _frozen(folder: Path, name: str, stream: Stream) -> Vocabulary:
 
 
 def frozen_file(folder: Path, name: str) -> Path:
-    """Where the frozen table of a field stands among the encoded data."""
+    """Return the path of a field's frozen table in a folder of encoded data."""
     return folder / f"frozen_{name}.npy"
 
 
-def _found(column: str, value: str, parts: dict[str, list[Source]], title: str, allowed: str) -> str:
-    """What is wrong with a value, and where it stands first."""
+def _refusal(column: str, value: str, parts: dict[str, list[Source]], title: str, expected: str) -> str:
+    """Return the message that refuses a value, with the place of its first occurrence."""
     for split, sources in parts.items():
         for source in sources:
             first = 0
             for batch in source.batches():
                 row = (batch[column].cast(pl.String) == value).arg_true()
                 if len(row):
-                    return f"{source.where(first + row[0], title, split)}: {column} is {value!r}; allowed are {allowed}"
+                    return f"{source.where(first + row[0], title, split)}: {column} is {value!r}; expected {expected}"
                 first += len(batch)
     raise AssertionError(value)
 
 
 def _scales(folder: Path, fields: Fields) -> list[Scale]:
-    """The scale of each dense field, by the train part."""
+    """Return the scale of each dense field, fitted to the train part in the folder."""
     moments = [Moments() for _ in fields.dense]
     if fields.encoding == "bars":
         return [Scale() for _ in fields.dense]
@@ -147,14 +154,14 @@ def _scales(folder: Path, fields: Fields) -> list[Scale]:
 
 @dataclass
 class Moments:
-    """Count, mean and sum of squared deviations of values that come in blocks (Chan's update)."""
+    """Count, mean and sum of squared deviations of a stream of blocks (Chan's update)."""
 
     n: int = 0
     mean: float = 0.0
     squares: float = 0.0
 
     def add(self, x: NDArray[np.float64]) -> None:
-        """Take further values in."""
+        """Add a block of values, (R,)."""
         if len(x):
             shift = float(x.mean()) - self.mean
             self.squares += float(x.var()) * len(x) + shift**2 * self.n * len(x) / (self.n + len(x))
@@ -169,10 +176,10 @@ def _logarithm(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def _finish(
     folder: Path, fields: Fields, tables: dict[str, Vocabulary], scales: dict[str, Scale], stream: Stream
 ) -> int:
-    """Codes to ids, in place, and dense values to their scales; returns how many cells of sparse fields are OOV."""
+    """Replace codes by ids in place and scale dense values; return the number of OOV cells in sparse fields."""
     with ThreadPoolExecutor(1) as background:
         scaled = background.submit(_scale, folder, scales, fields)
-        oov = _number(folder, fields, tables)
+        oov = _to_ids(folder, fields, tables)
         scaled.result()
     if fields.group is not None:
         rank_C = stream.group_ranks()
@@ -184,13 +191,13 @@ def _finish(
     return oov
 
 
-def _number(folder: Path, fields: Fields, tables: dict[str, Vocabulary]) -> int:
-    """Codes to ids, in place; returns how many cells of sparse fields are OOV."""
+def _to_ids(folder: Path, fields: Fields, tables: dict[str, Vocabulary]) -> int:
+    """Replace codes by ids in place; return the number of OOV cells in sparse fields."""
     id_of = [table.id_C for table in tables.values()]
     for sequence in fields.sequences.values():
         id_C = tables[sequence.table].id_C.copy()
         id_C[PADDING] = PADDING
-        if sequence.table in fields.frozen:  # a mean is over the vectors that there are
+        if sequence.table in fields.frozen:  # the mean is over existing vectors only
             id_C[id_C < FIRST_VALUE[fields.encoding]] = PADDING
         id_of += [id_C] * sequence.length
     oov = 0
@@ -206,7 +213,7 @@ def _number(folder: Path, fields: Fields, tables: dict[str, Vocabulary]) -> int:
 
 
 def _scale(folder: Path, scales: dict[str, Scale], fields: Fields) -> None:
-    """Dense values to their scales."""
+    """Scale dense values."""
     with ArrayWriter(folder / "scaled.npy", np.float32, sum(1 + s.flagged for s in scales.values())) as dense:
         for block in read_blocks(folder / "dense.npy"):
             dense.append(_scaled(block, scales, fields))
@@ -223,11 +230,11 @@ def _scaled(x_RN: NDArray[np.float64], scales: dict[str, Scale], fields: Fields)
             columns.append(missing)
     if not columns:
         return np.empty((len(x_RN), 0), np.float32)
-    return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")  # a third of the time of two steps
+    return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")  # three times as fast as stack, then astype
 
 
 def fingerprint_of(folder: Path, cardinalities: list[Any]) -> str:
-    """Hash of all arrays, whatever way they were come by."""
+    """Return a hash of all encoded arrays in the folder and of the cardinalities, regardless of the raw files."""
     content = hashlib.sha256(json.dumps(cardinalities).encode())
     for split in SPLITS:
         for kind in ("dense", "sparse", "label"):

@@ -1,5 +1,5 @@
-"""The one error that raw data raise."""
+"""The error raised for raw or encoded data."""
 
 
 class DataError(ValueError):
-    """The raw data are missing or not what was declared; the message says where and what is allowed."""
+    """Data are missing, damaged or not as declared; the message says where and what is expected."""

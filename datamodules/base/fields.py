@@ -1,4 +1,4 @@
-"""What a data set declares about its columns, and where the rows of a part come from."""
+"""What a data set declares about its columns, and the sources of a part's rows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,30 +11,30 @@ from datamodules.base.vectors import Vectors
 
 Encoding = Literal["bars", "clean"]
 
-ROWS_AT_A_TIME = 50_000  # of a frame
+ROWS_AT_A_TIME = 50_000  # per block of a frame
 
 
 @dataclass(frozen=True)
 class Derived:
-    """A sparse field that is computed from the distinct values of a column; null where a value is not allowed."""
+    """A sparse field computed from the distinct values of a column."""
 
     column: str
-    compute: Callable[[pl.Expr], pl.Expr]  # of non-missing texts
-    allowed: str  # said when a value is not
+    compute: Callable[[pl.Expr], pl.Expr]  # from non-missing texts; null refuses the value
+    expected: str  # completes "expected ..." in the message for a refused value
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """A field of several values in one cell, joined by '^', oldest first; it reads the table of another field."""
+    """A field with several values per cell, joined by '^', oldest first; it shares the table of another field."""
 
-    length: int  # the last so many values are kept
+    length: int  # the number of last values that are kept
     table: str  # the sparse field whose table it shares
-    column: str | None = None  # if not of the field's own name
+    column: str | None = None  # if its name is not the field's
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """A sparse field whose table is read from a file (`vectors.py`) and not trained."""
+    """A sparse field whose table is read from a file (`vectors.py`) and is not trained."""
 
     column: str
     file: str
@@ -49,40 +49,40 @@ class Fields:
     sparse: tuple[str, ...] = ()
     sequences: dict[str, Sequence] = field(default_factory=dict)
     derived: dict[str, Derived] = field(default_factory=dict)
-    frozen: dict[str, Vectors] = field(default_factory=dict)  # further sparse fields, behind those that are trained
-    fill: dict[str, str] = field(default_factory=dict)  # `bars`: the value that stands for a missing one, if not ""
-    group: str | None = None  # the column whose values part the rows for gAUC
+    frozen: dict[str, Vectors] = field(default_factory=dict)  # sparse fields after the trained ones
+    fill: dict[str, str] = field(default_factory=dict)  # `bars`: the value that replaces a missing one, if not ""
+    group: str | None = None  # the column that groups rows for gAUC
     encoding: Encoding = "clean"
-    min_count: int = 1  # a value seen fewer times in the train part is rare
+    min_count: int = 1  # values seen fewer times in the train part are rare
 
     def column(self, name: str) -> str:
-        """The column that a field is read from."""
+        """Return the column that a field is read from."""
         if name in self.sequences:
             return self.sequences[name].column or name
-        given = self.derived.get(name) or self.frozen.get(name)
-        return given.column if given else name
+        declared = self.derived.get(name) or self.frozen.get(name)
+        return declared.column if declared else name
 
     def tables(self) -> list[str]:
-        """The fields that have a table, trained ones first."""
+        """Return the fields that have a table, trained ones first."""
         return [*self.sparse, *self.frozen]
 
     def columns(self) -> list[str]:
-        """All columns that are read, each once."""
+        """Return all columns that are read, without repeats."""
         names = [self.label, *self.dense, *map(self.column, (*self.tables(), *self.sequences)), self.group]
         return list(dict.fromkeys(name for name in names if name is not None))
 
 
 @dataclass(frozen=True)
 class Source:
-    """Consecutive rows of a part: a run of the rows of a text file, or all rows of a frame."""
+    """Consecutive rows of a part: a range of rows of a text file, or all rows of a frame."""
 
     table: Delimited | pl.LazyFrame
-    first: int = 0  # row of the file
-    rows: int | None = None  # of the file, at most; all that follow if not given
-    clean: Callable[[pl.DataFrame], pl.DataFrame] | None = None  # what becomes of a block of the file's rows
+    first: int = 0  # first row, for a file
+    rows: int | None = None  # for a file, at most; None for all that follow
+    clean: Callable[[pl.DataFrame], pl.DataFrame] | None = None  # for a file, applied to each block
 
     def batches(self, rows: int | None = None) -> Iterator[pl.DataFrame]:
-        """The rows, or the first so many of them, in blocks. Raises DataError or, of a frame, polars' own errors."""
+        """Yield the first `rows` rows, or all, in blocks. Raises DataError or, for a frame, polars' own errors."""
         if isinstance(self.table, pl.LazyFrame):
             frame = self.table if rows is None else self.table.head(rows)
             yield from frame.collect_batches(chunk_size=ROWS_AT_A_TIME)
@@ -92,7 +92,13 @@ class Source:
             yield batch if self.clean is None else self.clean(batch)
 
     def where(self, row: int, title: str, split: str) -> str:
-        """The place of row `row`, from 0, as a person finds it."""
+        """Return the place of a row for an error message.
+
+        Args:
+            row: Row of this source, from 0.
+            title: Name of the data set, for a frame.
+            split: Name of the part, for a frame.
+        """
         if isinstance(self.table, pl.LazyFrame):
             return f"{title}, row {row + 1} of the {split} part"
         return f"{self.table.path}, line {self.table.line(self.first + row)}"
@@ -102,7 +108,7 @@ Part = pl.DataFrame | pl.LazyFrame | Source | list[Source]
 
 
 def sources(part: Part) -> list[Source]:
-    """The part as the sources that it consists of."""
+    """Return the part as a list of sources."""
     if isinstance(part, list):
         return part
     return [part if isinstance(part, Source) else Source(part.lazy())]

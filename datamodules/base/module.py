@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules import cache_root
-from datamodules.base.batches import Batches, check_ids
+from datamodules.base.batches import Batches, check_ids, damage_of
 from datamodules.base.cache import ensure, file_digest, remembered_digest
 from datamodules.base.encode import encode, fingerprint_of, frozen_file
 from datamodules.base.errors import DataError
@@ -21,18 +21,25 @@ from datamodules.base.fields import Derived, Encoding, Fields, Frozen, Part, Seq
 from datamodules.base.twins import Layout
 from datamodules.base.vectors import Vectors
 
-FORMAT = 2  # of the encoded cache; a change of the encoding rules raises it
+FORMAT = 2  # of the encoded cache; raise it when the encoding changes
 
-# Rows of a table that is trained; a frozen one itself, (rows, W); of a sequence, its length and the field whose table it reads.
+# The rows of a trained table; a frozen table, (rows, W); a sequence's length and the index of the field whose table it reads.
 Cardinality = int | torch.Tensor | tuple[int, int]
 
 
 class CTRDataModule(pl.LightningDataModule):
-    """Encoded once to memory-mapped arrays; then batches of (dense_BN, sparse_BF, label_B).
+    """Encodes a data set once to memory-mapped arrays and yields batches of (dense_BN, sparse_BF, label_B).
 
-    A data set subclasses this, names its fields and defines `sources`, `read` and, where they are not the class's own,
-    `full_title` and `check`. With sequence fields, sparse_BF has behind the ids the sequences' ids, padded with -1; with a
+    A data set subclasses this, names its fields and defines `sources`, `read` and, where the defaults do not fit,
+    `full_title` and `check`. The ids of sequence fields follow those of sparse fields in sparse_BF, padded with -1. With a
     group field, batches have a fourth tensor, group_B int32.
+
+    Args:
+        data_dir: Folder of the raw data; None uses $WUKONG_BENCH_DATA or data.
+        batch_size: Rows per batch.
+        seed: Of the shuffle of the train part.
+        train_rows: Use only the first rows of the train part; None uses all.
+        device: Holds each part's arrays if they fit.
     """
 
     title: ClassVar[str]
@@ -45,11 +52,11 @@ class CTRDataModule(pl.LightningDataModule):
     derived_fields: ClassVar[dict[str, Derived]] = {}
     frozen_fields: ClassVar[dict[str, Frozen]] = {}
     group_field: ClassVar[str | None] = None
-    fill: ClassVar[dict[str, str]] = {}  # encoding `bars`: what stands for a missing value, where it is not ""
-    min_count: ClassVar[int] = 1  # a value seen fewer times in the train part is rare
+    fill: ClassVar[dict[str, str]] = {}  # `bars`: the value that replaces a missing one, if not ""
+    min_count: ClassVar[int] = 1  # values seen fewer times in the train part are rare
     encoding: ClassVar[Encoding] = "clean"
     split: ClassVar[str] = "own"
-    splits: ClassVar[tuple[str, ...]] = ("own",)  # that may be asked for
+    splits: ClassVar[tuple[str, ...]] = ("own",)  # that are offered
 
     def __init__(
         self,
@@ -65,23 +72,23 @@ class CTRDataModule(pl.LightningDataModule):
         self.train_rows, self.device = train_rows, device
 
     def sources(self) -> list[Path]:
-        """The raw files. Raises DataError saying where they were looked for and how to get them."""
+        """Return the raw files. Raises DataError saying where it looked and how to get them."""
         raise NotImplementedError
 
     def read(self) -> Mapping[str, Part]:
-        """The raw parts train, valid and test, each with the label and the fields as columns."""
+        """Return the raw train, valid and test parts, with the label and the fields as columns."""
         raise NotImplementedError
 
     @classmethod
     def layout(cls) -> Layout:
-        """The layout of the raw files, for a synthetic twin. Raises DataError where none is declared."""
+        """Return the layout of the raw files, for a synthetic twin. Raises DataError if none is declared."""
         raise DataError(f"{cls.title}: no synthetic twin is declared")
 
     def check(self, meta: dict[str, Any]) -> None:
-        """Raise DataError where the encoded data are not what was published."""
+        """Raise DataError if the facts `meta` of the encoded data differ from what was published."""
 
     def rules(self) -> dict[str, Any]:
-        """What, beside the raw bytes, decides the encoded arrays."""
+        """Return everything that determines the encoded arrays besides the raw bytes."""
         return {
             "format": FORMAT,
             "dataset": type(self).__name__,
@@ -100,19 +107,19 @@ class CTRDataModule(pl.LightningDataModule):
         }
 
     def full_title(self) -> str:
-        """The title under which results may be reported."""
+        """Return the title under which results may be reported."""
         return self.title
 
     def facts(self) -> dict[str, Any]:
-        """Further facts for `meta`; `bounds`, by name a dict of metrics on the test part, is drawn in tables and figures."""
+        """Return further facts for `meta`; `bounds` (name -> metrics on the test part) appears in tables and figures."""
         return {}
 
     def diagnose(self, logit_N: NDArray[np.float32]) -> dict[str, float]:
-        """Further metrics of a model's test logits (N,), where the data set knows more than labels."""
+        """Return further metrics of a model's test logits (N,), if the data set knows more than labels."""
         return {}
 
     def fields(self) -> Fields:
-        """The columns and how they are encoded."""
+        """Return the columns and how they are encoded."""
         files = {path.name: path for path in self.sources()} if self.frozen_fields else {}
         return Fields(
             label=self.label,
@@ -129,24 +136,24 @@ class CTRDataModule(pl.LightningDataModule):
 
     @cached_property
     def folder(self) -> Path:
-        """The encoded cache of exactly these raw bytes under these rules, made now if need be."""
+        """The encoded cache of these raw bytes under these rules, built on first use."""
         content = {"rules": self.rules(), "sources": [remembered_digest(path) for path in self.sources()]}
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         return ensure(cache_root() / f"{type(self).__name__.lower()}-{key}", self._encode)
 
     @cached_property
     def meta(self) -> dict[str, Any]:
-        """Facts about the encoded data: title, fingerprint, columns, cardinalities, rows, positives and OOV cells."""
+        """The facts about the encoded data: title, fingerprint, columns, cardinalities, rows, positives and OOV cells."""
         return json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
 
     @property
     def n_dense(self) -> int:
-        """How many dense columns a batch has."""
+        """Number of dense columns in a batch."""
         return len(self.meta["dense_columns"])
 
     @property
     def cardinalities(self) -> tuple[Cardinality, ...]:
-        """For each sparse field the rows of its table or, mapped into memory, the frozen table; then the sequences."""
+        """For each sparse field the rows of its table or the frozen table, memory-mapped; then the sequences."""
         frozen = set(self.meta["frozen_columns"])
         return tuple(
             self._frozen(name) if name in frozen else c if isinstance(c, int) else (c[0], c[1])
@@ -154,7 +161,7 @@ class CTRDataModule(pl.LightningDataModule):
         )
 
     def rows_of_tables(self) -> list[int]:
-        """Rows of the table of each sparse field, frozen ones behind the others."""
+        """Return the table rows of each sparse field, frozen fields last."""
         return [c for c in self.meta["cardinalities"] if isinstance(c, int)]
 
     def _frozen(self, name: str) -> torch.Tensor:
@@ -162,23 +169,23 @@ class CTRDataModule(pl.LightningDataModule):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the encoded arrays of all parts: equal for equal data, however they were come by."""
+        """Hash of the encoded arrays of all parts: equal for equal data, regardless of where the files came from."""
         return self.meta["fingerprint"]
 
     def prepare_data(self) -> None:
-        """Encode the raw data unless that was done before."""
+        """Encode the raw data unless they are in the cache."""
         _ = self.folder
 
     def train_dataloader(self) -> Batches:
-        """The train part, shuffled anew each epoch."""
+        """Return the train part, reshuffled each epoch."""
         return self._batches("train", seed=self.seed)
 
     def val_dataloader(self) -> Batches:
-        """The validation part, in file order."""
+        """Return the validation part, in file order."""
         return self._batches("valid")
 
     def test_dataloader(self) -> Batches:
-        """The test part, in file order."""
+        """Return the test part, in file order."""
         return self._batches("test")
 
     def _batches(self, split: str, *, seed: int | None = None) -> Batches:
@@ -189,15 +196,19 @@ class CTRDataModule(pl.LightningDataModule):
         return Batches(self.folder / split, self.batch_size, seed=seed, device=self.device)
 
     def verify(self) -> list[str]:
-        """What was found by reading every byte again. Raises DataError for what is not as it was or as published."""
-        found = [f"{path}: sha256 {file_digest(path)}" for path in self.sources()]
-        fingerprint = fingerprint_of(self.folder, self.meta["cardinalities"])
+        """Read every byte again and return a line for each raw file and for the encoded arrays.
+
+        Raises DataError if the encoded arrays are damaged or their fingerprint has changed.
+        """
+        lines = [f"{path}: sha256 {file_digest(path)}" for path in self.sources()]
+        with damage_of(self.folder):
+            fingerprint = fingerprint_of(self.folder, self.meta["cardinalities"])
         if fingerprint != self.fingerprint:
             raise DataError(
-                f"{self.folder}: fingerprint expected {self.fingerprint}, found {fingerprint}; remove the folder to have it "
-                "made anew"
+                f"{self.folder}: fingerprint expected {self.fingerprint}, found {fingerprint}; remove the folder and "
+                "rerun to encode it again"
             )
-        return [*found, f"{self.folder}: fingerprint {fingerprint}, as when it was encoded"]
+        return [*lines, f"{self.folder}: fingerprint {fingerprint}, unchanged since encoding"]
 
     def _encode(self, folder: Path) -> None:
         parts = {split: sources(part) for split, part in self.read().items()}

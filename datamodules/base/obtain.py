@@ -1,4 +1,4 @@
-"""Getting a set's raw files from the Hugging Face hub into the data folder, and checking their published md5s."""
+"""Downloads a set's raw files from the Hugging Face hub and checks their published md5s."""
 
 import hashlib
 import zipfile
@@ -10,15 +10,20 @@ from datamodules.base.cache import explained, file_digest, remembered_digest
 from datamodules.base.errors import DataError
 
 BLOCK = 1 << 20  # bytes
-MOST_BYTES = 64 << 30  # of one unpacked file; the largest published has 11 GB
+MOST_BYTES = 64 << 30  # per unpacked file; the largest published has 11 GB
 
 
 def download(repository: str, files: dict[str, str | None], folder: Path) -> None:
-    """Put the files that are missing from the folder there, out of `<repository>.zip` of the hub's data set.
+    """Fetch the files missing from the folder out of `<repository>.zip` in the hub's data set.
 
-    files: published md5 by file name, None where none is published. A download cut short goes on where it stopped. A file
-    that is there or in the zip with another md5 is moved aside to `<name>.bad` and never used. Raises DataError saying
-    what to put where by hand. Of two processes that want the files at once, one loads them and the other waits.
+    An interrupted download resumes. A file with the wrong md5, in the folder or in the archive, is moved aside to
+    `<name>.bad` and never used. If two processes want the files at once, one downloads them and the other waits. Raises
+    DataError naming the files to put into the folder by hand if the hub cannot be used.
+
+    Args:
+        repository: The hub's data set, reczoo/<repository>.
+        files: Published md5 by file name, None if none is published.
+        folder: Where the files go.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,11 +45,11 @@ def _download(repository: str, files: dict[str, str | None], folder: Path) -> No
             members = {Path(info.filename).name: info for info in packed.infolist() if not info.is_dir()}
             for name in missing:
                 if name not in members:
-                    raise DataError(f"{archive}: holds no {name}; it has {', '.join(sorted(members))}")
+                    raise DataError(f"{archive}: no file {name!r}; it has {', '.join(sorted(members))}")
                 _unpack(packed, members[name], folder / name, files[name])
     except zipfile.BadZipFile as error:
         archive.replace(archive.with_name(f"{archive.name}.bad"))
-        raise DataError(f"{archive}: {error}; moved aside to {archive.name}.bad, run again to load it anew") from None
+        raise DataError(f"{archive}: {error}; moved aside to {archive.name}.bad; rerun to download it again") from None
     archive.unlink()
 
 
@@ -54,7 +59,7 @@ def _fetch(repository: str, folder: Path, missing: list[str]) -> Path:
         from huggingface_hub import hf_hub_download
     except ImportError:
         raise DataError(
-            f"{repository}: not in {folder}, and loading it from the Hugging Face hub needs the extra [hub]: "
+            f"{repository}: not in {folder}, and downloading it from the Hugging Face hub needs the extra [hub]: "
             f"pip install 'wukong-bench[hub]', or {by_hand}"
         ) from None
     try:
@@ -65,7 +70,7 @@ def _fetch(repository: str, folder: Path, missing: list[str]) -> Path:
 
 
 def _unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, md5: str | None) -> None:
-    """Write one file of the archive beside its place and rename it once its md5 is right, or the archive's own checksum."""
+    """Unpack one file under a temporary name and rename it once its md5 is right, or else the archive's own checksum."""
     part = path.with_name(f"{path.name}.part")
     digest, size = hashlib.md5(usedforsecurity=False), 0
     with packed.open(member) as source, part.open("wb") as target:
@@ -79,17 +84,23 @@ def _unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, md5: s
     if md5 not in (None, digest.hexdigest()):
         part.replace(path.with_name(f"{path.name}.bad"))
         raise DataError(
-            f"{path}: md5 expected {md5}, found {digest.hexdigest()}; moved aside to {path.name}.bad, never used"
+            f"{path}: md5 expected {md5}, found {digest.hexdigest()}; moved aside to {path.name}.bad and not used"
         )
     part.replace(path)
 
 
 def check_md5(paths: list[Path], files: dict[str, str], *, again: bool = False) -> None:
-    """Raise DataError for the first file with another md5 than the published. again: read the bytes whatever is known."""
+    """Raise DataError for the first file whose md5 is not the published one.
+
+    Args:
+        paths: The files.
+        files: Published md5 by file name, in the order of `paths`.
+        again: Read the files even if their md5s are remembered.
+    """
     for path, (name, published) in zip(paths, files.items(), strict=True):
-        found = file_digest(path, "md5") if again else remembered_digest(path, "md5")
-        if found != published:
+        md5 = file_digest(path, "md5") if again else remembered_digest(path, "md5")
+        if md5 != published:
             raise DataError(
-                f"{path}: md5 of {name} expected {published}, found {found}; with --as-is it is used under a title that "
-                "says so"
+                f"{path}: md5 of {name} expected {published}, found {md5}; pass --as-is to use the file under a title "
+                "that says so"
             )

@@ -1,12 +1,12 @@
-"""The two rule sets that turn the distinct values of a sparse field, with their counts in the train part, into ids.
+"""The two rule sets that map the distinct values of a sparse field, with their train counts, to ids.
 
-    clean  0 a value never seen in the train part, 1 a missing value, from 2 on the kept values; where min_count > 1 the
-           last id is every rare value. Missing, zero, rare and unseen are four different things.
-    bars   0 everything that is missing, rare or unseen, from 1 on the kept values. The fill value, which stands for a
-           missing one, is never kept: where it is 0, a true zero has id 0 too. This is the vocabulary behind BARS's
-           numbers (FuxiCTR 1.x, ranking/ctr), row for row.
+    clean  0 unseen in the train part, 1 missing, from 2 on the kept values; with min_count > 1 the last id is shared by
+           all rare values. Missing, zero, rare and unseen are kept apart.
+    bars   0 missing, rare or unseen, from 1 on the kept values. The fill value, which replaces a missing one, is never
+           kept: if it is 0, a true zero also gets id 0. This is the vocabulary behind BARS's published numbers (FuxiCTR
+           1.x, ranking/ctr), row for row.
 
-Both keep the values seen at least min_count times in the train part, by falling count, ties by text.
+Both keep the values seen at least min_count times in the train part, by descending count, ties by text.
 """
 
 from dataclasses import dataclass
@@ -26,16 +26,20 @@ FIRST_VALUE: dict[Encoding, int] = {"clean": 2, "bars": 1}
 class Vocabulary:
     """The ids of one table."""
 
-    kept: pl.DataFrame  # id, value, count in the train part
-    id_C: NDArray[np.int32]  # id of each of C codes; at place -1 that of a missing value
-    rows: int  # of the table
+    kept: pl.DataFrame  # columns id, value, count (in the train part)
+    id_C: NDArray[np.int32]  # (C + 1,): id of each of C codes; the last is that of a missing value
+    rows: int  # rows of the table
 
 
 def vocabulary(values: pl.DataFrame, *, encoding: Encoding, min_count: int = 1, fill: str = "") -> Vocabulary:
-    """The ids of a field's values.
+    """Return the ids of a field's values.
 
-    values: a row for each code, `value` (distinct texts, null if missing), `count` in the train part, and `most`, the
-    greatest of its counts in the columns that share the table, which is what min_count is held against.
+    Args:
+        values: One row per code: `value` (distinct texts, null if missing), `count` in the train part, and `most`, the
+            largest of its counts in the columns that share the table.
+        encoding: The rule set.
+        min_count: Values whose `most` is smaller are rare.
+        fill: The value that replaces a missing one under `bars`.
     """
     is_value = pl.col("value").is_not_null()
     if encoding == "bars":

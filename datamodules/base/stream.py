@@ -1,11 +1,10 @@
-"""The first pass over the raw rows: check the cells, number the distinct texts, count them, write the numbers.
+"""The first pass over the raw rows: check the cells, code the distinct texts, count them, write the codes.
 
-Of each part it leaves label.npy (R,) float32, dense.npy (R, N) float64 as read with NaN for missing, sparse.npy
-(R, F + L) int32 dictionary codes and, where there is a group column, group.npy (R,) int32 codes. L is the length of all
-sequence fields together; a sequence shorter than its field is padded at the front with PADDING.
+For each part it writes label.npy (R,) float32, dense.npy (R, N) float64 unscaled with NaN for missing, sparse.npy
+(R, F + L) int32 dictionary codes and, if there is a group column, group.npy (R,) int32 codes. L is the total length of the
+sequence fields; a sequence shorter than its field is padded at the front with PADDING.
 """
 
-import difflib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datamodules import nearest
 from datamodules.base.arrays import ArrayWriter
 from datamodules.base.delimited import Delimited
 from datamodules.base.dictionary import Counts, Dictionary
@@ -22,11 +22,11 @@ from datamodules.base.errors import DataError
 from datamodules.base.fields import Fields, Source
 
 PADDING = -1
-SEPARATOR = "^"  # of the values in a sequence
+SEPARATOR = "^"  # between the values of a sequence
 
 
 class Stream:
-    """Streams the parts of one data set and remembers its distinct texts, counts, rows and positives."""
+    """Streams the parts of one data set and collects its distinct texts, counts, rows and positives."""
 
     def __init__(self, fields: Fields, title: str):
         self.fields, self.title = fields, title
@@ -37,10 +37,17 @@ class Stream:
         self.counts = {name: Counts() for name in (*fields.sparse, *counted)}
         self.rows: dict[str, int] = {}
         self.positives: dict[str, int] = {}
-        self.ignored: list[str] = []  # columns that are there but not declared
+        self.ignored: list[str] = []  # columns present but not declared
 
     def write(self, folder: Path, split: str, sources: list[Source], rows: int | None = None) -> None:
-        """Write one part, or its first rows. Raises DataError naming place, column, value and what is allowed."""
+        """Write one part. Raises DataError naming the place, column and value of a bad cell and what is expected.
+
+        Args:
+            folder: Existing folder to write the arrays to.
+            split: Name of the part.
+            sources: Its rows.
+            rows: Write only the first rows; None writes all.
+        """
         fields, positives, dictionaries = self.fields, 0, self.dictionaries.values()
         with ExitStack() as stack, ThreadPoolExecutor(pl.thread_pool_size()) as threads:
             label, dense, sparse, group = (
@@ -57,10 +64,10 @@ class Stream:
                 for batch in self._batches(source, None if rows is None else rows - first):
                     label_R, dense_RN = self._numbers(batch, source, label.rows - first, split)
                     positives += int(label_R.sum())
-                    # a column is one thread's, so that its texts stay in one cache
+                    # one thread per column, so that its texts stay in one cache
                     columns = [batch[name] for name in self.dictionaries]
-                    found = threads.map(Dictionary.codes, dictionaries, columns)
-                    codes = dict(zip(self.dictionaries, found, strict=True))
+                    column_codes = threads.map(Dictionary.codes, dictionaries, columns)
+                    codes = dict(zip(self.dictionaries, column_codes, strict=True))
                     label.append(label_R)
                     dense.append(dense_RN)
                     sparse.append(self._codes(batch, codes, counted=split == "train"))
@@ -73,22 +80,22 @@ class Stream:
             raise DataError(f"{self._named(sources)}: the {split} part has no rows")
         if positives in (0, self.rows[split]):
             raise DataError(
-                f"{self._named(sources)}: the {split} part has one class only "
+                f"{self._named(sources)}: the {split} part has only one class "
                 f"({positives:,} positives in {self.rows[split]:,} rows); AUC needs both"
             )
 
     def values(self, field: str) -> pl.Series:
-        """The distinct texts of the table of a sparse field, by code."""
+        """Return the distinct texts of a sparse field's table, in code order."""
         return self.dictionaries[self.fields.column(field)].values()
 
     def group_ranks(self) -> NDArray[np.int32]:
-        """The rank by text, from 1, of each code of the group column; at place -1 that of a missing one, 0."""
+        """Return the rank by text, from 1, of each group code, (C + 1,); the last entry, 0, is for a missing group."""
         assert self.fields.group is not None  # noqa: S101 (tells mypy)
         values = self.dictionaries[self.fields.group].values()
         return np.append(values.rank("dense").cast(pl.Int32).to_numpy(), np.int32(0))
 
-    def users(self, field: str) -> list[str]:
-        """The fields that read the table of a sparse field: itself and sequences."""
+    def readers(self, field: str) -> list[str]:
+        """Return the fields that read the table of a sparse field: itself and its sequences."""
         return [field, *(name for name, sequence in self.fields.sequences.items() if sequence.table == field)]
 
     def _named(self, sources: list[Source]) -> str:
@@ -96,7 +103,7 @@ class Stream:
         return str(table.path) if isinstance(table, Delimited) else self.title
 
     def _batches(self, source: Source, rows: int | None) -> Iterator[pl.DataFrame]:
-        """The rows in blocks, all or at most so many."""
+        """Yield the first `rows` rows, or all, in blocks."""
         try:
             for i, batch in enumerate(source.batches(rows)):
                 if i == 0:
@@ -108,27 +115,28 @@ class Stream:
     def _numbers(
         self, batch: pl.DataFrame, source: Source, first: int, split: str
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Labels (R,) and dense fields (R, N) of R rows of the source, from row `first` on; a missing value is NaN.
+        """Return the labels (R,) and dense fields (R, N) of R rows that start at row `first` of the source; NaN if missing.
 
-        Raises DataError for a label that is not 0 or 1 and for a dense value that is no finite number.
+        Raises DataError for a label that is not 0 or 1 and for a dense value that is not a finite number.
         """
         names = (self.fields.label, *self.fields.dense)
         numbers = batch.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
         x_RN = numbers.to_numpy()
         for i, name in enumerate(names):
             bad_R = np.isinf(x_RN[:, i]) if i else (x_RN[:, 0] != 0) & (x_RN[:, 0] != 1)
-            if numbers[name].null_count() > batch[name].null_count():  # empty quoted cells, or some that are no numbers
+            # empty quoted cells, or cells that are not numbers
+            if numbers[name].null_count() > batch[name].null_count():
                 unread = numbers[name].is_null() & (batch[name].cast(pl.String) != "").fill_null(False)
                 bad_R |= unread.to_numpy()
             if bad_R.any():
                 row = int(bad_R.argmax())
                 place = source.where(first + row, self.title, split)
-                allowed = "finite numbers" if i else "0 and 1"
-                raise DataError(f"{place}: {name} is {batch[name][row]!r}; allowed are {allowed}")
+                expected = "a finite number" if i else "0 or 1"
+                raise DataError(f"{place}: {name} is {batch[name][row]!r}; expected {expected}")
         return x_RN[:, 0], x_RN[:, 1:]
 
     def _codes(self, batch: pl.DataFrame, codes: dict[str, NDArray[np.int32]], *, counted: bool) -> NDArray[np.int32]:
-        """Codes of R rows, (R, F + L), given those of the sparse fields' columns."""
+        """Return the codes of R rows, (R, F + L), from the codes of the sparse fields' columns."""
         code = {name: codes[self.fields.column(name)] for name in self.fields.tables()}
         columns = list(code.values())
         for name, sequence in self.fields.sequences.items():
@@ -143,23 +151,21 @@ class Stream:
                 counts.add(code[name])
         return np.stack(columns, axis=1) if columns else np.empty((len(batch), 0), np.int32)
 
-    def _check_columns(self, there: list[str], source: Source) -> None:
-        """Raise DataError for a declared column that is not there; remember those that were not declared."""
+    def _check_columns(self, columns: list[str], source: Source) -> None:
+        """Raise DataError if a declared column is missing; record the columns that are not declared."""
         for name in self.fields.columns():
-            if name not in there:
-                written = {other.lower(): other for other in there}
-                near = difflib.get_close_matches(name.lower(), written, n=1)
-                hint = f"did you mean {written[near[0]]!r}? " if near else ""
-                raise DataError(f"{self._named([source])}: no column {name!r}; {hint}it has {', '.join(there)}")
-        self.ignored = [name for name in there if name not in self.fields.columns()]
+            if name not in columns:
+                hint = nearest(name, columns)
+                raise DataError(f"{self._named([source])}: no column {name!r}; {hint}it has {', '.join(columns)}")
+        self.ignored = [name for name in columns if name not in self.fields.columns()]
 
 
 def _padded(flat_V: NDArray[np.int32], length_R: NDArray[np.int64], width: int) -> NDArray[np.int32]:
-    """The last `width` values of each of R sequences, (R, width), PADDING before shorter ones."""
+    """Return the last `width` values of each of R sequences, (R, width), with PADDING before shorter ones."""
     padded_RL = np.full((len(length_R), width), PADDING, np.int32)
     row_V = np.repeat(np.arange(len(length_R)), length_R)
     start_R = np.cumsum(length_R) - length_R
-    place_V = np.arange(len(flat_V)) - np.repeat(start_R, length_R) + np.repeat(width - length_R, length_R)
-    shown_V = place_V >= 0
-    padded_RL[row_V[shown_V], place_V[shown_V]] = flat_V[shown_V]
+    column_V = np.arange(len(flat_V)) - np.repeat(start_R, length_R) + np.repeat(width - length_R, length_R)
+    kept_V = column_V >= 0
+    padded_RL[row_V[kept_V], column_V[kept_V]] = flat_V[kept_V]
     return padded_RL

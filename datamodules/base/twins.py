@@ -1,7 +1,7 @@
-"""Synthetic twins: made-up files in exactly the layout of a set, for tests and timings where the set cannot be had.
+"""Synthetic twins: made-up files in exactly the layout of a set, for tests and timings where the set is not available.
 
-Files, columns, separators, header, missing cells and the kinds of values are the set's; nothing else is. The values of a
-field follow a power law, so that some are frequent, some rare and some seen in one file only.
+Files, columns, separators, header, missing cells and the kinds of values match the set; nothing else does. The values of a
+field follow a power law, so some are frequent, some rare and some occur in one file only.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import polars as pl
 
 from datamodules.base.vectors import write_vectors
 
-TEST_SHARE = 0.2  # of the first file's rows, in each other file
+TEST_SHARE = 0.2  # rows of each further file, as a share of the first file's
 ROWS_AT_A_TIME = 250_000
 KEYS, VECTOR_WIDTH = 900, 64
 POWER = 3  # value number = distinct * u^POWER for uniform u
@@ -26,22 +26,29 @@ class Cells:
     kind: Literal["label", "index", "count", "number", "id", "hex", "hour", "sequence"]
     distinct: int = 1000
     missing: float = 0.0  # share of empty cells
-    longest: int = 0  # of a sequence
+    longest: int = 0  # values, of a sequence
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of a set, the first the train file, and their columns in order."""
+    """The files of a set, train file first, and their columns in order."""
 
     files: tuple[str, ...]
     columns: dict[str, Cells]
     separator: str = ","
     header: bool = True
-    vectors: tuple[str, ...] = ()  # HDF5 files of VECTOR_WIDTH numbers for the first KEYS ids
+    vectors: tuple[str, ...] = ()  # HDF5 files with VECTOR_WIDTH numbers for each of the first KEYS ids
 
 
 def write(layout: Layout, folder: Path, rows: int, seed: int = 0) -> list[Path]:
-    """Write the files, vectors last; the first has so many rows."""
+    """Write the files of a twin and return their paths, vectors last.
+
+    Args:
+        layout: The files and columns of the set.
+        folder: Where the files go; created if missing.
+        rows: Rows of the first file.
+        seed: Seed of the made-up values.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in layout.files]
     for i, path in enumerate(paths):
@@ -75,10 +82,9 @@ def _column(cells: Cells, rows: int, draw: np.random.Generator, salt: int) -> pl
         case "id":
             values = pl.Series(number)
         case "hex":
-            known, place = np.unique(number, return_inverse=True)
-            values = pl.Series([f"{(k * 2_654_435_761 + 977 * salt) % 2**32:08x}" for k in known.tolist()]).gather(
-                place
-            )
+            distinct, index = np.unique(number, return_inverse=True)
+            texts = [f"{(k * 2_654_435_761 + 977 * salt) % 2**32:08x}" for k in distinct.tolist()]
+            values = pl.Series(texts).gather(index)
         case "hour":
             values = pl.Series([f"1410{21 + k // 24 % 10:02d}{k % 24:02d}" for k in number.tolist()])
         case "sequence":
