@@ -1,7 +1,7 @@
 """A whole protocol, from its data to its report: what `wukong-bench run` does, for a Python caller, too."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,10 +68,7 @@ def run(
         studies = studies_of(protocol, path, data_dir=data_dir)
         left = [study for study in studies if study.runs_left()]
         finished = [study.name for study in studies if study not in left]
-        notes = [f"note: {note}" for note in folder.notes]
-        for study, changes in folder.code_changes(finished).items():
-            notes.append(f"note: {study} was finished with other code: {'; '.join(changes)}")
-        _print(console, *notes)
+        _print(console, *(f"note: {note}" for note in [*folder.notes, *_other_code(folder.code_changes(finished))]))
         if left:
             chosen = chosen_device(device)
             left = _prepared(left, folder, about, chosen, devices, storage)
@@ -93,6 +90,16 @@ def run(
             _print(console, f"{protocol.name}: nothing to train, all {len(studies)} studies are finished")
     with console.status("drawing tables and figures ..."):
         return write_report(path, if_changed=True)
+
+
+def _other_code(changes: dict[str, list[str]]) -> Iterator[str]:
+    """Say which finished studies were made with other code, those with the same changes together."""
+    studies: dict[str, list[str]] = {}
+    for study, of_study in changes.items():
+        studies.setdefault("; ".join(of_study), []).append(study)
+    for text, names in studies.items():
+        further = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield f"finished with other code: {', '.join(names[:3])}{further}: {text}"
 
 
 def _print(console: Console, *lines: str) -> None:
