@@ -1,6 +1,7 @@
-"""CONTRIBUTING.md's example, put in place as a single file, is tuned, measured and tabulated."""
+"""CONTRIBUTING.md's examples, each put in place as a single file, are tuned, measured and tabulated."""
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -16,16 +17,22 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the packages with the example as models/nfm.py."""
+    """Return a copy of the packages with the examples as models/nfm.py and datamodules/my_clicks.py."""
     folder = tmp_path_factory.mktemp("tree")
     for package in ("models", "datamodules", "benchmark", "tests"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    example = re.search(r"<!-- example: models/nfm\.py -->\n```python\n(.*?)```\n", text, re.DOTALL)
-    assert example is not None
-    assert example[1].count("\n") <= 65
-    (folder / "models" / "nfm.py").write_text(example[1], encoding="utf-8")
+    for file in ("models/nfm.py", "datamodules/my_clicks.py"):
+        source = example(file)
+        assert source.count("\n") <= 65
+        (folder / file).write_text(source, encoding="utf-8")
     return folder
+
+
+def example(file: str) -> str:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    match = re.search(rf"<!-- example: {re.escape(file)} -->\n```python\n(.*?)```\n", text, re.DOTALL)
+    assert match is not None, file
+    return match[1]
 
 
 def python(*arguments: str, tree: Path) -> subprocess.CompletedProcess[str]:
@@ -43,8 +50,8 @@ def test_the_example_is_listed_with_its_title_and_source(tree: Path) -> None:
 def test_the_example_is_tuned_and_tabulated_beside_another_model(tree: Path) -> None:
     done = python("-m", "benchmark", "run", "smoke", "--models", "mlp,nfm", "--budgets", "0.09", tree=tree)
     assert done.returncode == 0, done.stderr
-    found = [r for r in store.read(tree / "results" / "smoke") if r.model == "nfm"]
-    assert [r.kind for r in found] == ["trial", "trial", "final", "final"]
+    records = [r for r in store.read(tree / "results" / "smoke") if r.model == "nfm"]
+    assert [r.kind for r in records] == ["trial", "trial", "final", "final"]
     assert "| 0.09 | NFM | 0." in (tree / "results/smoke/tables/synthetic_quality.md").read_text()
 
 
@@ -57,5 +64,20 @@ def test_the_example_meets_the_conformance_tests(tree: Path) -> None:
 def test_the_example_meets_the_house_style(tree: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tree)
     for check in (["ruff", "format", "--check"], ["ruff", "check"]):
-        done = python("-m", *check, "models/nfm.py", tree=tree)
+        done = python("-m", *check, "models/nfm.py", "datamodules/my_clicks.py", tree=tree)
         assert done.returncode == 0, done.stdout
+
+
+def test_the_example_of_a_data_set_is_compared_on(tree: Path) -> None:
+    (tree / "data").mkdir()
+    generator = random.Random(0)
+    lines = ["clicked,price,user,item,country"]
+    for _ in range(2000):
+        user, item = generator.randrange(20), generator.randrange(30)
+        lines.append(f"{int((user + item) % 3 == 0)},{generator.random():.2f},u{user},i{item},c{user % 4}")
+    (tree / "data" / "clicks.csv").write_text("\n".join(lines) + "\n")
+    arguments = ["--datasets", "my_clicks", "--name", "my_clicks", "--models", "mlp,dlrm", "--budgets", "0.09"]
+    done = python("-m", "benchmark", "run", "smoke", *arguments, tree=tree)
+    assert done.returncode == 0, done.stderr
+    finals = [r for r in store.read(tree / "results" / "my_clicks") if r.kind == "final"]
+    assert {r.model for r in finals} == {"mlp", "dlrm"} and all(r.status == "complete" for r in finals)
