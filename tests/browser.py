@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through chromedriver's own protocol (W3C WebDriver)."""
+"""A headless Chromium, driven through chromedriver (W3C WebDriver protocol)."""
 
 import json
 import re
@@ -12,7 +12,7 @@ ABSENT = next((f"needs {name}" for name in ("chromium", "chromedriver") if not s
 
 
 class Browser:
-    """One window of the given width; scripts run in the page."""
+    """One window of the given width in pixels; scripts run in the page."""
 
     def __init__(self, width: int):
         self.process = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
@@ -41,11 +41,11 @@ class Browser:
             time.sleep(0.1)
 
     def run(self, script: str) -> Any:
-        """Value of a script's `return`."""
+        """Run a script in the page and return its `return` value."""
         return self._post("/execute/sync", {"script": script, "args": []})
 
     def press(self, *keys: str) -> None:
-        """Press keys one after the other, by their WebDriver code points."""
+        """Press keys in order, given by their WebDriver code points."""
         actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
         self._post("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
 

@@ -1,10 +1,11 @@
-"""Kill a smoke run at random moments, again and again, and say whether its records end up the same: see docs/reliability.md.
+"""Kill a smoke run repeatedly at random moments and compare its final records with an uninterrupted run's.
 
     python tests/kill_study.py [KILLS] [SEED]
 
-Each kill -9 takes at random the command, one of its workers, or all of them. A folder sees one kill of a worker alone at
-most, since a training whose worker died alone twice is recorded as failed by design; other kills are as many as chance
-has it. A run that ends before its next kill is compared, and another begins in a fresh folder, until all kills are done.
+Each kill -9 hits the command, one of its workers or all of them, at random. A folder sees at most one kill of a worker
+alone, because a training whose worker died alone twice is recorded as failed by design; other kills are not limited. When
+a run finishes before its next kill, its records are compared and another run starts in a fresh folder, until all kills are
+done. See docs/reliability.md.
 """
 
 import random
@@ -20,7 +21,7 @@ from commands import kill, kill_group, launch, output, truth, workers
 
 
 def main(kills: int, seed: int) -> None:
-    """Print one line a kill and the sum; exit code 1 if any folder's records differ from the uninterrupted run's."""
+    """Print one line per kill and a summary; exit with code 1 if any folder's records differ from the uninterrupted run's."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as scratch:
         started = time.monotonic()
@@ -45,7 +46,14 @@ def _run(folder: Path) -> "subprocess.Popen[str]":
 
 
 def _one_folder(folder: Path, chance: random.Random, duration: float, at_most: int) -> int:
-    """Run to the end, killed on the way; returns how many kills there were."""
+    """Run until finished, with kills on the way, and return the number of kills.
+
+    Args:
+        folder: results folder
+        chance: source of the random moments and victims
+        duration: of the uninterrupted run, in seconds
+        at_most: number of kills still to do
+    """
     done, alone = 0, False
     while True:
         process = _run(folder)

@@ -1,4 +1,4 @@
-"""Results folders with generated records whose truth is known, for tests of what is made from records."""
+"""Results folders with generated records of known true values, for tests of everything derived from records."""
 
 import json
 from collections.abc import Iterable
@@ -37,7 +37,17 @@ def make(
     noise: float = 2e-4,
     **changes: object,
 ) -> list[Record]:
-    """Records of finished studies: LogLoss = that of the model + its slope per budget + seed noise, AUC = 1.2 - LogLoss."""
+    """Return records of finished studies: LogLoss = the model's + its slope per budget + seed noise, AUC = 1.2 - LogLoss.
+
+    Args:
+        models: names; LOGLOSS and SLOPE hold the true values of four
+        budgets: training MFLOP per example, in steps of 4x
+        seeds: of the final runs
+        trials: number per study
+        dataset: name
+        noise: standard deviation of LogLoss over seeds
+        changes: fields to override in every record
+    """
     generator = np.random.default_rng(0)
     made = []
     for model in models:
@@ -86,12 +96,19 @@ def metrics(logloss: float) -> dict[str, float]:
 
 
 def failed(record: Record) -> Record:
-    """The record as a run that diverged would have left it."""
+    """Return the record as a diverged run would have left it."""
     return record.model_copy(update={"status": "failed", "error": "Diverged: loss is nan", "valid": None, "test": None})
 
 
 def folder(path: Path, made: list[Record], made_with: Protocol | None = None, facts: dict | None = None) -> Path:
-    """A results folder with these records."""
+    """Write a results folder and return its path.
+
+    Args:
+        path: where it goes
+        made: its records
+        made_with: its protocol
+        facts: further facts about every data set
+    """
     files.write_text(path / "protocol.toml", (made_with or protocol()).toml())
     lines_of: dict[Path, list[str]] = {}
     for record in made:
@@ -106,9 +123,13 @@ def folder(path: Path, made: list[Record], made_with: Protocol | None = None, fa
 
 
 def with_predictions(path: Path, made: list[Record], examples: int = 4000, disagreement: float = 0.2) -> list[Record]:
-    """The records with predictions beside them, whose metrics are those of the predictions.
+    """Write predictions for the final runs and return the records with the metrics of those predictions.
 
-    Models disagree on the examples by a noise of their own that all their seeds share.
+    Args:
+        path: results folder
+        made: records
+        examples: number of test rows
+        disagreement: standard deviation of each model's own noise on the examples, which its seeds share
     """
     generator = np.random.default_rng(1)
     label = generator.integers(0, 2, examples).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The command line as a process of its own, to be killed, starved and stopped by the tests of this folder."""
+"""Run the command line as a separate process that the tests of this folder kill, starve and stop."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ Truth = list[dict[str, Any]]
 
 
 def protocol_file(folder: Path, **changes: Any) -> Path:
-    """The tiny protocol, with sections changed, as a file."""
+    """Write the tiny protocol, with sections replaced, to a file and return its path."""
     values = {**PROTOCOL, **changes}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tiny.toml").write_text(protocols.validated(values, "tiny").toml())
@@ -35,36 +35,43 @@ def protocol_file(folder: Path, **changes: Any) -> Path:
 
 
 def study(results: Path, model: str = "mlp", **changes: Any) -> Study:
-    """One study of the tiny protocol, to run in this process."""
+    """Return one study of the tiny protocol, to be run in this process."""
     results.mkdir(parents=True, exist_ok=True)
     protocol = protocols.validated({**PROTOCOL, **changes}, "tiny")
     return Study(protocol, "synthetic", model, 0.1, results, f"sqlite:///{results / 'study.db'}")
 
 
 def truth(results: Path) -> Truth:
-    """What of the records neither the clock decided nor somebody who edits the suite meanwhile, in order."""
+    """Return the records in order, without what depends on the clock or the state of the git checkout."""
     return [{**record.timeless(), "commit": None, "dirty": None} for record in store.read(results)]
 
 
 def uninterrupted(results: Path, **changes: Any) -> Truth:
-    """The records of the tiny protocol, made in this process by one study after the other."""
+    """Run the tiny protocol's studies one by one in this process and return their records."""
     for model in {**PROTOCOL, **changes}["models"]:
         tuner.run(study(results, model, **changes))
     return truth(results)
 
 
 def start(folder: Path, *arguments: str, env: dict[str, str] | None = None, **changes: Any) -> "subprocess.Popen[str]":
-    """`run` of the tiny protocol with results in the folder, in a process group of its own."""
+    """Start `run` of the tiny protocol in its own process group.
+
+    Args:
+        folder: where the protocol and the results go
+        arguments: further command-line arguments
+        env: environment variables to add
+        changes: sections of the protocol to replace
+    """
     return launch("run", str(protocol_file(folder, **changes)), "--results", str(folder), *arguments, env=env)
 
 
 def _heed_interrupts() -> None:
-    """Undo what a shell sets for its background jobs."""
+    """Restore the default handling of SIGINT, which shells ignore in background jobs."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def launch(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
-    """The command line with these arguments."""
+    """Start the command line with these arguments."""
     return subprocess.Popen(
         [sys.executable, "-m", "benchmark", *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
@@ -77,19 +84,25 @@ def launch(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Po
 
 
 def output(process: "subprocess.Popen[str]", code: int = 0, timeout: float = 300) -> str:
-    """What the process says until it ends with that code."""
+    """Wait for the process to end and return its output.
+
+    Args:
+        process: a process from `launch` or `start`
+        code: the exit code it must have
+        timeout: in seconds
+    """
     said, _ = process.communicate(timeout=timeout)
     assert process.returncode == code, f"exit code {process.returncode}, not {code}:\n{said}"
     return said
 
 
 def finish(folder: Path, *arguments: str, code: int = 0, env: dict[str, str] | None = None, **changes: Any) -> str:
-    """Run the tiny protocol to its end and return what it said."""
+    """Run the tiny protocol until it exits and return its output; the arguments are those of `start` and `output`."""
     return output(start(folder, *arguments, env=env, **changes), code)
 
 
 def workers(pid: int) -> list[int]:
-    """Worker processes of a run, by what Linux says of its children."""
+    """Return the process ids of a run's workers, from the children that Linux lists."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in task.read_text().split():
@@ -103,7 +116,14 @@ def workers(pid: int) -> list[int]:
 
 
 def wait_for_records(process: "subprocess.Popen[str]", results: Path, n: int, seconds: float = 200) -> None:
-    """Wait until the run has written n records."""
+    """Wait until the run has written n records.
+
+    Args:
+        process: the run, which must not end before
+        results: its results folder
+        n: number of records
+        seconds: how long to wait at most
+    """
     deadline = time.monotonic() + seconds
     while sum(path.read_bytes().count(b"\n") for path in results.glob("records/*/*.jsonl")) < n:
         assert process.poll() is None, f"ended with code {process.returncode}: {process.communicate()[0]}"
@@ -112,7 +132,7 @@ def wait_for_records(process: "subprocess.Popen[str]", results: Path, n: int, se
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and not merely unburied."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -120,11 +140,11 @@ def alive(pid: int) -> bool:
 
 
 def kill(pid: int) -> None:
-    """What no process can catch."""
+    """Send SIGKILL, which no process can catch."""
     os.kill(pid, signal.SIGKILL)
 
 
 def kill_group(process: "subprocess.Popen[str]") -> None:
-    """The same for a run and all its workers at once."""
+    """Send SIGKILL to a run and all its workers at once."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

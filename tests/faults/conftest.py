@@ -1,4 +1,4 @@
-"""All tests of this folder are the suite `pytest -m faults`."""
+"""Mark all tests of this folder as `faults`; `pytest -m faults` runs them."""
 
 from pathlib import Path
 
@@ -14,5 +14,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Truth:
-    """The records of the tiny protocol when nothing goes wrong."""
+    """Records of the tiny protocol from an uninterrupted run."""
     return uninterrupted(tmp_path_factory.mktemp("whole"))

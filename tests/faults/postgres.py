@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of the tests' own: a free port of the loopback, an unprivileged user, a folder of its own."""
+"""A real PostgreSQL server for the tests: on a free loopback port, run by an unprivileged user, in its own folder."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ import pytest
 
 
 class Server:
-    """One server, that can be taken away and brought back."""
+    """A server that can be stopped and restarted."""
 
     def __init__(self, binaries: Path) -> None:
         self.binaries = binaries
@@ -62,7 +62,7 @@ class Server:
 
 
 def start_server() -> Server:
-    """A running server. Skips the test where PostgreSQL's server or psycopg is not installed."""
+    """Start a server and return it. Skips the test where PostgreSQL's server or psycopg is not installed."""
     pytest.importorskip("psycopg", reason="needs the extra 'cluster'")
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")

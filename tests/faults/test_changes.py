@@ -1,4 +1,4 @@
-"""A folder notices what its records were made with: data, code, packages, search space."""
+"""A results folder detects changes of the data, code, packages and search space behind its records."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def facts(fingerprint: str) -> dict[str, dict[str, Any]]:
     return {"synthetic": {"fingerprint": fingerprint}}
 
 
-def test_changed_data_are_refused_or_their_records_set_aside(tmp_path: Path) -> None:
+def test_changed_data_are_refused_or_accepted_and_the_old_records_set_aside(tmp_path: Path) -> None:
     tuner.run(study(tmp_path, search={"trials": 1}))
     n_records = len(store.read(tmp_path))
     Folder(tmp_path).adopt_data(facts("old"), TINY)
@@ -34,7 +34,7 @@ def test_changed_data_are_refused_or_their_records_set_aside(tmp_path: Path) -> 
     assert kept.count("\n") == n_records
 
 
-def test_changed_code_packages_and_spaces_are_refused_with_all_differences(
+def test_changed_code_packages_and_spaces_are_refused_listing_all_differences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from benchmark.records import folder
@@ -52,13 +52,13 @@ def test_changed_code_packages_and_spaces_are_refused_with_all_differences(
     Folder(tmp_path).adopt_code({"mlp": {"depth": "1 to 4", "width": "wide"}}, TINY)
 
 
-def test_a_model_that_joins_later_is_no_change(tmp_path: Path) -> None:
+def test_adding_a_model_is_not_a_change(tmp_path: Path) -> None:
     Folder(tmp_path).adopt_code({"mlp": {}}, TINY)
     with_wukong = protocols.validated({**PROTOCOL, "models": ["mlp", "wukong"]}, "tiny")
     Folder(tmp_path).adopt_code({"mlp": {}, "wukong": {}}, with_wukong)
 
 
-def test_trials_outside_a_narrowed_space_stay_on_record_and_no_longer_guide_the_search(tmp_path: Path) -> None:
+def test_trials_outside_a_narrowed_space_stay_recorded_but_no_longer_guide_the_search(tmp_path: Path) -> None:
     tuner.run(study(tmp_path, search={"trials": 3, "dropout": [0.0, 0.2]}))
     trials = [record for record in truth(tmp_path) if record["kind"] == "trial"]
     tuner.run(study(tmp_path, search={"trials": 5, "dropout": [0.0], "learning_rate": [1e-3, 1e-2]}))
@@ -68,6 +68,6 @@ def test_trials_outside_a_narrowed_space_stay_on_record_and_no_longer_guide_the_
 
 
 @pytest.mark.parametrize("name", ["../up", "/etc", "a/b", ".hidden", "a\0b", "", "x" * 65, "a\n"])
-def test_a_name_that_would_leave_its_folder_is_refused(name: str) -> None:
+def test_a_protocol_name_that_is_not_a_plain_folder_name_is_refused(name: str) -> None:
     with pytest.raises(protocols.ProtocolError, match=r"is no name|name"):
         protocols.validated({**PROTOCOL, "name": name}, "tiny")

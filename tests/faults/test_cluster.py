@@ -1,4 +1,4 @@
-"""A real Ray cluster of several nodes on the loopback: nothing lost, nothing twice, the records of one machine."""
+"""A real Ray cluster of several nodes on the loopback: no work lost or repeated, and the records of one machine."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def nodes(server: Server) -> Iterator[Any]:
-    """A head that leads and has no CPU to train on, and two nodes of one CPU each."""
+    """A head node without CPUs to train on, and two worker nodes with one CPU each."""
     from ray.cluster_utils import Cluster
 
     os.environ["PYTHONPATH"] = f"{Path(__file__).parent}{os.pathsep}{Path.cwd()}"
@@ -58,7 +58,7 @@ def studies(server: Server, folder: Path) -> list[Study]:
 
 
 def listening() -> set[str]:
-    """Local addresses, in the kernel's hexadecimal, on which this machine's processes of Ray listen."""
+    """Return the local addresses, in the kernel's hexadecimal, on which this machine's Ray processes listen."""
     sockets = {}
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
@@ -79,7 +79,7 @@ def listening() -> set[str]:
 LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
 
 
-def test_a_node_killed_in_mid_study_costs_nothing(nodes: Any, server: Server, tmp_path: Path, whole: Truth) -> None:
+def test_killing_a_node_during_a_study_loses_nothing(nodes: Any, server: Server, tmp_path: Path, whole: Truth) -> None:
     from benchmark.execution.cluster import in_cluster
 
     killed = []
@@ -99,12 +99,12 @@ def test_a_node_killed_in_mid_study_costs_nothing(nodes: Any, server: Server, tm
             assert predictions.digest(*predictions.read(path)) == final.predictions, "the leader has them"
 
 
-def test_nothing_listens_beyond_the_loopback(nodes: Any) -> None:
+def test_ray_listens_on_the_loopback_only(nodes: Any) -> None:
     addresses = listening()
     assert addresses and addresses <= LOOPBACK
 
 
-def test_a_worker_stalled_past_its_grace_is_barred_and_its_study_done_once(
+def test_a_worker_stalled_past_its_grace_period_is_excluded_and_its_study_recorded_once(
     nodes: Any, server: Server, tmp_path: Path, whole: Truth
 ) -> None:
     from benchmark.execution.cluster import in_cluster
@@ -120,7 +120,7 @@ def test_a_worker_stalled_past_its_grace_is_barred_and_its_study_done_once(
                 except OSError:
                     continue
             os.kill(stalled[0], signal.SIGSTOP)
-            nodes.workers.append(nodes.add_node(num_cpus=1, **nodes.local))  # the stalled one holds its CPU
+            nodes.workers.append(nodes.add_node(num_cpus=1, **nodes.local))  # the stalled worker keeps its CPU
             threading.Timer(25, os.kill, (stalled[0], signal.SIGCONT)).start()
 
     began = time.monotonic()
@@ -130,7 +130,7 @@ def test_a_worker_stalled_past_its_grace_is_barred_and_its_study_done_once(
     assert truth(tmp_path) == whole, "the stalled worker, awake again, wrote nothing"
 
 
-def test_workers_that_share_a_study_make_its_trials_once_and_the_records_say_so(
+def test_workers_sharing_a_study_run_each_trial_once_and_mark_trials_as_inexact(
     nodes: Any, server: Server, tmp_path: Path
 ) -> None:
     from benchmark.execution.cluster import in_cluster

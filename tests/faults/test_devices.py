@@ -1,4 +1,4 @@
-"""One model over two processes: the metrics of one, to float error, also where batches do not divide."""
+"""One model trained by two processes: the metrics of one up to float error, even where batches do not divide evenly."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,10 @@ from benchmark.training.ranks import Ranks
 from benchmark.tuning import tuner
 from models.base import CTRModel
 
-UNEVEN = {"batch_size": 513, "train_rows": 4105}  # the last batch has one row: one rank then has none
+UNEVEN = {"batch_size": 513, "train_rows": 4105}  # the last batch has one row, so one rank gets none
 
 
-def test_two_gloo_processes_give_the_metrics_of_one_to_float_error(tmp_path: Path) -> None:
+def test_two_gloo_processes_give_the_metrics_of_one_up_to_float_error(tmp_path: Path) -> None:
     search = {"trials": 2, "embedding_l2": [1e-5]}
     one = study(tmp_path / "one", training=UNEVEN, search=search, final={"seeds": [1]})
     two = replace(study(tmp_path / "two", training=UNEVEN, search=search, final={"seeds": [1]}), devices=2)
@@ -38,7 +38,7 @@ def test_two_gloo_processes_give_the_metrics_of_one_to_float_error(tmp_path: Pat
 
     files = [predictions.prediction_file(s.results, s.dataset, s.model, s.budget, 1) for s in (one, two)]
     (logit_N, label_N), (logit_of_two_N, label_of_two_N) = map(predictions.read, files)
-    np.testing.assert_array_equal(label_of_two_N, label_N)  # the rows are in the file's order
+    np.testing.assert_array_equal(label_of_two_N, label_N)  # rows are in file order
     np.testing.assert_allclose(logit_of_two_N, logit_N, rtol=1e-3, atol=1e-5)
 
 
@@ -53,7 +53,7 @@ def _rows_of_all(n_rows: int) -> list[list[int]]:
     return found
 
 
-def test_the_ranks_share_every_row_of_an_uneven_batch_once_and_a_failing_rank_ends_the_group() -> None:
+def test_ranks_get_each_row_of_an_uneven_batch_once_and_a_failing_rank_ends_the_group() -> None:
     ranks = Ranks(2, "cpu")
     assert ranks(_rows_of_all, 5) == [[0, 2, 4], [1, 3]]
     assert ranks(_rows_of_all, 1) == [[0], []]
@@ -65,4 +65,4 @@ def test_the_ranks_share_every_row_of_an_uneven_batch_once_and_a_failing_rank_en
 def _fail_in_rank_1() -> None:
     if torch.distributed.get_rank() == 1:
         raise ZeroDivisionError
-    torch.distributed.barrier()  # for ever, were it not ended
+    torch.distributed.barrier()  # would block forever if the group were not ended

@@ -18,7 +18,7 @@ from benchmark.tuning import storage, tuner
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MB."""
+    """An 8 MB file system."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", place], capture_output=True, check=False)
@@ -28,7 +28,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", place], check=True)
 
 
-def test_a_full_disk_ends_the_run_with_one_line_and_costs_no_finished_trial(
+def test_a_full_disk_ends_the_run_with_a_one_line_error_and_loses_no_finished_trial(
     small_disk: Path, tmp_path: Path, whole: Truth
 ) -> None:
     one = study(small_disk)
@@ -45,10 +45,10 @@ def test_a_full_disk_ends_the_run_with_one_line_and_costs_no_finished_trial(
     assert truth(small_disk) == mlp and before == mlp[: len(before)]
 
 
-def test_a_short_write_leaves_the_records_as_they_were(
+def test_a_short_write_leaves_the_records_unchanged(
     tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a disk does that is almost full: it takes a part of the line and reports no error."""
+    """An almost full disk writes a part of the line and reports no error."""
     store.append(tmp_path, record)
     path = store.record_file(tmp_path, "d", "mlp")
     whole, write = path.read_bytes(), os.write
@@ -59,7 +59,7 @@ def test_a_short_write_leaves_the_records_as_they_were(
     assert path.read_bytes() == whole
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with (
         pytest.raises(RunError, match=r"cannot write to .*file/tiny: Not a directory"),
@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_loaded(tm
         pass
 
 
-def test_a_record_cut_at_any_place_is_passed_over_and_any_flipped_line_is_named(tmp_path: Path, record: Record) -> None:
+def test_a_truncated_last_record_is_skipped_and_a_corrupt_line_is_reported(tmp_path: Path, record: Record) -> None:
     store.append(tmp_path, record)
     path = store.record_file(tmp_path, "d", "mlp")
     whole = path.read_bytes()
@@ -80,10 +80,8 @@ def test_a_record_cut_at_any_place_is_passed_over_and_any_flipped_line_is_named(
         store.read(tmp_path)
 
 
-def test_a_storage_that_is_damaged_behind_or_ahead_is_made_to_agree_with_the_records(
-    tmp_path: Path, whole: Truth
-) -> None:
-    """The records alone decide: a storage with a trial more teaches the sampler nothing."""
+def test_a_storage_ahead_of_the_records_is_made_to_match_them(tmp_path: Path, whole: Truth) -> None:
+    """Only the records count: extra trials in the storage do not influence the sampler."""
     one = study(tmp_path)
     tuner.run(one)
     path = store.record_file(tmp_path, "synthetic", "mlp")
@@ -92,14 +90,14 @@ def test_a_storage_that_is_damaged_behind_or_ahead_is_made_to_agree_with_the_rec
     assert truth(tmp_path) == [record for record in whole if record["model"] == "mlp"]
 
 
-def test_a_storage_that_is_no_database_is_an_error_of_one_line(tmp_path: Path) -> None:
+def test_a_storage_file_that_is_not_a_database_gives_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir(parents=True)
     (tmp_path / "tiny" / "study.db").write_bytes(b"not a database" * 1000)
     said = finish(tmp_path, "--jobs", "1", code=2, models=["mlp"])
     assert "out of reach: file is not a database" in said and "Traceback" not in said
 
 
-def test_sqlite_on_a_network_file_system_is_noticed(tmp_path: Path) -> None:
+def test_sqlite_on_a_network_file_system_is_detected(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"none / ext4 rw 0 0\nserver:/export {tmp_path} nfs4 rw 0 0\n")
     assert storage.on_network(tmp_path / "results", mounts) == "nfs4"
@@ -111,7 +109,7 @@ def _changed(tmp_path: Path, *arguments: str, code: int, **changes: Any) -> str:
     return finish(tmp_path, "--jobs", "1", *arguments, code=code, **{"models": ["mlp"], **changes})
 
 
-def test_a_changed_protocol_is_refused_with_its_differences_or_accepted_and_recorded(tmp_path: Path) -> None:
+def test_a_changed_protocol_is_refused_listing_differences_or_accepted_and_recorded(tmp_path: Path) -> None:
     search = {"trials": 1, "dropout": [0.0, 0.2]}
     _changed(tmp_path, code=0, search=search, final={"seeds": [1]})
     search["trials"] = 2

@@ -1,4 +1,4 @@
-"""Kills and stops of real processes: the records end as those of a run that nothing befell."""
+"""Kill and stop real processes: the final records equal those of an uninterrupted run."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ from commands import Truth, alive, finish, kill, kill_group, output, start, trut
 from benchmark.records import store
 
 
-def test_a_killed_command_goes_on_where_it_was(tmp_path: Path, whole: Truth) -> None:
-    """Killed twice, once with its workers and once alone; then its workers end by themselves."""
+def test_a_killed_command_resumes(tmp_path: Path, whole: Truth) -> None:
+    """Killed once together with its workers and once alone, after which its workers exit on their own."""
     process = start(tmp_path, "--jobs", "2")
     wait_for_records(process, tmp_path / "tiny", 2)
     kill_group(process)
@@ -24,14 +24,14 @@ def test_a_killed_command_goes_on_where_it_was(tmp_path: Path, whole: Truth) -> 
     wait_for_records(process, tmp_path / "tiny", 5)
     orphans = workers(process.pid)
     kill(process.pid)
-    process.communicate(timeout=60)  # the pipe closes when the last worker is gone
+    process.communicate(timeout=60)  # the pipe closes when the last worker has exited
     assert orphans and not any(alive(pid) for pid in orphans)
     finish(tmp_path, "--jobs", "2")
     assert truth(tmp_path / "tiny") == whole
     assert "nothing to train" in finish(tmp_path)
 
 
-def test_a_killed_worker_is_replaced_and_its_neighbour_left_alone(tmp_path: Path, whole: Truth) -> None:
+def test_a_killed_worker_is_replaced_and_the_records_stay_the_same(tmp_path: Path, whole: Truth) -> None:
     process = start(tmp_path, "--jobs", "2")
     wait_for_records(process, tmp_path / "tiny", 1)
     victim, *others = workers(process.pid)
@@ -55,7 +55,7 @@ DIES_IN_TRIAL_0 = """
 """
 
 
-def test_a_configuration_that_kills_its_worker_twice_is_failed_and_the_study_goes_on(tmp_path: Path) -> None:
+def test_a_configuration_that_kills_its_worker_twice_is_failed_and_the_study_continues(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(DIES_IN_TRIAL_0))
     finish(tmp_path, "--jobs", "1", models=["mlp"], env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"})
     found = store.read(tmp_path / "tiny")
@@ -64,7 +64,7 @@ def test_a_configuration_that_kills_its_worker_twice_is_failed_and_the_study_goe
     assert [r.status for r in found[1:]] == ["complete"] * 6
 
 
-def test_workers_that_die_before_they_start_end_the_run_with_advice(tmp_path: Path) -> None:
+def test_workers_that_die_at_startup_end_the_run_with_advice(tmp_path: Path) -> None:
     dies = "import os, sys\nif any('spawn_main' in a for a in sys.orig_argv): os._exit(9)\n"
     (tmp_path / "sitecustomize.py").write_text(dies)
     said = output(
@@ -74,14 +74,14 @@ def test_workers_that_die_before_they_start_end_the_run_with_advice(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_ends_at_once_says_how_to_go_on_and_goes_on(
+def test_a_stopped_run_ends_promptly_says_how_to_resume_and_resumes(
     tmp_path: Path, whole: Truth, number: signal.Signals, code: int
 ) -> None:
     process = start(tmp_path, "--jobs", "2")
     wait_for_records(process, tmp_path / "tiny", 1)
     stopped = time.monotonic()
     if number == signal.SIGINT:
-        os.killpg(process.pid, number)  # as a terminal does it
+        os.killpg(process.pid, number)  # as a terminal does
     else:
         process.send_signal(number)
     said = output(process, code, timeout=30)
@@ -114,7 +114,7 @@ WRITES = """
 """
 
 
-def test_kills_in_the_middle_of_database_writes_leave_it_whole(tmp_path: Path) -> None:
+def test_kills_during_database_writes_leave_the_database_intact(tmp_path: Path) -> None:
     told = 0
     for moment in range(6):
         writer = subprocess.Popen(

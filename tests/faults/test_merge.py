@@ -1,4 +1,4 @@
-"""Results folders merge by content; what they disagree about is named."""
+"""Results folders merge by content, and their conflicts are reported."""
 
 from pathlib import Path
 
@@ -21,7 +21,9 @@ def folder(path: Path, fingerprint: str = "f") -> Path:
     return path
 
 
-def test_studies_run_apart_merge_to_the_records_of_one_machine_and_only_once(tmp_path: Path, whole: Truth) -> None:
+def test_studies_run_separately_merge_into_the_records_of_one_machine_without_duplicates(
+    tmp_path: Path, whole: Truth
+) -> None:
     for model in ("mlp", "dcnv2"):
         tuner.run(study(folder(tmp_path / model), model))
     together = tmp_path / "together"
@@ -32,7 +34,7 @@ def test_studies_run_apart_merge_to_the_records_of_one_machine_and_only_once(tmp
     assert (together / "protocol.toml").read_text() == (tmp_path / "mlp" / "protocol.toml").read_text()
 
 
-def test_conflicts_are_named_and_nothing_is_added(tmp_path: Path, record: Record) -> None:
+def test_conflicts_are_reported_and_nothing_is_added(tmp_path: Path, record: Record) -> None:
     a, b = folder(tmp_path / "a"), folder(tmp_path / "b")
     store.append(a, record)
     store.append(b, record.model_copy(update={"seed": 7, "seconds": 99.0}))
@@ -42,7 +44,7 @@ def test_conflicts_are_named_and_nothing_is_added(tmp_path: Path, record: Record
     assert store.read(a) == [record]
 
 
-def test_folders_of_other_data_do_not_merge(tmp_path: Path, record: Record) -> None:
+def test_folders_with_different_data_do_not_merge(tmp_path: Path, record: Record) -> None:
     a, b = folder(tmp_path / "a"), folder(tmp_path / "b", "other")
     store.append(a, record)
     store.append(b, record.model_copy(update={"trial": 1}))

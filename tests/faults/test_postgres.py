@@ -1,4 +1,4 @@
-"""PostgreSQL as storage: the same records, no password anywhere, and a server that goes away and comes back."""
+"""PostgreSQL as storage: the same records, no password in files or output, and a server that goes down and returns."""
 
 import os
 import threading
@@ -35,7 +35,7 @@ def of(whole: Truth, model: str) -> Truth:
     return [record for record in whole if record["model"] == model]
 
 
-def test_a_killed_run_on_postgresql_goes_on_and_ends_in_the_records_of_sqlite(
+def test_a_killed_run_on_postgresql_resumes_and_ends_with_the_records_of_sqlite(
     server: Server, tmp_path: Path, whole: Truth
 ) -> None:
     process = start(tmp_path, "--jobs", "2", "--storage", server.url)
@@ -54,7 +54,7 @@ def test_a_password_on_the_command_line_is_refused_and_not_repeated(tmp_path: Pa
         assert "$PGPASSWORD" in said and "hunter2" not in said
 
 
-def test_a_database_gone_for_ten_seconds_costs_nothing(server: Server, tmp_path: Path, whole: Truth) -> None:
+def test_a_database_outage_of_ten_seconds_loses_nothing(server: Server, tmp_path: Path, whole: Truth) -> None:
     one = on(server, tmp_path / "gone")
     back: list[threading.Timer] = []
 
@@ -71,7 +71,7 @@ def test_a_database_gone_for_ten_seconds_costs_nothing(server: Server, tmp_path:
     assert truth(one.results) == of(whole, "mlp")
 
 
-def test_a_database_that_stays_away_ends_in_one_line_after_the_last_wait(
+def test_a_database_that_stays_unreachable_gives_a_one_line_error_after_the_last_retry(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "BACK_OFF", (0.01, 0.01))
@@ -80,7 +80,7 @@ def test_a_database_that_stays_away_ends_in_one_line_after_the_last_wait(
         tuner.run(one)
 
 
-def test_two_folders_on_one_server_do_not_meet(server: Server, tmp_path: Path, whole: Truth) -> None:
+def test_two_folders_on_one_server_do_not_interfere(server: Server, tmp_path: Path, whole: Truth) -> None:
     first, second = (on(server, tmp_path / name) for name in ("a", "b"))
     tuner.run(first)
     tuner.run(second)

@@ -1,4 +1,4 @@
-"""Nothing that is read can run code or leave its folder; nothing that is written tells where or by whom it was made."""
+"""Input cannot run code or escape its folder; output does not reveal where or by whom it was made."""
 
 import ast
 import getpass
@@ -45,8 +45,8 @@ def test_no_source_reads_a_format_that_can_run_code(path: Path) -> None:
     assert not any("allow_pickle=True" in line for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def test_a_module_is_imported_only_by_a_name_that_is_a_file_of_its_folder() -> None:
-    """The two calls of import_module are behind a check against the listing, and a protocol's names pass through it."""
+def test_a_module_is_imported_only_if_its_name_is_a_file_of_its_folder() -> None:
+    """Both calls of import_module check the name against the folder's listing first; a protocol's names go through them."""
     for key, name in (
         ("models", "os.system"),
         ("datasets", "../../etc/passwd"),
@@ -80,7 +80,7 @@ def test_a_name_is_refused_or_stays_in_its_folder(name: str) -> None:
 
 
 @given(st.text(max_size=80) | st.from_regex(r"(\.\./|/|~|[A-Za-z0-9._-])+", fullmatch=True))
-def test_a_record_whose_names_would_leave_the_folder_cannot_be_made(name: str) -> None:
+def test_a_record_with_names_that_escape_the_folder_is_invalid(name: str) -> None:
     values = {
         "kind": "trial",
         "status": "failed",
@@ -100,12 +100,12 @@ def test_a_record_whose_names_would_leave_the_folder_cannot_be_made(name: str) -
     assert path.resolve().parent.parent == Path("/results/records")
 
 
-def test_a_results_folder_tells_neither_home_nor_host_nor_user_nor_place(tmp_path: Path) -> None:
+def test_a_results_folder_reveals_no_home_host_user_or_path(tmp_path: Path) -> None:
     tuner.run(study(tmp_path, search={"trials": 1}))
     assert truth(tmp_path)
     for path in tmp_path.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
-        if path.suffix == ".npz":  # numbers, in which any short name may occur
+        if path.suffix == ".npz":  # binary numbers may contain any short name by chance
             assert sorted(np.load(path, allow_pickle=False)) == ["labels", "logits"]
             continue
         for private in (f"{Path.home()}/", platform.node(), f"/{getpass.getuser()}/", str(tmp_path), str(ROOT)):

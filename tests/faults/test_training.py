@@ -1,4 +1,4 @@
-"""What goes wrong inside a training becomes a failed record; what would poison a table is refused before it."""
+"""Errors during training become failed records; what would corrupt a table is refused beforehand."""
 
 import datetime as dt
 import os
@@ -33,7 +33,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_an_error_of_a_step_is_a_failed_trial_and_the_study_goes_on(
+def test_an_error_in_a_step_is_a_failed_trial_and_the_study_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     forward, calls = MLP.forward, []
@@ -53,7 +53,7 @@ def test_an_error_of_a_step_is_a_failed_trial_and_the_study_goes_on(
     assert found.records()[0].config, "the configuration that failed is on record"
 
 
-def test_a_final_run_that_fails_is_recorded_once_and_never_averaged_as_a_number(
+def test_a_failed_final_run_is_recorded_once_without_test_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = runner.train
@@ -74,7 +74,7 @@ def test_a_final_run_that_fails_is_recorded_once_and_never_averaged_as_a_number(
     assert best is not None and missing_seeds(found.records(), best, found.protocol) == []
 
 
-def test_an_error_that_spoils_the_process_is_recorded_and_the_process_left(
+def test_an_error_that_corrupts_the_process_is_recorded_and_the_process_exits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def asserts(*args: Any, **kwargs: Any) -> Any:
@@ -88,7 +88,7 @@ def test_an_error_that_spoils_the_process_is_recorded_and_the_process_left(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_predictions_that_are_not_finite_are_refused_before_any_metric(value: float) -> None:
+def test_non_finite_predictions_are_refused_before_any_metric(value: float) -> None:
     metric = Predictions()
     metric.update(torch.tensor([value, 0.1, 0.2]), torch.tensor([1.0, 0.0, 1.0]))
     with pytest.raises(Diverged, match="1 of 3 predictions are not finite"):
@@ -96,15 +96,15 @@ def test_predictions_that_are_not_finite_are_refused_before_any_metric(value: fl
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0])
-def test_one_class_is_refused_by_the_metric(label: float) -> None:
-    """The data check, which refuses it before training, has its tests beside the data sets."""
+def test_the_metric_refuses_labels_of_a_single_class(label: float) -> None:
+    """The check of the data before training is tested with the data sets."""
     metric = Predictions()
     metric.update(torch.tensor([0.3, 0.1, 0.2]), torch.full((3,), label))
     with pytest.raises(ValueError, match="needs both classes"):
         metric.compute()
 
 
-def test_an_encoded_part_that_was_cut_off_is_never_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_truncated_encoded_part_is_never_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
     import datamodules
@@ -122,7 +122,7 @@ def test_an_encoded_part_that_was_cut_off_is_never_scored(tmp_path: Path, monkey
     assert found.records() == []
 
 
-def test_a_clock_that_runs_backwards_in_another_time_zone_changes_no_duration_and_no_order(
+def test_a_clock_running_backwards_in_another_time_zone_changes_no_duration_or_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Truth
 ) -> None:
     class Backwards(dt.datetime):
@@ -175,7 +175,7 @@ def test_memory_does_not_grow_over_twenty_trials(tmp_path: Path) -> None:
     assert after_20 <= 1.1 * after_3, f"{after_3} pages after 3 trials, {after_20} after 20"
 
 
-def test_lanes_are_one_worker_for_each_core_or_visible_gpu() -> None:
+def test_lanes_are_one_worker_per_core_or_visible_gpu() -> None:
     assert lanes("cpu", None, 1, cores=3, gpus=0) == ["cpu"] * 3
     assert lanes("cuda", None, 1, cores=8, gpus=2) == ["cuda:0", "cuda:1"]
     assert lanes("cuda", None, 2, cores=8, gpus=2) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
@@ -183,8 +183,8 @@ def test_lanes_are_one_worker_for_each_core_or_visible_gpu() -> None:
     assert lanes("cuda", 3, 1, cores=8, gpus=2) == ["cuda:0", "cuda:1", "cuda:0"]
 
 
-def test_each_lane_has_its_device_and_the_records_are_those_of_one_process(tmp_path: Path, whole: Truth) -> None:
-    """Two made-up devices that are both the CPU; PyTorch takes an index there too."""
+def test_each_lane_uses_its_device_and_gives_the_records_of_one_process(tmp_path: Path, whole: Truth) -> None:
+    """Use two fake devices, both the CPU, for which PyTorch accepts an index."""
     from dataclasses import replace
 
     from benchmark.execution.workers import in_processes
@@ -198,7 +198,7 @@ def test_each_lane_has_its_device_and_the_records_are_those_of_one_process(tmp_p
     assert truth(tmp_path) == whole
 
 
-def test_an_error_on_record_names_no_home_folder_host_or_place(tmp_path: Path) -> None:
+def test_a_recorded_error_names_no_home_folder_host_or_path(tmp_path: Path) -> None:
     import platform
 
     text = f"OSError: {Path.home()}/data on {platform.node()} in {tmp_path} and {sys.prefix}/lib"
