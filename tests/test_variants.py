@@ -62,7 +62,7 @@ def test_a_variant_is_tuned_and_recorded_under_its_name(tmp_path: Path) -> None:
         },
         "test",
     )
-    Folder(tmp_path).adopt_code({}, protocol)
+    Folder(tmp_path).adopt_code(["synthetic/wukong.no_fmb/0.1"], {}, protocol)
     study = Study(protocol, "synthetic", "wukong.no_fmb", 0.1, tmp_path, f"sqlite:///{tmp_path / 'study.db'}")
     tuner.run(study)
     trial, final = study.records()

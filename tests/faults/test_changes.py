@@ -22,40 +22,38 @@ def facts(fingerprint: str) -> dict[str, dict[str, Any]]:
 def test_changed_data_are_refused_or_accepted_and_the_old_records_set_aside(tmp_path: Path) -> None:
     tuner.run(study(tmp_path, search={"trials": 1}))
     n_records = len(store.read(tmp_path))
-    Folder(tmp_path).adopt_data(facts("old"), TINY)
-    with pytest.raises(RunError, match=r"holds results on other data: synthetic old -> new\. .*--accept-changes"):
+    old = store.read(tmp_path)[0].data_fingerprint
+    Folder(tmp_path).adopt_data(facts(old), TINY)
+    with pytest.raises(RunError, match=rf"holds results on other data: synthetic {old} -> new\. .*--accept-changes"):
         Folder(tmp_path).adopt_data(facts("new"), TINY)
     folder = Folder(tmp_path, accept=True)
     folder.adopt_data(facts("new"), TINY)
-    assert folder.accepted[0].endswith("synthetic old -> new")
-    assert Folder(tmp_path).accepted == folder.accepted
+    assert folder.accepted()[0].endswith(f"synthetic {old} -> new")
+    assert Folder(tmp_path).accepted() == folder.accepted()
     assert store.read(tmp_path) == []
-    kept = (tmp_path / "superseded" / "synthetic-old" / "mlp.jsonl").read_text()
+    kept = (tmp_path / "superseded" / f"synthetic-{old}" / "mlp.jsonl").read_text()
     assert kept.count("\n") == n_records
 
 
-def test_changed_code_packages_and_spaces_are_refused_listing_all_differences(
+def test_changed_packages_and_spaces_are_refused_listing_all_differences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmark.records import folder
+    from benchmark.records import code
 
-    Folder(tmp_path).adopt_code({"mlp": {"depth": "1 to 3", "width": "wide"}}, TINY)
-    Folder(tmp_path).adopt_code({"mlp": {"depth": "1 to 3", "width": "wide"}}, TINY)
-    monkeypatch.setattr(folder, "version", lambda name: "0.0")
-    monkeypatch.setattr(folder, "_digest", lambda paths: "f" * 12)
+    one = study(tmp_path, search={"trials": 1})
+    folder, name = Folder(tmp_path), one.name
+    folder.adopt_code([name], {name: {"depth": "1 to 3", "width": "wide"}}, TINY)
+    tuner.run(one)
+    Folder(tmp_path).adopt_code([name], {name: {"depth": "1 to 3", "width": "wide"}}, TINY)
+    monkeypatch.setattr(code, "version", lambda package: "0.0")
+    narrowed = {name: {"depth": "1 to 2", "width": "wide"}}
     with pytest.raises(RunError) as refused:
-        Folder(tmp_path).adopt_code({"mlp": {"depth": "1 to 4", "width": "wide"}}, TINY)
+        Folder(tmp_path).adopt_code([name], narrowed, TINY)
     message = str(refused.value)
-    assert "space.mlp.depth 1 to 3 -> 1 to 4" in message and "width" not in message
-    assert "code.models/mlp" in message and "packages.torch" in message
-    Folder(tmp_path, accept=True).adopt_code({"mlp": {"depth": "1 to 4", "width": "wide"}}, TINY)
-    Folder(tmp_path).adopt_code({"mlp": {"depth": "1 to 4", "width": "wide"}}, TINY)
-
-
-def test_adding_a_model_is_not_a_change(tmp_path: Path) -> None:
-    Folder(tmp_path).adopt_code({"mlp": {}}, TINY)
-    with_wukong = protocols.validated({**PROTOCOL, "models": ["mlp", "wukong"]}, "tiny")
-    Folder(tmp_path).adopt_code({"mlp": {}, "wukong": {}}, with_wukong)
+    assert f"space.{name}.depth 1 to 3 -> 1 to 2" in message and "width" not in message
+    assert "torch 2" in message and "models" not in message
+    Folder(tmp_path, accept=True).adopt_code([name], narrowed, TINY)
+    Folder(tmp_path).adopt_code([name], narrowed, TINY)
 
 
 def test_trials_outside_a_narrowed_space_stay_recorded_but_no_longer_guide_the_search(tmp_path: Path) -> None:
