@@ -2,7 +2,7 @@
 
 The .toml file beside a model holds its published configurations (presets) and its variants: `wukong.no_lcb` is Wukong with
 the fields of `[variants.no_lcb]` held fixed in every configuration. A variant is tuned, recorded and reported as a model of
-its own.
+its own. `[recipes.<data set>]` holds what was published as best there, in the terms of the search space: slot 1 of a study.
 """
 
 import ast
@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from models.base import Config, CTRModel
+
+
+RECIPE_OF_OTHERS = "criteo_x1"  # the largest set that most recipes were published for
 
 
 class UnknownModel(ValueError):
@@ -77,13 +80,24 @@ def preset_fields(name: str) -> dict[str, dict[str, Any]]:
 
     Empty for a variant and for a model without a .toml file. Raises UnknownModel.
     """
-    return {key: fields for key, fields in _toml(_checked(name)).items() if key != "variants"}
+    return {key: fields for key, fields in _toml(_checked(name)).items() if key not in ("variants", "recipes")}
 
 
 def presets(name: str) -> "dict[str, Config]":
     """Return the model's published configurations by name. Raises UnknownModel."""
     config = load(name).Config
     return {key: config.model_validate(fields) for key, fields in preset_fields(name).items()}
+
+
+def recipe(name: str, dataset: str) -> dict[str, Any]:
+    """Return a model's published recipe: parameters of its search space and of the training aids. Imports nothing.
+
+    Args:
+        name: of the model or of one of its variants.
+        dataset: whose recipe; a data set without one gets that of RECIPE_OF_OTHERS. Empty if the model has none.
+    """
+    recipes = _toml(_checked(name).partition(".")[0]).get("recipes", {})
+    return recipes.get(dataset) or recipes.get(RECIPE_OF_OTHERS, {})
 
 
 def load_file(path: Path) -> "type[CTRModel]":

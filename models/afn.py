@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from models import base
 
 EPSILON = 1e-5
+FEWEST_NEURONS = 2
 
 
 class AFNConfig(base.Config):
@@ -38,25 +39,26 @@ class AFNConfig(base.Config):
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
         """Sample neurons per unit of the MLP (as in BARS, Wukong App. A and Table 5), depths and ratio of the MLPs' widths.
 
-        The budget sets the widths. Later shapes have fewer layers.
+        The budget sets the widths. Later shapes have fewer layers, then more, for budgets that the widest layers do not spend.
         """
         neuron_ratio = trial.suggest_categorical("neuron_ratio", [0.125, 0.25, 0.5, 1.0, 2.0])
         width_ratio = trial.suggest_categorical("width_ratio", [0.5, 1.0, 2.0])
         afn_depth = trial.suggest_int("afn_depth", 1, 4)
         depth = trial.suggest_int("depth", 1, 4)
 
-        def shape(layers: int) -> base.Shape:
+        def shape(further: int) -> base.Shape:
             def build(width: int) -> base.Config:
                 return cls(
                     embedding_dim=budget.embedding_dim,
-                    neurons=max(1, round(width * neuron_ratio)),
-                    afn_hidden=(width,) * min(afn_depth, layers),
-                    hidden=(max(1, round(width * width_ratio)),) * min(depth, layers),
+                    neurons=max(FEWEST_NEURONS, round(width * neuron_ratio)),
+                    afn_hidden=(width,) * max(1, afn_depth + further),
+                    hidden=(max(base.NARROWEST, round(width * width_ratio)),) * max(1, depth + further),
                 )
 
             return base.Shape(build, trim=("hidden", "afn_hidden"))
 
-        yield from (shape(layers) for layers in range(max(afn_depth, depth), 0, -1))
+        yield from (shape(-gone) for gone in range(max(afn_depth, depth)))
+        yield from (shape(more) for more in range(1, 16))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Count the logarithmic neurons, their MLP, the deep network and the output weights of both."""

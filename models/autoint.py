@@ -5,8 +5,9 @@
     e_m'    = ReLU(concat_h e~_m^h + W_Res e_m)              eq. 7 and 8; W_Res only where the widths differ
     logit   = w^T flatten(E') + b + MLP(flatten(E))          eq. 9, and section 5.3 for the "+"
 
-Departures: none. Without hidden layers this is AutoInt. FuxiCTR has three options that BARS's best configs use and that are
-off by default: scores divided by the root of a head's width, layer norm before the ReLU, first-order weights in the logit.
+Departures: none. Without hidden layers this is AutoInt. Options of the authors' code, which the search may choose: scores
+divided by the root of a head's width, layer norm (here before the ReLU, as in FuxiCTR), a ReLU on Q, K, V and the residual's
+projection; dropout on the attention weights comes with the protocol's dropout. FuxiCTR adds first-order weights (`wide`).
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, H heads, A attention width (all heads).
 """
@@ -15,11 +16,13 @@ import math
 from collections.abc import Iterator, Sequence
 
 from optuna import Trial
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from models import base
+
+NARROWEST_HEAD = 2
 
 
 class AutoIntConfig(base.Config):
@@ -31,9 +34,14 @@ class AutoIntConfig(base.Config):
     hidden: tuple[PositiveInt, ...] = (400, 400)  # official Criteo script for the "+"
     scaled: bool = False  # divide the scores by sqrt(attention_dim / heads)
     layer_norm: bool = False  # on each interacting layer's sum, before its ReLU
+    projection_relu: bool = False  # on Q, K, V and W_Res e, as in the authors' code
+    attention_dropout: float | None = Field(default=None, ge=0.0, lt=1.0)  # of the attention weights; None: `dropout`
     wide: bool = False  # add first-order weights
 
-    default = {"layers": 2, "heads": 2, "attention_share": 0.6, "depth": 2}
+    default = {
+        **{"layers": 2, "heads": 2, "attention_share": 0.6, "depth": 2},
+        **{"scaled": False, "layer_norm": False, "projection_relu": False},
+    }
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "AutoIntConfig":
@@ -43,29 +51,38 @@ class AutoIntConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Sample 1 to 4 layers, and heads around the paper's 2 (section 5.1.4); the budget sets head width and deep width.
+        """Sample 1 to 4 layers, heads around the paper's 2 (section 5.1.4) and the options of the authors' code.
 
-        Later shapes have fewer layers, then fewer heads.
+        The budget sets head width and deep width. Later shapes have fewer attention layers, then fewer heads, then fewer deep
+        layers, then more, for budgets that the widest layers do not spend.
         """
         layers = trial.suggest_int("layers", 1, 4)
         heads = trial.suggest_categorical("heads", [1, 2, 4])
         attention_share = trial.suggest_float("attention_share", 0.3, 0.9)
         depth = trial.suggest_int("depth", 1, 3)
+        scaled, layer_norm, projection_relu = (
+            trial.suggest_categorical(name, [False, True]) for name in ("scaled", "layer_norm", "projection_relu")
+        )
 
-        def shape(n_layers: int, n_heads: int) -> base.Shape:
+        def shape(n_layers: int, n_heads: int, n_deep: int) -> base.Shape:
             def build(head_dim: int, width: int) -> base.Config:
                 return cls(
                     embedding_dim=budget.embedding_dim,
                     layers=n_layers,
                     attention_dim=n_heads * head_dim,
                     heads=n_heads,
-                    hidden=(width,) * depth,
+                    hidden=(width,) * n_deep,
+                    scaled=scaled,
+                    layer_norm=layer_norm,
+                    projection_relu=projection_relu,
                 )
 
-            return base.Shape(build, shares=(attention_share,), trim=("hidden",))
+            return base.Shape(build, shares=(attention_share,), trim=("hidden",), least=(NARROWEST_HEAD,))
 
-        yield from (shape(n_layers, heads) for n_layers in range(layers, 0, -1))
-        yield from (shape(1, n_heads) for n_heads in (2, 1) if n_heads < heads)
+        yield from (shape(n_layers, heads, depth) for n_layers in range(layers, 0, -1))
+        yield from (shape(1, n_heads, depth) for n_heads in (2, 1) if n_heads < heads)
+        yield from (shape(1, 1, n_deep) for n_deep in range(depth - 1, 0, -1))
+        yield from (shape(layers, heads, n_deep) for n_deep in range(depth + 1, 16))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Count Q, K, V, W_Res, scores and weighted sums of each layer, the output and the deep network."""
@@ -87,6 +104,8 @@ class InteractingLayer(nn.Module):
         self.query, self.key, self.value = (nn.Linear(n_in, a, bias=False) for _ in range(3))
         self.residual = nn.Identity() if n_in == a else nn.Linear(n_in, a, bias=False)
         self.norm = nn.LayerNorm(a) if config.layer_norm else nn.Identity()
+        self.activation = nn.ReLU() if config.projection_relu else nn.Identity()
+        self.dropout = nn.Dropout(config.dropout if config.attention_dropout is None else config.attention_dropout)
         for layer in self.children():
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight)
@@ -94,14 +113,15 @@ class InteractingLayer(nn.Module):
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BTA."""
         q_BHTA, k_BHTA, v_BHTA = (
-            linear(x_BTD).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            self.activation(linear(x_BTD)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for linear in (self.query, self.key, self.value)
         )
         scores_BHTT = q_BHTA @ k_BHTA.transpose(-1, -2)
         if self.scaled:
             scores_BHTT = scores_BHTT / math.sqrt(q_BHTA.shape[-1])
-        heads_BTA = (scores_BHTT.softmax(-1) @ v_BHTA).transpose(1, 2).flatten(2)
-        return relu(self.norm(heads_BTA + self.residual(x_BTD)))
+        heads_BTA = (self.dropout(scores_BHTT.softmax(-1)) @ v_BHTA).transpose(1, 2).flatten(2)
+        residual_BTA = x_BTD if isinstance(self.residual, nn.Identity) else self.activation(self.residual(x_BTD))
+        return relu(self.norm(heads_BTA + residual_BTA))
 
 
 class AutoInt(base.CTRModel):

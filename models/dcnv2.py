@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from models import base
 
+LOWEST_RANK = 4
+
 
 class DCNv2Config(base.Config):
     """Cross network, deep network and how they are combined."""
@@ -37,7 +39,7 @@ class DCNv2Config(base.Config):
         """Sample 1 to 4 cross layers, structure and depth 1 to 4 (section 6.2); the budget sets rank and deep width.
 
         From half the input width on, a factored W_l costs no less than a full one, which replaces it. Later shapes have fewer
-        cross layers.
+        cross layers, then fewer deep layers, then more, for budgets that the widest layers do not spend.
         """
         cross_layers = trial.suggest_int("cross_layers", 1, 4)
         cross_share = trial.suggest_float("cross_share", 0.1, 0.8)
@@ -45,20 +47,20 @@ class DCNv2Config(base.Config):
         structure = trial.suggest_categorical("structure", ["parallel", "stacked"])
         full_rank = (budget.n_dense + budget.n_sparse) * budget.embedding_dim // 2
 
-        def shape(n_layers: int) -> base.Shape:
+        def shape(n_layers: int, n_deep: int) -> base.Shape:
             def build(rank: int, width: int) -> base.Config:
                 return cls(
                     embedding_dim=budget.embedding_dim,
                     cross_layers=n_layers,
                     rank=rank if rank < full_rank else None,
-                    hidden=(width,) * depth,
+                    hidden=(width,) * n_deep,
                     structure=structure,  # type: ignore[arg-type]
                 )
 
-            return base.Shape(build, shares=(cross_share,), trim=("hidden",))
+            return base.Shape(build, shares=(cross_share,), trim=("hidden",), least=(LOWEST_RANK,))
 
-        for n_layers in range(cross_layers, 0, -1):
-            yield shape(n_layers)
+        yield from (shape(n_layers, depth) for n_layers in range(cross_layers, 0, -1))
+        yield from (shape(1 if n_deep < depth else cross_layers, n_deep) for n_deep in base.depths(depth)[1:])
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Count the cross layers, the deep network and the final weights."""

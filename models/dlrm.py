@@ -32,23 +32,26 @@ class DLRMConfig(base.Config):
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
         """Sample a bottom MLP of 1 to 3 layers, up to 512 wide, and a top MLP of 1 to 4 layers (official scripts).
 
-        The budget sets the top width. Later shapes halve the bottom MLP, in case it leaves no room for a top.
+        The budget sets the top width. Later shapes halve the bottom MLP, in case it leaves no room for a top; then they have
+        fewer top layers, and then more, for budgets that the widest layers do not spend.
         """
         bottom_depth = trial.suggest_int("bottom_depth", 1, 3)
         bottom_width = trial.suggest_categorical("bottom_width", [16, 32, 64, 128, 256, 512])
         top_depth = trial.suggest_int("top_depth", 1, 4)
         taper = trial.suggest_categorical("taper", [0.5, 0.75, 1.0])
 
-        def shape(bottom: tuple[int, ...]) -> base.Shape:
+        def shape(bottom_width: int, n_top: int) -> base.Shape:
+            bottom = base.tapered(bottom_width, bottom_depth, 0.5)
+
             def build(width: int) -> base.Config:
-                top = base.tapered(width, top_depth, taper)
+                top = base.tapered(width, n_top, taper)
                 return cls(embedding_dim=budget.embedding_dim, bottom_mlp=bottom, top_mlp=top)
 
             return base.Shape(build, trim=("top_mlp",))
 
-        while bottom_width >= 8:
-            yield shape(base.tapered(bottom_width, bottom_depth, 0.5))
-            bottom_width //= 2
+        narrower = [bottom_width >> halvings for halvings in range(7) if bottom_width >> halvings >= base.NARROWEST]
+        yield from (shape(width, top_depth) for width in narrower)
+        yield from (shape(narrower[-1] if n < top_depth else bottom_width, n) for n in base.depths(top_depth)[1:])
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Count the bottom MLP, all T x T dot products (as the Wukong paper does) and the top MLP."""

@@ -12,7 +12,9 @@ B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, C = T
 where it is constant), H heads, I and J chunk widths.
 """
 
+import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from optuna import Trial
@@ -35,6 +37,11 @@ class FinalMLPConfig(base.Config):
 
     default = {"depth1": 2, "depth2": 1, "ratio": 1.0, "heads": 4, "gate": 64}
 
+    @classmethod
+    def default_at(cls, budget: base.Budget) -> dict[str, Any]:
+        """Return trial 0's parameters, with constant contexts."""
+        return cls.default | ({"contexts": "constant"} if budget.user_fields and budget.item_fields else {})
+
     @model_validator(mode="after")
     def _heads_divide_widths(self) -> "FinalMLPConfig":
         for name, widths in (("mlp1", self.mlp1), ("mlp2", self.mlp2)):
@@ -44,35 +51,60 @@ class FinalMLPConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Sample depths, ratio of the streams' widths, heads and gates within BARS's grids; the budget sets the width.
+        """Sample depths, ratio of the streams' widths, heads, gates and their contexts within BARS's grids.
 
-        Later shapes halve the heads, in case even one unit per head is too wide.
+        The contexts are constants, or the user's fields in one gate and the item's in the other where the data set names them;
+        gates that read fields are given up if they would take more than a quarter of the budget. The budget sets the width.
+
+        Later shapes halve the heads, in case even one unit per head is too wide; then they have fewer layers, and then more,
+        for budgets that the widest layers do not spend.
         """
         depth1 = trial.suggest_int("depth1", 1, 3)
         depth2 = trial.suggest_int("depth2", 1, 3)
         ratio = trial.suggest_categorical("ratio", [0.25, 0.5, 1.0, 2.0])
         heads = trial.suggest_categorical("heads", [1, 2, 4, 8, 16])
-        gate = trial.suggest_categorical("gate", [0, 64, 256])
+        gate = trial.suggest_categorical("gate", [0, 64, 256, 800])
+        contexts = cls.contexts(trial, budget, gate)
 
-        def shape(n_heads: int) -> base.Shape:
+        def shape(n_heads: int, further: int) -> base.Shape:
             def stream(width: float, depth: int) -> tuple[int, ...]:
-                last = n_heads * max(1, round(width / n_heads))
+                last = n_heads * max(math.ceil(base.NARROWEST / n_heads), round(width / n_heads))
                 return (*base.tapered(round(width), depth - 1, 1.0), last)
 
             def build(width: int) -> base.Config:
                 return cls(
                     embedding_dim=budget.embedding_dim,
-                    mlp1=stream(width, depth1),
-                    mlp2=stream(width * ratio, depth2),
+                    mlp1=stream(width, max(1, depth1 + further)),
+                    mlp2=stream(width * ratio, max(1, depth2 + further)),
                     gate=(gate,) if gate else (),
+                    context1=contexts[0],
+                    context2=contexts[1],
                     heads=n_heads,
                 )
 
             return base.Shape(build, trim=("mlp1", "mlp2"))
 
-        while heads:
-            yield shape(heads)
-            heads //= 2
+        fewer = [heads >> halvings for halvings in range(5) if heads >> halvings]
+        yield from (shape(n_heads, 0) for n_heads in fewer)
+        yield from (shape(1, -gone) for gone in range(1, max(depth1, depth2)))
+        yield from (shape(heads, more) for more in range(1, 16))
+
+    @classmethod
+    def contexts(cls, trial: Trial, budget: base.Budget, gate: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Sample the fields that the two gates read; none where the data set names none.
+
+        Args:
+            trial: that is asked.
+            budget: with the positions of the user's and the item's fields.
+            gate: hidden width of the gates.
+        """
+        user, item = budget.user_fields, budget.item_fields
+        if not (user and item):
+            return (), ()
+        chosen = trial.suggest_categorical("contexts", ["constant", "user and item"]) == "user and item"
+        n_in = (budget.n_dense + budget.n_sparse) * budget.embedding_dim
+        cost = sum(base.mlp_flops(len(fields) * budget.embedding_dim, (gate,), n_in) for fields in (user, item))
+        return (user, item) if chosen and gate and cost <= budget.flops / 4 else ((), ())
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Count both streams, their fusion and the gates that read fields; `flops_per_batch` counts the others."""

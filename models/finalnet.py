@@ -28,7 +28,6 @@ from models import base
 class FinalNetConfig(base.Config):
     """The two blocks and the gate."""
 
-    batch_norm: bool = True  # after each layer; FuxiCTR and all runs of BARS
     block1: tuple[PositiveInt, ...] = Field(default=(400, 400), min_length=1)  # widths; BARS Criteo_x1
     block2: tuple[PositiveInt, ...] = (400, 400)  # empty: "1B"
     residual: Literal["concat", "sum"] = "concat"  # how h_1 and h_2 are combined
@@ -40,7 +39,8 @@ class FinalNetConfig(base.Config):
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
         """Sample depths, taper, ratio of the blocks' widths and gate within BARS's grids; the budget sets the width.
 
-        A gate that would take more than a quarter of the budget is dropped. Later shapes have fewer layers.
+        A gate that would take more than a quarter of the budget is dropped. Later shapes have fewer layers, then more, for
+        budgets that the widest layers do not spend.
         """
         depth1 = trial.suggest_int("depth1", 1, 3)
         depth2 = trial.suggest_int("depth2", 1, 3)
@@ -50,18 +50,19 @@ class FinalNetConfig(base.Config):
         gate_flops = 2 * (budget.n_dense + budget.n_sparse) ** 2 * budget.embedding_dim
         gate = gate and gate_flops <= budget.flops / 4
 
-        def shape(layers: int) -> base.Shape:
+        def shape(further: int) -> base.Shape:
             def build(width: int) -> base.Config:
                 return cls(
                     embedding_dim=budget.embedding_dim,
-                    block1=base.tapered(width, min(depth1, layers), taper),
-                    block2=base.tapered(round(width * ratio), min(depth2, layers), taper),
+                    block1=base.tapered(width, max(1, depth1 + further), taper),
+                    block2=base.tapered(max(base.NARROWEST, round(width * ratio)), max(1, depth2 + further), taper),
                     gate=gate,
                 )
 
             return base.Shape(build, trim=("block2", "block1"))
 
-        yield from (shape(layers) for layers in range(max(depth1, depth2), 0, -1))
+        yield from (shape(-gone) for gone in range(max(depth1, depth2)))
+        yield from (shape(more) for more in range(1, 16))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Count the gate, both blocks and their final weights."""

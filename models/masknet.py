@@ -65,7 +65,7 @@ class MaskNetConfig(base.Config):
                     hidden=() if serial else (mlp_ratio * width,) * depth,
                 )
 
-            return base.Shape(build, shares=(mask_share,), trim=("hidden", "blocks"))
+            return base.Shape(build, shares=(mask_share,), trim=("hidden", "blocks"), least=(1,))
 
         yield from (shape(n_blocks) for n_blocks in range(blocks, 0, -1))
 

@@ -25,14 +25,20 @@ class MLPConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Sample depth (1 to 4 layers, as in Wukong App. A on Criteo) and taper; the budget sets the first width."""
+        """Sample depth (1 to 4 layers, as in Wukong App. A on Criteo) and taper; the budget sets the first width.
+
+        Later shapes have fewer layers, then more, for budgets that the widest layers do not spend.
+        """
         depth = trial.suggest_int("depth", 1, 4)
         taper = trial.suggest_categorical("taper", [0.5, 0.75, 1.0])
 
-        def build(width: int) -> base.Config:
-            return cls(embedding_dim=budget.embedding_dim, hidden=base.tapered(width, depth, taper))
+        def shape(n_layers: int) -> base.Shape:
+            def build(width: int) -> base.Config:
+                return cls(embedding_dim=budget.embedding_dim, hidden=base.tapered(width, n_layers, taper))
 
-        yield base.Shape(build, trim=("hidden",))
+            return base.Shape(build, trim=("hidden",))
+
+        yield from (shape(n_layers) for n_layers in base.depths(depth))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Count the bottom MLP and the MLP."""

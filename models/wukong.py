@@ -14,7 +14,7 @@ B batch, N dense fields, F sparse fields, T tokens into a layer (n), D embedding
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from optuna import Trial
@@ -22,6 +22,7 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from models import base
+from models._wukong_space import WIDEST, larger, smaller, space_of
 
 
 class WukongConfig(base.TokenConfig):
@@ -42,7 +43,7 @@ class WukongConfig(base.TokenConfig):
     top_batch_norm: bool = False
     bias: bool = True  # in linear layers and norms
 
-    default = {"layers": 2, "n_fmb": 8, "lcb_ratio": 1.0, "rank": 8, "depth": 1, "top_depth": 1, "bottom_width": 64}
+    default = {"lcb_ratio": 1.0, "fmb_share": 0.8, "depth": 1, "top_depth": 1, "bottom_width": 64, "bottom_depth": 1}
 
     @model_validator(mode="after")
     def _one_width_per_layer(self) -> "WukongConfig":
@@ -55,46 +56,47 @@ class WukongConfig(base.TokenConfig):
         return self
 
     @classmethod
-    def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Sample from the ranges of App. A and Table 5, wider for budgets as large as theirs; the budget sets the FMB's width.
+    def default_at(cls, budget: base.Budget) -> dict[str, Any]:
+        """Return trial 0's parameters: l, n_F and k grow with the budget, as in Table 5."""
+        return space_of(budget).default | cls.default
 
-        Later shapes have fewer layers, then fewer embeddings, then a lower rank, then a narrower bottom MLP.
+    @classmethod
+    def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
+        """Sample l, n_F, n_L and k around Table 5's for a budget of this size, and the MLPs within App. A.
+
+        The budget sets the widths of the FMB's and the top MLP. Later shapes have fewer layers, then fewer embeddings, then a
+        lower rank, then a narrower bottom MLP; then more of all these, for budgets that the widest MLPs do not spend.
         """
-        large = budget.flops >= 10e6
-        layers = trial.suggest_int("layers", 1, 8 if large else 4)
-        n_fmb = trial.suggest_categorical("n_fmb", [8, 16, 32, 48, 96] if large else [4, 8, 16, 32])
+        space = space_of(budget)
+        sampled = (
+            trial.suggest_int("layers", *space.layers),
+            trial.suggest_categorical("n_fmb", space.n_fmb),
+            trial.suggest_categorical("rank", space.rank),
+            trial.suggest_categorical("bottom_width", [16, 64, 256]),
+        )
         lcb_ratio = trial.suggest_categorical("lcb_ratio", [0.5, 1.0, 2.0])
-        rank = trial.suggest_categorical("rank", [8, 16, 24, 48, 96] if large else [2, 4, 8, 16, 24])
-        depth = trial.suggest_int("depth", 1, 3)
-        top_depth = trial.suggest_int("top_depth", 1, 2)
-        bottom_width = trial.suggest_categorical("bottom_width", [16, 64, 256])
+        fmb_share = trial.suggest_float("fmb_share", 0.5, 0.95)
+        depth, top_depth = trial.suggest_int("depth", 1, 3), trial.suggest_int("top_depth", 1, 3)
+        bottom_depth = trial.suggest_int("bottom_depth", 1, 2)
 
         def shape(layers: int, n_fmb: int, rank: int, bottom_width: int) -> base.Shape:
-            def build(width: int) -> base.Config:
+            def build(fmb_width: int, top_width: int) -> base.Config:
                 return cls(
                     embedding_dim=budget.embedding_dim,
-                    bottom_mlp=(bottom_width,),
+                    bottom_mlp=(2 * bottom_width, bottom_width)[-bottom_depth:],
                     layers=layers,
                     n_fmb=n_fmb,
                     n_lcb=max(1, round(n_fmb * lcb_ratio)),
                     rank=rank,
-                    fmb_mlp=(width,) * depth,
-                    top_mlp=(width,) * top_depth,
+                    fmb_mlp=(fmb_width,) * depth,
+                    top_mlp=(top_width,) * top_depth,
                 )
 
-            return base.Shape(build, trim=("top_mlp", "fmb_mlp"))
+            return base.Shape(build, shares=(fmb_share,), trim=("top_mlp", "fmb_mlp"), widest=WIDEST)
 
-        yield shape(layers, n_fmb, rank, bottom_width)
-        while layers > 1 or n_fmb > 2 or rank > 2 or bottom_width > 8:
-            if layers > 1:
-                layers -= 1
-            elif n_fmb > 2:
-                n_fmb //= 2
-            elif rank > 2:
-                rank //= 2
-            else:
-                bottom_width //= 2
-            yield shape(layers, n_fmb, rank, bottom_width)
+        yield shape(*sampled)
+        yield from (shape(*sizes) for sizes in smaller(*sampled))
+        yield from (shape(*sizes) for sizes in larger(*sampled))
 
     def widths(self, n_first: int) -> list[tuple[int, int, int]]:
         """Return (n, n_F, n_L) of each layer; the first layer reads `n_first` embeddings."""

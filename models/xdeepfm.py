@@ -23,6 +23,8 @@ from torch import Tensor, nn
 
 from models import base
 
+FEWEST_ROWS = 1  # of a CIN layer
+
 
 class XDeepFMConfig(base.Config):
     """The compressed interaction network and the deep network."""
@@ -35,15 +37,23 @@ class XDeepFMConfig(base.Config):
 
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
-        """Sample depths around those of section 4.4; the budget sets the widths of the CIN and of the deep network."""
+        """Sample depths around those of section 4.4; the budget sets the widths of the CIN and of the deep network.
+
+        Later shapes have fewer layers in both, then more deep layers, for budgets that the widest layers do not spend.
+        """
         cin_layers = trial.suggest_int("cin_layers", 1, 4)
         cin_share = trial.suggest_float("cin_share", 0.2, 0.8)
         depth = trial.suggest_int("depth", 1, 3)
 
-        def build(rows: int, width: int) -> base.Config:
-            return cls(embedding_dim=budget.embedding_dim, cin=(rows,) * cin_layers, hidden=(width,) * depth)
+        def shape(n_cin: int, n_deep: int) -> base.Shape:
+            def build(rows: int, width: int) -> base.Config:
+                return cls(embedding_dim=budget.embedding_dim, cin=(rows,) * n_cin, hidden=(width,) * n_deep)
 
-        yield base.Shape(build, shares=(cin_share,), trim=("hidden",))
+            return base.Shape(build, shares=(cin_share,), trim=("hidden",), least=(FEWEST_ROWS,))
+
+        for n_deep in base.depths(depth):
+            yield shape(min(cin_layers, n_deep) if n_deep < depth else cin_layers, n_deep)
+        yield shape(1, 1)
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Count W^k times the products of each CIN layer, the weights of the pooled rows and the deep network."""

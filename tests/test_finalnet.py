@@ -64,7 +64,7 @@ def test_a_sum_block_with_zero_factors_is_an_mlp():
 
 
 def test_batch_norm_comes_between_layer_and_relu():
-    kinds = [type(layer) for layer in FinalBlock(3, (4,), config())]
+    kinds = [type(layer) for layer in FinalBlock(3, (4,), config(batch_norm=True))]
     assert kinds[:3] == [FactorizedInteraction, nn.BatchNorm1d, nn.ReLU]
 
 
@@ -125,5 +125,5 @@ def test_every_parameter_gets_a_gradient_for_any_fields(residual, n_dense, n_spa
 )
 def test_parameters_match_the_logs_of_bars(data, fields, count):
     """2B with the gate; 1B without the gate, except on Criteo. All have batch norm, concat and the tables of FuxiCTR 2."""
-    published = FinalNetConfig(**{"embedding_dim": 10, **fields})
+    published = FinalNetConfig(**{"embedding_dim": 10, "batch_norm": True, **fields})
     assert model_checks.parameters(FinalNet, published, *model_checks.published(data, 2)) == count

@@ -1,8 +1,8 @@
 """What all models share: Config, FieldEmbedding, FieldWeights, mlp, and CTRModel with its loss, metrics and optimiser."""
 
-from models.base.config import Budget, Config, Shape
+from models.base.config import NARROWEST, Budget, Config, Shape
 from models.base.execution import Batch, Execution
-from models.base.layers import FieldEmbedding, FieldWeights, fan_in_, mlp, mlp_flops, tapered
+from models.base.layers import FieldEmbedding, FieldWeights, depths, fan_in_, mlp, mlp_flops, tapered
 from models.base.linear import Linear, combinations
 from models.base.metrics import Diverged, Predictions
 from models.base.module import CTRModel
@@ -10,6 +10,7 @@ from models.base.optimiser import Optimiser, SparseOptimiser
 from models.base.tokens import GroupEmbedding, TokenConfig, TokenModel
 
 __all__ = [
+    "NARROWEST",
     "Batch",
     "Budget",
     "CTRModel",
@@ -27,6 +28,7 @@ __all__ = [
     "TokenConfig",
     "TokenModel",
     "combinations",
+    "depths",
     "fan_in_",
     "mlp",
     "mlp_flops",

@@ -15,6 +15,13 @@ from optuna import Trial
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
 
 TRAINING_FLOPS_PER_FORWARD_FLOP = 3
+NARROW, NARROWEST = 16, 8  # hidden widths: no narrower where the budget allows; never narrower
+WIDEST = 65_536  # hidden width; the widest of the Wukong paper's Table 5 that trained is 32,768
+AIDS = (
+    "dropout",
+    "batch_norm",
+    "embedding_std",
+)  # settings of a config that the protocol's space sets, for all models alike
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,8 @@ class Budget:
     n_dense: int
     n_sparse: int
     embedding_dim: int
+    user_fields: tuple[int, ...] = ()  # positions of the fields that describe the user, dense fields first
+    item_fields: tuple[int, ...] = ()
 
     @property
     def flops(self) -> float:
@@ -43,7 +52,7 @@ class Config(BaseModel):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)  # after each hidden layer of the model's MLPs
     batch_norm: bool = False  # between the linear map and the activation of each hidden layer
 
-    default: ClassVar[dict[str, Any]]  # the parameters of trial 0: a sound choice at any budget
+    default: ClassVar[dict[str, Any]]  # the shape parameters of trial 0: a sound choice
     budgeted: ClassVar[bool] = True  # False: no width to spend FLOPs on; a reference model, not matched to a budget
 
     @classmethod
@@ -53,6 +62,11 @@ class Config(BaseModel):
         Which parameters are suggested must not depend on the values drawn, so that the search space is static.
         """
         raise NotImplementedError
+
+    @classmethod
+    def default_at(cls, budget: Budget) -> dict[str, Any]:
+        """Return the shape parameters of trial 0 at a budget."""
+        return cls.default
 
     @classmethod
     def holding(cls, fields: dict[str, Any]) -> "type[Config]":
@@ -104,9 +118,12 @@ class Shape:
 
     `build(w_1, ..., w_k)` returns the config with those widths; its FLOPs grow with each of them. `shares` is the fraction
     of the budget that each width but the last may spend; the last takes the rest. `trim` names the tuples of hidden
-    widths whose entries the solver may then adjust one by one to come closer to the budget.
+    widths whose entries the solver may then adjust one by one to come closer to the budget. `least` are the smallest values
+    of the first widths, where they are not hidden widths; `widest` bounds all.
     """
 
     build: Callable[..., Config]
     shares: tuple[float, ...] = ()
     trim: tuple[str, ...] = ()
+    least: tuple[int, ...] = ()
+    widest: int = WIDEST

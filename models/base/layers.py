@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag
 
-from models.base.config import Config
+from models.base.config import NARROWEST, Config
 from models.base.linear import Linear
 
 
@@ -59,14 +59,24 @@ def mlp_flops(n_in: int, hidden: Sequence[int], n_out: int | None = None) -> int
 
 
 def tapered(width: int, depth: int, taper: float) -> tuple[int, ...]:
-    """Return `depth` hidden widths, each `taper` times the one before and none below 1.
+    """Return `depth` hidden widths, each `taper` times the one before and none below NARROWEST.
 
     Args:
         width: the first width.
         depth: number of hidden layers.
         taper: ratio of a width to the one before.
     """
-    return tuple(max(1, round(width * taper**i)) for i in range(depth))
+    return tuple(max(min(width, NARROWEST), round(width * taper**i)) for i in range(depth))
+
+
+def depths(sampled: int, most: int = 16) -> list[int]:
+    """Return numbers of layers in the order in which a search space tries them: as sampled, fewer, then more.
+
+    Args:
+        sampled: the number that the trial asks for.
+        most: the largest number.
+    """
+    return [*range(sampled, 0, -1), *range(sampled + 1, most + 1)]
 
 
 def fan_in_(weight: Tensor, fan_in: int) -> Tensor:
