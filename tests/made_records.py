@@ -1,4 +1,4 @@
-"""Results folders with generated records whose truth is known, for tests of what is made from records."""
+"""Results folders with generated records of known truth, for tests of reports."""
 
 import json
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ def make(
     noise: float = 2e-4,
     **changes: object,
 ) -> list[Record]:
-    """Records of finished studies: LogLoss = that of the model + its slope per budget + seed noise, AUC = 1.2 - LogLoss."""
+    """Return records of finished studies: LogLoss = model + slope x budget step + seed noise, AUC = 1.2 - LogLoss."""
     generator = np.random.default_rng(0)
     made = []
     for model in models:
@@ -86,12 +86,12 @@ def metrics(logloss: float) -> dict[str, float]:
 
 
 def failed(record: Record) -> Record:
-    """The record as a run that diverged would have left it."""
+    """Return the record as if its run had diverged."""
     return record.model_copy(update={"status": "failed", "error": "Diverged: loss is nan", "valid": None, "test": None})
 
 
 def folder(path: Path, made: list[Record], made_with: Protocol | None = None, facts: dict | None = None) -> Path:
-    """A results folder with these records."""
+    """Write a results folder with these records and return it."""
     files.write_text(path / "protocol.toml", (made_with or protocol()).toml())
     lines_of: dict[Path, list[str]] = {}
     for record in made:
@@ -106,9 +106,9 @@ def folder(path: Path, made: list[Record], made_with: Protocol | None = None, fa
 
 
 def with_predictions(path: Path, made: list[Record], examples: int = 4000, disagreement: float = 0.2) -> list[Record]:
-    """The records with predictions beside them, whose metrics are those of the predictions.
+    """Write predictions for the final runs and return the records with the metrics of these predictions.
 
-    Models disagree on the examples by a noise of their own that all their seeds share.
+    Each model has example noise of its own, shared by its seeds.
     """
     generator = np.random.default_rng(1)
     label = generator.integers(0, 2, examples).astype(np.uint8)
