@@ -2,30 +2,22 @@
 
 import csv
 import re
-import shutil
 import time
-from itertools import pairwise
 
 import polars as pl
 import pytest
-from made_records import failed, folder, make, protocol, with_predictions
+from made_records import failed, folder, make, protocol, table, with_predictions
 from pydantic import ValidationError
 
 import models
 from benchmark import findings
-from benchmark.errors import RecordError
 from benchmark.findings import file_name
 from benchmark.findings.summary import summary, tidy
 from benchmark.reports import formats, page, plots
-from benchmark.reports.plots.style import look
-from benchmark.reports.tables import count, quality, tables_of
+from benchmark.reports.tables import count, quality
 from benchmark.reports.write import write_report, write_tables
 
 TABLES = ["headline", "quality", "scaling", "differences", "wins_logloss", "wins_auc", "compute_to_match", "row_noise"]
-
-
-def table(path, name="quality"):
-    return next(table for table in tables_of(findings.read(path), "hotel") if table.name == name)
 
 
 def cells(path, name="quality"):
@@ -103,52 +95,6 @@ def test_frappe_is_shown_beside_published_results_with_the_reasons_why_they_diff
     assert all("arXiv" in row[6] or "BARS" in row[6] for row in rows if row[1] != "this suite")
 
 
-def test_row_noise_gives_the_gap_that_the_test_part_can_detect(tmp_path):
-    made = with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))
-    shown = table(folder(tmp_path, made), "row_noise")
-    leader, other = shown.rows
-    assert leader[3].text == "—" and other[3].value > 0
-    assert other[4].value == pytest.approx(2.8016 * other[3].half / 1.95996, rel=1e-3)
-    assert "4,000 test examples" in shown.legend
-
-
-def contents(path):
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and "predictions" not in file.parts and not file.name.startswith(".")
-    )
-    return {file.relative_to(path): file.read_bytes() for file in files}
-
-
-def test_a_folder_without_predictions_gives_the_same_report(tmp_path):
-    path = folder(tmp_path, with_predictions(tmp_path, make(("mlp", "wukong"))))
-    write_report(path)
-    before = contents(path)
-    shutil.rmtree(path / "predictions")
-    write_report(path)
-    assert contents(path) == before
-    assert "4,000 test examples" in table(path, "row_noise").legend
-
-
-def test_stored_row_noise_of_other_or_incomplete_predictions_is_not_used(tmp_path):
-    made = with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))
-    write_report(folder(tmp_path, made))
-    others = [r.model_copy(update={"predictions": "0" * 64}) if r.predictions else r for r in made]
-    assert findings.read(folder(tmp_path, others)).row_noise("hotel") == []
-    shutil.rmtree(tmp_path / "row_noise")
-    next((tmp_path / "predictions").rglob("*.npz")).unlink()
-    write_report(folder(tmp_path, made))
-    assert findings.read(tmp_path).row_noise("hotel") and not (tmp_path / "row_noise").exists()
-
-
-def test_invalid_stored_row_noise_raises_an_error_that_names_the_file(tmp_path):
-    write_report(folder(tmp_path, with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))))
-    (tmp_path / "row_noise/hotel.json").write_text('{"found": [1]}')
-    with pytest.raises(RecordError, match=r"(?s)hotel.json: .*remove it and rerun `report`"):
-        findings.read(tmp_path).row_noise("hotel")
-
-
 def test_the_headline_has_a_column_per_budget_and_is_sorted_by_the_largest(tmp_path):
     made = make(("mlp", "wukong", "dlrm"), budgets=(0.1, 0.4))
     made = [r for r in made if (r.model, r.budget, r.kind) != ("mlp", 0.4, "final")]
@@ -186,12 +132,6 @@ def test_planted_orders_are_shown_where_the_true_logits_are_known(tmp_path):
     assert first[2].value == pytest.approx(sum(losses) / 3 - 0.40)
     write_report(path)
     assert (path / "figures/hotel_orders_against_compute.svg").exists()
-
-
-def test_predictions_that_do_not_match_the_record_are_ignored(tmp_path):
-    made = with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))
-    forged = [r.model_copy(update={"predictions": "0" * 64}) if r.model == "mlp" and r.predictions else r for r in made]
-    assert findings.read(folder(tmp_path, forged)).row_noise("hotel") == []
 
 
 def test_a_report_repeats_byte_for_byte(tmp_path):
@@ -251,29 +191,6 @@ def test_a_hostile_data_set_name_stays_inside_the_folder(tmp_path):
         make(("mlp",), budgets=(0.1,), dataset="../../evil")
 
 
-def test_tick_labels_of_the_seed_strips_do_not_overlap(tmp_path):
-    aucs = iter([0.7627, 0.7828] * 1000)
-    made = [
-        r.model_copy(update={"test": {"logloss": 0.5, "auc": next(aucs)}}) if r.kind == "final" else r for r in make()
-    ]
-    figure = plots.figures_of(findings.read(folder(tmp_path, made)), "hotel")["seed_strips"]
-    figure.canvas.draw()
-    for axis in figure.axes:
-        low, high = axis.get_xlim()
-        shown = [label for label in axis.get_xticklabels() if low <= label.get_position()[0] <= high]
-        boxes = [label.get_window_extent() for label in shown]
-        assert len(boxes) > 1
-        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
-
-
-def test_hostile_names_reach_no_figure_as_markup(tmp_path):
-    """Names of models and data sets are validated; the title of a data set may be any text."""
-    path = folder(tmp_path, make(("mlp",), budgets=(0.1, 0.4)), facts={"title": "<script>alert(1)</script> $\\frac{x$"})
-    figure = plots.figures_of(findings.read(path), "hotel")["quality_against_compute"]
-    for file in plots.save(figure, path / "figures" / "f"):
-        assert b"<script" not in file.read_bytes()
-
-
 def test_a_report_of_10000_records_takes_under_20_seconds(tmp_path):
     models = ("mlp", "dlrm", "dcnv2", "wukong", "autoint", "finalmlp", "masknet", "finalnet", "afn", "rankmixer")
     made = make(models, budgets=(0.1, 0.4, 1.6, 6.4, 25.6), trials=195)
@@ -282,11 +199,6 @@ def test_a_report_of_10000_records_takes_under_20_seconds(tmp_path):
     started = time.process_time()
     write_report(path)
     assert time.process_time() - started < 20
-
-
-def test_every_model_has_a_colour_and_marker_of_its_own():
-    looks = [look(name) for name in models.names()]
-    assert len({one["color"] for one in looks}) == len({one["marker"] for one in looks}) == len(looks)
 
 
 def test_the_quality_table_fits_a_terminal(tmp_path):

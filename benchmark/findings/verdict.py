@@ -116,16 +116,18 @@ def _few_examples(findings: Findings, dataset: str, budget: float, best: str, me
 def _trend(findings: Findings, dataset: str, best: str) -> str:
     """Return how the winner scales, and whether its lead over the reference changes with compute."""
     _, _, scalings = findings.scaling(dataset)
-    own = next((s for s in scalings if s.curve.model == best), None)
-    if own is None or math.isnan(own.slope[1]):
+    scaling = next((s for s in scalings if s.curve.model == best), None)
+    if scaling is None or math.isnan(scaling.slope[1]):
         return ""
-    slope = f" Its LogLoss changes by {own.slope[0]:+.2f} ± {own.slope[1]:.2f} % per 4x compute".replace("-", "−")
-    if own.against is None:
+    slope = f" Its LogLoss changes by {scaling.slope[0]:+.2f} ± {scaling.slope[1]:.2f} % per 4x compute".replace(
+        "-", "−"
+    )
+    if scaling.against is None:
         return f"{slope}."
-    against = f"{own.against.difference.mean:+.2f} ± {own.against.difference.half:.2f}".replace("-", "−")
-    significant = own.against.p < SIGNIFICANCE
+    against = f"{scaling.against.difference.mean:+.2f} ± {scaling.against.difference.half:.2f}".replace("-", "−")
+    significant = scaling.against.p < SIGNIFICANCE
     lead = "its lead changes with compute" if significant else "no significant change of its lead with compute"
-    return f"{slope}, a difference of {against} points from {title(own.against.b)}: {lead}."
+    return f"{slope}, a difference of {against} points from {title(scaling.against.b)}: {lead}."
 
 
 def _listed(names: list[str]) -> str:
@@ -190,18 +192,18 @@ def _beyond_bayes(findings: Findings, dataset: str) -> list[str]:
 
 
 def _mixed(findings: Findings, dataset: str) -> list[str]:
-    own = [record for record in findings.records if record.dataset == dataset]
+    records = [record for record in findings.records if record.dataset == dataset]
     texts = []
     kinds: dict[str, set[object]] = {
-        "devices": {record.device for record in own},
-        "commits of the suite": {record.commit for record in own},
-        "package versions": {tuple(sorted(record.versions.items())) for record in own},
+        "devices": {record.device for record in records},
+        "commits of the suite": {record.commit for record in records},
+        "package versions": {tuple(sorted(record.versions.items())) for record in records},
     }
     texts += [f"Records come from {len(values)} different {kind}." for kind, values in kinds.items() if len(values) > 1]
-    if any(record.dirty for record in own):
+    if any(record.dirty for record in records):
         texts.append("Some records were made with uncommitted changes in the suite.")
     if findings.protocol.overrides:
         texts.append(f"The protocol was changed on the command line: {', '.join(findings.protocol.overrides)}.")
-    if not findings.row_noise(dataset) and any(record.test for record in own):
+    if not findings.row_noise(dataset) and any(record.test for record in records):
         texts.append("No test predictions were kept, so the sampling noise of the test part is unknown.")
     return texts

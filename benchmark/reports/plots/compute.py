@@ -50,13 +50,20 @@ def _means(axis: Axes, rows: pl.DataFrame, metric: str) -> None:
     shown = rows.drop_nulls(metric).sort("training_flops")
     names = sorted(shown["model"].unique())
     for i, name in enumerate(names):
-        own = shown.filter(pl.col("model") == name)
-        x = own["training_flops"].to_numpy() * 1.025 ** (
-            i - (len(names) - 1) / 2
-        )  # shifted so that error bars stay visible
-        half = own[f"{metric}_interval"].fill_null(0.0).to_numpy()
+        points = shown.filter(pl.col("model") == name)
+        shift = 1.025 ** (i - (len(names) - 1) / 2)  # so that error bars stay visible
+        x = points["training_flops"].to_numpy() * shift
+        half = points[f"{metric}_interval"].fill_null(0.0).to_numpy()
         axis.errorbar(
-            x, own[metric], half, label=label(name), linestyle="", markersize=6, elinewidth=1, capsize=2.5, **look(name)
+            x,
+            points[metric],
+            half,
+            label=label(name),
+            linestyle="",
+            markersize=6,
+            elinewidth=1,
+            capsize=2.5,
+            **look(name),
         )
 
 
@@ -75,11 +82,11 @@ def _lines(axis: Axes, findings: Findings, dataset: str, metric: str) -> None:
 
 def _published(axis: Axes, dataset_title: str, rows: pl.DataFrame, metric: str) -> None:
     """Draw hollow markers in the models' colours for published results that give both compute and score."""
-    own = {title(name): look(name) for name in rows["model"].unique().sort()}
-    shown = [fact for fact in facts(dataset_title) if fact.training_flops and fact.model in own]
+    looks = {title(name): look(name) for name in rows["model"].unique().sort()}
+    shown = [fact for fact in facts(dataset_title) if fact.training_flops and fact.model in looks]
     for fact in shown:
         x, y = [fact.training_flops or 0], [getattr(fact, metric)]
-        axis.plot(x, y, linestyle="", markersize=8, markerfacecolor="none", **own[fact.model])
+        axis.plot(x, y, linestyle="", markersize=8, markerfacecolor="none", **looks[fact.model])
     for origin in sorted({fact.origin for fact in shown}):
         axis.plot([], [], "o", color="0.4", markersize=8, markerfacecolor="none", label=f"{origin} {HOLLOW}")
 
@@ -122,8 +129,8 @@ def pareto_front(findings: Findings, dataset: str) -> Figure:
     for axis, cost in zip(axes, ("training_flops", "time"), strict=True):
         shown = rows.drop_nulls(cost)
         for name in sorted(shown["model"].unique()):
-            own = shown.filter(pl.col("model") == name)
-            axis.plot(own[cost], own["logloss"], linestyle="", markersize=7, label=label(name), **look(name))
+            points = shown.filter(pl.col("model") == name)
+            axis.plot(points[cost], points["logloss"], linestyle="", markersize=7, label=label(name), **look(name))
         front = shown.filter(pl.Series(pareto(shown[cost], shown["logloss"]), dtype=pl.Boolean)).sort(cost)
         axis.step(front[cost], front["logloss"], where="post", color="0.3", linewidth=1, zorder=1, label=FRONT)
         axis.set_ylabel(METRIC_LABELS["logloss"])
@@ -140,8 +147,10 @@ def time_against_flops(findings: Findings, dataset: str) -> Figure:
     rows = findings.rows(dataset).drop_nulls("examples_per_second").with_columns(time=1 / pl.col("examples_per_second"))
     figure, (axis,) = panels(1, findings.heading(dataset), width=7.0)
     for name in sorted(rows["model"].unique()):
-        own = rows.filter(pl.col("model") == name).sort("training_flops")
-        axis.plot(own["training_flops"], own["time"], linewidth=1.4, markersize=7, label=label(name), **look(name))
+        points = rows.filter(pl.col("model") == name).sort("training_flops")
+        axis.plot(
+            points["training_flops"], points["time"], linewidth=1.4, markersize=7, label=label(name), **look(name)
+        )
     flops_axis(axis, rows["budget"].unique().sort().to_list())
     time_axis(axis, "y")
     _equal_speed(axis)

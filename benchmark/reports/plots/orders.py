@@ -15,9 +15,9 @@ def orders_against_compute(findings: Findings, dataset: str) -> Figure | None:
     planted = sorted({order for r in recoveries for order in r.share})
     figure, axes = panels(1 + len(planted), findings.heading(dataset))
     for name in sorted({r.model for r in recoveries}):
-        own = sorted((r for r in recoveries if r.model == name), key=lambda r: r.budget)
-        x = [r.budget * 1e6 for r in own]
-        values = [[r.regret for r in own], *([r.share.get(o, (float("nan"),) * 2) for r in own] for o in planted)]
+        points = sorted((r for r in recoveries if r.model == name), key=lambda r: r.budget)
+        x = [r.budget * 1e6 for r in points]
+        values = [[r.regret for r in points], *([r.share.get(o, (float("nan"),) * 2) for r in points] for o in planted)]
         for axis, intervals in zip(axes, values, strict=True):
             mean, half = zip(*intervals, strict=True)
             axis.errorbar(

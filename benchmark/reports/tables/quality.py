@@ -70,8 +70,8 @@ def headline(findings: Findings, dataset: str) -> Table:
     ranked = largest.sort(metric, descending=better(metric) > 0, nulls_last=True)["model"].to_list()
     rows = []
     for model in [*ranked, *sorted(set(summary["model"]) - set(ranked))]:
-        own = [row_of.get((budget, model)) for budget in budgets]
-        scores = [number(None) if row is None else _score(findings, row, metric) for row in own]
+        of_model = [row_of.get((budget, model)) for budget in budgets]
+        scores = [number(None) if row is None else _score(findings, row, metric) for row in of_model]
         slope, half = slopes.get(model, (math.nan, math.nan))
         rows.append((text(title(model)), *scores, number(slope, "+.2f", half)))
     columns = (
