@@ -20,8 +20,8 @@ BUDGET_TOLERANCE = 0.02
 METRIC_TOLERANCE = 2e-6  # between a metric computed in a run and anew from its float32 logits
 
 
-def check(path: Path, protocol: Protocol) -> list[str]:
-    """What is wrong with a file of records, in sentences; none if it is consistent with the protocol of its folder."""
+def problems_of(path: Path, protocol: Protocol) -> list[str]:
+    """Return the problems of a file of records, one sentence each; none if it is consistent with its folder's protocol."""
     if path.stat().st_size > LARGEST_BYTES:
         return [f"{path} has {path.stat().st_size:,} bytes; at most {LARGEST_BYTES:,} are read"]
     try:

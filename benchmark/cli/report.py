@@ -102,7 +102,7 @@ def submit_check(
     if not file.is_file() or not (folder / "protocol.toml").is_file():
         where = "<results folder>/records/<data set>/<model>.jsonl, and protocol.toml in that folder"
         raise ProtocolError(f"{file}: expected {where}")
-    problems = submission.check(file.absolute(), protocols.load(str(folder / "protocol.toml")))
+    problems = submission.problems_of(file.absolute(), protocols.load(str(folder / "protocol.toml")))
     console = Console()
     for problem in problems:
         console.print(Text(formats.printable(problem)))

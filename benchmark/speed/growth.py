@@ -10,7 +10,8 @@ import polars as pl
 import seaborn as sns
 
 import models
-from benchmark.speed.parts import Clock, Section, clicks, config_at, endless, prepared, rounds, table
+from benchmark.reports.formats import pipe_table
+from benchmark.speed.parts import Clock, Section, clicks, config_at, endless, prepared, rounds
 from models.base import Execution, SparseOptimiser
 
 MODELS = ("mlp", "wukong")
@@ -29,7 +30,7 @@ def measured(n: int, output: Path | None) -> Section:
     if output:
         output.mkdir(parents=True, exist_ok=True)
         draw(frame, output / "scale.png")
-    text = table(
+    text = pipe_table(
         ("axis", "case", "size", "µs per example", "growth", "growth of the size"),
         [
             (

@@ -22,6 +22,7 @@ from rich.progress import Progress
 
 import models
 from benchmark.budget import default_config
+from benchmark.reports.formats import pipe_table
 from datamodules.base import Batches
 from models.base import Budget, Config, CTRModel, Execution, Linear, Optimiser
 from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
@@ -81,12 +82,6 @@ class Section:
 
     text: str
     ratios: dict[str, list[float]] = field(default_factory=dict)
-
-
-def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A Markdown table, first column left, the others right."""
-    lines = [header, ("---", *["--:"] * (len(header) - 1)), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_clicks(
@@ -238,4 +233,4 @@ def of_models(names: list[str], device: str, n: int, execution: Execution | None
     )
     machine = f"GEMM peak {median(peak(clock) for _ in range(5)) / 1e9:.0f} GFLOP/s, "
     machine += f"copy {median(bandwidth(clock) for _ in range(5)) / 1e9:.1f} GB/s."
-    return Section(f"{machine}\n\n{table(header, rows)}", ratios)
+    return Section(f"{machine}\n\n{pipe_table(header, rows)}", ratios)

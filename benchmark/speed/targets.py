@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from statistics import median
 
+from benchmark.reports.formats import pipe_table
 from benchmark.speed.against import DENSE_ADAM
-from benchmark.speed.parts import Section, spread, table
+from benchmark.speed.parts import Section, spread
 
 
 @dataclass(frozen=True)
@@ -59,4 +60,4 @@ def reached(ratios: dict[str, list[float]]) -> Section:
         else (what, str(target), "", "not measured")
         for what, target in TARGETS.items()
     ]
-    return Section("Models by forward MFLOP.\n\n" + table(("what", "target", "measured", "result"), rows))
+    return Section("Models by forward MFLOP.\n\n" + pipe_table(("what", "target", "measured", "result"), rows))

@@ -8,7 +8,8 @@ import torch
 
 import models
 from benchmark.protocol import Training
-from benchmark.speed.parts import Clock, Section, clicks, config_at, prepared, rounds, spread, table
+from benchmark.reports.formats import pipe_table
+from benchmark.speed.parts import Clock, Section, clicks, config_at, prepared, rounds, spread
 from benchmark.training.loop import train
 from datamodules.base import Batches, CTRDataModule
 from models.base import Config, Optimiser, Predictions
@@ -87,7 +88,7 @@ def of_trials(n: int) -> Section:
             )
         )
     header = ("model", "forward MFLOP", "batch", "ms a batch, bare", "Lightning trial over bare loop")
-    return Section(table(header, rows), ratios)
+    return Section(pipe_table(header, rows), ratios)
 
 
 def of_data(n: int) -> Section:
@@ -114,7 +115,7 @@ def of_data(n: int) -> Section:
 
     found = rounds("metrics", {"ours": lambda: clock.of(ours), "scikit-learn": lambda: clock.of(theirs)}, n)
     ratio = [b / a for a, b in zip(found["ours"], found["scikit-learn"], strict=True)]
-    text = table(
+    text = pipe_table(
         ("what", "measured"),
         [
             ("million rows/s, 39 fields in batches of 4,096, shuffled", spread(rates)),
