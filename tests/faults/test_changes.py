@@ -69,5 +69,5 @@ def test_trials_outside_a_narrowed_space_stay_on_record_and_no_longer_guide_the_
 
 @pytest.mark.parametrize("name", ["../up", "/etc", "a/b", ".hidden", "a\0b", "", "x" * 65, "a\n"])
 def test_a_name_that_would_leave_its_folder_is_refused(name: str) -> None:
-    with pytest.raises(protocols.ProtocolError, match=r"is no name|name"):
+    with pytest.raises(protocols.ProtocolError, match="invalid name"):
         protocols.validated({**PROTOCOL, "name": name}, "tiny")
