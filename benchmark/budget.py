@@ -1,4 +1,4 @@
-"""Solves the widths of a sampled shape so that it meets a FLOP budget before anything is trained."""
+"""Solve the widths of a sampled shape so that it meets a FLOP budget before anything is trained."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,28 +9,29 @@ from models.base import Budget, Config, Shape
 from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
 TOLERANCE = 0.02  # |FLOPs / budget - 1| that still counts as on budget
-CLOSE = 0.002  # nearer than this, single widths are not trimmed any further
+CLOSE = 0.002  # within this, single widths are trimmed no further
 WIDEST = 1 << 24
 
 
 class Infeasible(ValueError):
-    """No width of the shape, nor of its smaller forms, meets the budget."""
+    """No width of the shape or of its smaller fallbacks meets the budget."""
 
 
 def training_flops(config: Config, budget: Budget) -> int:
-    """Training FLOPs per example, 3 x forward."""
+    """Return the training FLOPs per example, 3 x forward."""
     return TRAINING_FLOPS_PER_FORWARD_FLOP * config.flops(budget.n_dense, budget.n_sparse)
 
 
 def error(config: Config, budget: Budget) -> float:
-    """Relative distance from the budget; positive above it."""
+    """Return the relative distance from the budget; positive above it."""
     return training_flops(config, budget) / budget.training_flops - 1
 
 
 def fit(shapes: Iterable[Shape], budget: Budget) -> Config:
-    """Return the first shape's config within TOLERANCE of the budget; the only config of a model that is off budget.
+    """Return the first config within TOLERANCE of the budget, trying the shapes in turn.
 
-    Raises Infeasible.
+    A model without a width to spend FLOPs on (`budgeted` is False) gets its config even if it is off budget. Raises
+    Infeasible if no shape fits.
     """
     nearest = float("inf")
     for shape in shapes:
@@ -45,13 +46,13 @@ def fit(shapes: Iterable[Shape], budget: Budget) -> Config:
 
 
 def default_config(config_class: type[Config], budget: Budget) -> Config:
-    """Return the configuration of trial 0: the model's default shape, solved to the budget. Raises Infeasible."""
-    trial: Any = FixedTrial(config_class.default)  # has a Trial's methods, not its type
+    """Return the config of trial 0: the model's default shape, solved to the budget. Raises Infeasible."""
+    trial: Any = FixedTrial(config_class.default)  # has the methods of a Trial but not its type
     return fit(config_class.suggest(trial, budget), budget)
 
 
 def _solved(shape: Shape, budget: Budget) -> Config:
-    """Solve the widths in turn: each but the last may spend its share of what the narrowest config leaves."""
+    """Solve the widths in turn; each but the last may spend its share of the FLOPs left by the narrowest config."""
 
     def flops(*widths: int) -> int:
         return training_flops(shape.build(*widths), budget)
@@ -68,7 +69,7 @@ def _solved(shape: Shape, budget: Budget) -> Config:
 
 
 def _widest(flops: Callable[[int], int], allowed: float) -> int:
-    """The largest width whose FLOPs are allowed, at least 1. FLOPs must not fall as the width grows."""
+    """Return the largest width within the allowed FLOPs, at least 1; FLOPs must not decrease with the width."""
     low, high = 1, 2
     while high < WIDEST and flops(high) <= allowed:
         low, high = high, 2 * high
@@ -79,7 +80,7 @@ def _widest(flops: Callable[[int], int], allowed: float) -> int:
 
 
 def _trimmed(config: Config, names: tuple[str, ...], budget: Budget) -> Config:
-    """Move single hidden widths, one after another, as long as that brings the config closer to the budget."""
+    """Move single hidden widths in turn while that brings the config closer to the budget."""
     for name in names:
         for i in range(len(getattr(config, name))):
             if abs(error(config, budget)) <= CLOSE:
@@ -89,7 +90,7 @@ def _trimmed(config: Config, names: tuple[str, ...], budget: Budget) -> Config:
 
 
 def _moved(config: Config, name: str, i: int, budget: Budget) -> list[Config]:
-    """The config with entry i of a tuple of widths at the two values around the budget, where the model allows them."""
+    """Return the configs with entry i of a tuple of widths at the two values around the budget, if the model allows them."""
     widths: tuple[int, ...] = getattr(config, name)
 
     def at(width: int) -> Config:
@@ -99,6 +100,6 @@ def _moved(config: Config, name: str, i: int, budget: Budget) -> list[Config]:
     try:
         best = _widest(lambda width: training_flops(at(width), budget), budget.training_flops)
         moved = [at(best), at(best + 1)]
-    except ValueError:  # this entry must be a multiple of something, FinalMLP's last widths for one
+    except ValueError:  # some widths must be multiples, e.g. FinalMLP's last ones
         pass
     return moved

@@ -1,4 +1,4 @@
-"""The solver finds the width that a budget allows, or says that there is none."""
+"""The solver finds the width that meets a budget or reports that there is none."""
 
 import pytest
 
@@ -21,12 +21,12 @@ def test_training_costs_three_forward_passes() -> None:
 
 
 def test_the_width_is_the_best_of_all_widths() -> None:
-    found = fit([base.Shape(one_layer)], BUDGET)
+    solved = fit([base.Shape(one_layer)], BUDGET)
     best = min((one_layer(width) for width in range(1, 10_000)), key=lambda config: abs(error(config, BUDGET)))
-    assert found == best
+    assert solved == best
 
 
-def test_single_widths_are_trimmed_where_one_common_width_is_too_coarse() -> None:
+def test_single_widths_are_trimmed_if_one_common_width_is_too_coarse() -> None:
     def three_layers(width: int) -> base.Config:
         return MLPConfig(embedding_dim=8, hidden=(width,) * 3)
 
@@ -40,11 +40,11 @@ def test_a_width_with_a_share_spends_that_share() -> None:
     def two(first: int, second: int) -> base.Config:
         return FinalMLPConfig(embedding_dim=8, mlp1=(first,), mlp2=(second,), gate=(), heads=1)
 
-    found = fit([base.Shape(two, shares=(0.3,))], BUDGET)
-    assert isinstance(found, FinalMLPConfig)
-    first_only = training_flops(two(found.mlp1[0], 1), BUDGET)
+    solved = fit([base.Shape(two, shares=(0.3,))], BUDGET)
+    assert isinstance(solved, FinalMLPConfig)
+    first_only = training_flops(two(solved.mlp1[0], 1), BUDGET)
     assert first_only / BUDGET.training_flops == pytest.approx(0.3, abs=0.02)
-    assert abs(error(found, BUDGET)) < 0.005
+    assert abs(error(solved, BUDGET)) < 0.005
 
 
 def test_the_first_shape_that_fits_is_taken() -> None:
@@ -52,11 +52,11 @@ def test_the_first_shape_that_fits_is_taken() -> None:
         return MLPConfig(embedding_dim=8, hidden=(width, 4000))
 
     small = base.Budget(20_000, 0, 10, 8)
-    found = fit([base.Shape(too_deep), base.Shape(one_layer)], small)
-    assert isinstance(found, MLPConfig) and len(found.hidden) == 1
+    solved = fit([base.Shape(too_deep), base.Shape(one_layer)], small)
+    assert isinstance(solved, MLPConfig) and len(solved.hidden) == 1
 
 
-def test_a_budget_below_the_narrowest_shape_is_infeasible_and_says_how_far_off() -> None:
+def test_a_budget_below_the_narrowest_shape_is_infeasible_and_the_error_says_by_how_much() -> None:
     with pytest.raises(
         Infeasible, match=r"no width meets 0.0001 training MFLOP per example; the nearest is \+386.0% off"
     ):

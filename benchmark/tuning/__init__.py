@@ -1,1 +1,1 @@
-"""The search of one study: space, sampler, storage, trials and what follows them."""
+"""The search of one study: space, sampler, storage, trials, retrials and final runs."""

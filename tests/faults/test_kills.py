@@ -60,7 +60,7 @@ def test_a_configuration_that_kills_its_worker_twice_is_failed_and_the_study_con
     finish(tmp_path, "--jobs", "1", models=["mlp"], env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"})
     found = store.read(tmp_path / "tiny")
     assert found[0].status == "failed"
-    assert found[0].error == "its worker process died 2 times in the middle; is there memory enough?"
+    assert found[0].error == "worker process died 2 times during training (out of memory?)"
     assert [r.status for r in found[1:]] == ["complete"] * 6
 
 
@@ -70,7 +70,7 @@ def test_workers_that_die_at_startup_end_the_run_with_advice(tmp_path: Path) -> 
     said = output(
         start(tmp_path, "--jobs", "1", models=["mlp"], env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}), 2
     )
-    assert "3 worker processes in a row died before they finished anything" in said and "Traceback" not in said
+    assert "3 worker processes in a row died before they finished a training" in said and "Traceback" not in said
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
