@@ -1,5 +1,6 @@
 """Shipped protocols load; invalid ones are rejected with the name of the key."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,26 @@ def test_changes_are_applied_and_recorded(path: Path) -> None:
     assert protocol.overrides == ('models=["dlrm"]', "search.trials=7")
     with pytest.raises(ProtocolError, match=r"no key 'search\.trails'"):
         protocols.load(str(path), {"search.trails": 7})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "value_in"),
+    [
+        ("search.trials", 2, lambda protocol: protocol.search.trials),
+        ("training.train_rows", 1000, lambda protocol: protocol.training.train_rows),
+    ],
+)
+def test_a_change_wins_over_the_smallest_form_and_is_recorded(
+    key: str, value: int, value_in: Callable[[Protocol], int]
+) -> None:
+    smallest, changed = (protocols.load("quickstart", changes, smoke=True) for changes in ({}, {key: value}))
+    assert value_in(smallest) != value == value_in(changed)
+    assert smallest.overrides == () and changed.overrides == (f"{key}={value}",)
+    assert smallest.name == changed.name == "quickstart-smoke"
+
+
+def test_a_renamed_smallest_form_keeps_its_suffix() -> None:
+    assert protocols.load("quickstart", {"name": "mine"}, smoke=True).name == "mine-smoke"
 
 
 def test_identity_depends_on_settings_but_not_on_title_models_and_budgets(path: Path) -> None:

@@ -101,7 +101,7 @@ def problems(path):
 def test_consistent_records_pass_as_unverified(sent):
     assert problems(sent) == ""
     done = run("submit-check", sent)
-    assert done.exit_code == 0 and "unverified until run again" in " ".join(done.output.split())
+    assert done.exit_code == 0 and "unverified until rerun" in " ".join(done.output.split())
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_consistent_records_pass_as_unverified(sent):
         (r'"kind":"final",(.*)"seed":5', '"kind":"final",\\1"seed":6', r"no complete final run with seeds \[5\]"),
         (r'"trial":9', '"trial":8', "recorded twice"),
         (r'"dataset":"hotel"', '"dataset":"../../etc"', "line 1: dataset: String should match"),
-        (r'"model":"wukong"', '"model":"mlp"', "stands in the file of 'wukong'"),
+        (r'"model":"wukong"', '"model":"mlp"', "is in the file of 'wukong'"),
         (r'"status":"complete"', '"status":"splendid"', "line 1: status"),
         (r'"protocol_id":"\w+"', '"protocol_id":"abc"', "different protocols cannot share a table"),
         (r'\{"schema_version"', '{"__reduce__":"os.system","schema_version"', "Extra inputs are not permitted"),
         (r'"widths":\[16,8\]', '"widths":[99]', "not the configuration of trial 0"),
-        (r'"predictions":"\w', '"predictions":"x', "not the predictions whose hash"),
+        (r'"predictions":"\w', '"predictions":"x', "the hash of the predictions is not the one in the record"),
     ],
 )
 def test_an_edited_record_is_reported(sent, pattern, by, problem):

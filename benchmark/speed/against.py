@@ -1,7 +1,7 @@
-"""Whole steps and whole trials against FuxiCTR's: each side in a process of its own, in turn on the same rows.
+"""Whole steps and whole trials compared with FuxiCTR's: each side in its own process, taking turns on the same rows.
 
-A process has one allocator. Ours is told to keep what is freed, as in every run; FuxiCTR's users have the one that the
-system gives them. So FuxiCTR runs both ways, and what the setting alone is worth can be read off.
+A process has one allocator. Ours keeps freed memory, as in every run; users of FuxiCTR have the system's default. FuxiCTR is
+measured with both, which shows how much the setting alone contributes.
 """
 
 import logging
@@ -21,18 +21,8 @@ import torch
 
 import models
 from benchmark.reports.formats import pipe_table
-from benchmark.speed.parts import (
-    N_DENSE,
-    N_SPARSE,
-    SIZES,
-    Clock,
-    Section,
-    endless,
-    prepared,
-    rounds,
-    spread,
-    write_clicks,
-)
+from benchmark.speed.inputs import N_DENSE, N_SPARSE, endless, prepared, write_clicks
+from benchmark.speed.parts import SIZES, Clock, Section, rounds, spread
 from benchmark.speed.peer import configured, copy_weights, difference, forever, loader, peer
 from benchmark.speed.trial import Given, whole
 from benchmark.training.memory import keep_freed_memory
@@ -50,7 +40,7 @@ TOLERANCE = 1e-5  # of predictions before and after three steps
 
 @dataclass(frozen=True)
 class Side:
-    """Who trains, and how."""
+    """Which of the two trains, and how."""
 
     fuxictr: bool = False
     keeps_memory: bool = True
@@ -59,7 +49,7 @@ class Side:
 
     @property
     def optimiser(self) -> Optimiser:
-        """Our settings of it."""
+        """Our optimiser's settings."""
         return Optimiser(embedding_l2=self.embedding_l2)
 
 
@@ -67,7 +57,7 @@ OURS, OURS_L2, ROWWISE = Side(), Side(embedding_l2=EMBEDDING_L2), Side(sparse_op
 THEIRS = Side(fuxictr=True, keeps_memory=False)
 THEIRS_L2 = Side(fuxictr=True, keeps_memory=False, embedding_l2=EMBEDDING_L2)
 THEIRS_KEEPING = Side(fuxictr=True)
-RATIOS = {  # FuxiCTR's time over ours, by what a column says
+RATIOS = {  # FuxiCTR's time over ours, by column heading
     "as each comes": (THEIRS, OURS),
     "with embedding L2": (THEIRS_L2, OURS_L2),
     "same allocator": (THEIRS_KEEPING, OURS),
@@ -87,40 +77,42 @@ class Setting:
     folder: Path
 
     def batches(self) -> Batches:
-        """Our batches of the rows."""
+        """Return our batches of the rows."""
         return Batches(self.folder, self.batch_size, seed=0)
 
     def their_batches(self) -> Any:
-        """FuxiCTR's loader of the same rows."""
+        """Return FuxiCTR's loader of the same rows."""
         folder = self.folder / str(os.getpid())
         folder.mkdir()
         return loader(self.batches(), self.cardinalities, folder)
 
     @cached_property  # solved before anything is timed
     def config(self) -> Config:
-        """The configuration of both sides' models."""
+        """Configuration of both sides' models."""
         return configured(self.name, self.mflop)
 
     def ours(self, side: Side) -> CTRModel:
-        """Our model."""
+        """Return our model."""
         execution = Execution(sparse_optimiser=side.sparse_optimiser)
         return prepared(self.name, self.config, self.cardinalities, execution=execution, optimiser=side.optimiser)
 
     def theirs(self, side: Side) -> Any:
-        """FuxiCTR's model."""
+        """Return FuxiCTR's model."""
         return peer(self.name, self.config, self.cardinalities, side.embedding_l2)
 
     def both(self, side: Side) -> tuple[CTRModel, Any]:
-        """Ours and FuxiCTR's with the same weights."""
+        """Return our model and FuxiCTR's with the same weights."""
         ours, theirs = self.ours(side), self.theirs(side)
         copy_weights(ours, theirs, self.cardinalities)
         return ours, theirs
 
     def difference(self, side: Side) -> float:
-        """Greatest difference of the two models' predictions; raises ArithmeticError if they are not the same model."""
+        """Return the largest difference in predictions. Raises ArithmeticError if the two are not the same model."""
         off = difference(*self.both(side), self.batches())
         if off > TOLERANCE:
-            raise ArithmeticError(f"{self.name}: predictions differ from FuxiCTR's by {off:.1e}; no speeds compared")
+            raise ArithmeticError(
+                f"{self.name}: predictions differ from FuxiCTR's by {off:.1e}; speeds are not compared"
+            )
         return off
 
 

@@ -86,7 +86,7 @@ def test_a_stopped_run_ends_promptly_says_how_to_resume_and_resumes(
         process.send_signal(number)
     said = output(process, code, timeout=30)
     assert time.monotonic() - stopped < 20
-    assert said.endswith("stopped; repeat the command to go on from the last finished trial\n")
+    assert said.endswith("stopped; rerun the command to resume after the last finished trial\n")
     assert "Traceback" not in said
     finish(tmp_path, "--jobs", "2")
     assert truth(tmp_path / "tiny") == whole
