@@ -39,9 +39,9 @@ def test_what_is_measured_here_has_the_names_of_the_targets(monkeypatch: pytest.
 
 
 def test_what_is_measured_against_fuxictr_has_the_names_of_the_targets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(against, "in_turn", lambda make, sides, cell, n: {side: [1.0] * n for side in sides})
+    monkeypatch.setattr(against, "in_turn", lambda make, sides, case, n: {side: [1.0] * n for side in sides})
     monkeypatch.setattr(against, "write_clicks", lambda *_: (1,))
-    monkeypatch.setattr(against.Cell, "difference", lambda *_: 0.0)
+    monkeypatch.setattr(against.Case, "difference", lambda *_: 0.0)
     found = against.of_steps(1).ratios | against.of_trials(1).ratios
     assert {name for name in targets.TARGETS if name.startswith("FuxiCTR")} <= set(found)
 
@@ -50,12 +50,12 @@ def test_what_is_measured_against_fuxictr_has_the_names_of_the_targets(monkeypat
 @pytest.mark.parametrize("name", ["mlp", "dcnv2"])
 def test_fuxictr_trains_the_same_model(name: str, embedding_l2: float, tmp_path: Path) -> None:
     pytest.importorskip("fuxictr", reason="the extra `peers` has FuxiCTR")
-    cell = against.Cell(name, 0.85, 32, write_clicks(tmp_path, 160, table_rows=2600), tmp_path)
-    assert cell.difference(against.Side(embedding_l2=embedding_l2)) <= against.TOLERANCE
+    case = against.Case(name, 0.85, 32, write_clicks(tmp_path, 160, table_rows=2600), tmp_path)
+    assert case.difference(against.Side(embedding_l2=embedding_l2)) <= against.TOLERANCE
 
 
 def test_sides_take_turns_in_processes_of_their_own(tmp_path: Path) -> None:
     sides = {against.OURS, against.ROWWISE}
-    cell = against.Cell("mlp", 0.1, 32, write_clicks(tmp_path, 24 * 32, table_rows=2600), tmp_path)
-    taken = against.in_turn(against.steps, sides, cell, 2)
+    case = against.Case("mlp", 0.1, 32, write_clicks(tmp_path, 24 * 32, table_rows=2600), tmp_path)
+    taken = against.in_turn(against.steps, sides, case, 2)
     assert set(taken) == sides and all(len(values) == 2 and min(values) > 0 for values in taken.values())

@@ -40,8 +40,8 @@ from datamodules.base import Batches
 from models.base import Config, CTRModel, Execution, Optimiser, SparseOptimiser
 
 SMALL = (0.1, 4096)  # forward MFLOP and batch size where the embeddings and what surrounds the arithmetic weigh most
-STEP_CELLS = (("mlp", *SMALL), *(("mlp", *size) for size in SIZES), ("dcnv2", 0.85, 4096), ("dcnv2", *SIZES[1]))
-TRIAL_CELLS = (("mlp", *SMALL), ("mlp", *SIZES[0]))
+STEP_CASES = (("mlp", *SMALL), *(("mlp", *size) for size in SIZES), ("dcnv2", 0.85, 4096), ("dcnv2", *SIZES[1]))
+TRIAL_CASES = (("mlp", *SMALL), ("mlp", *SIZES[0]))
 STEPS_PER_ROUND = 4
 TRIAL_STEPS = 128
 EMBEDDING_L2 = 1e-5  # of nearly all of BARS's configurations on Criteo_x1
@@ -77,7 +77,7 @@ DENSE_ADAM = tuple(how for how, (_, ours) in RATIOS.items() if ours.sparse_optim
 
 
 @dataclass(frozen=True)
-class Cell:
+class Case:
     """What is trained, and the folder of the rows it is trained on."""
 
     name: str
@@ -124,73 +124,73 @@ class Cell:
         return off
 
 
-Maker = Callable[[Side, Cell], Callable[[], object]]
+Maker = Callable[[Side, Case], Callable[[], object]]
 
 
-def steps(side: Side, cell: Cell) -> Callable[[], object]:
+def steps(side: Side, case: Case) -> Callable[[], object]:
     """Some steps, loader included."""
     source: Iterator[Any]
     if side.fuxictr:
-        theirs, source = cell.both(side)[1], forever(cell.their_batches())
+        theirs, source = case.both(side)[1], forever(case.their_batches())
         # its epoch's loop reads every loss
         return lambda: [theirs.train_step(batch).item() for batch in islice(source, STEPS_PER_ROUND)]
-    ours, source = cell.ours(side), endless(cell.batches())
+    ours, source = case.ours(side), endless(case.batches())
     return lambda: [ours.step(batch) for batch in islice(source, STEPS_PER_ROUND)]  # type: ignore[func-returns-value]
 
 
-def trial(side: Side, cell: Cell) -> Callable[[], object]:
+def trial(side: Side, case: Case) -> Callable[[], object]:
     """Build, train an epoch, validate, keep the best weights."""
     if not side.fuxictr:
-        return partial(whole, cell.name, cell.config, Given(cell.batches(), cell.cardinalities), side.optimiser)
-    rows = cell.their_batches()
+        return partial(whole, case.name, case.config, Given(case.batches(), case.cardinalities), side.optimiser)
+    rows = case.their_batches()
 
     def fit() -> None:
-        model = cell.theirs(side)
-        model.checkpoint = str(cell.folder / f"{os.getpid()}.model")
+        model = case.theirs(side)
+        model.checkpoint = str(case.folder / f"{os.getpid()}.model")
         model.fit(rows, epochs=1, validation_data=rows)
 
     return fit
 
 
 @cache
-def ready(make: Maker, side: Side, cell: Cell) -> Callable[[], object]:
+def ready(make: Maker, side: Side, case: Case) -> Callable[[], object]:
     """What this process is to do again and again, made once."""
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
     if side.keeps_memory:
         keep_freed_memory()
-    return make(side, cell)
+    return make(side, case)
 
 
-def prepare(make: Maker, side: Side, cell: Cell) -> None:
+def prepare(make: Maker, side: Side, case: Case) -> None:
     """Make it."""
-    ready(make, side, cell)
+    ready(make, side, case)
 
 
-def seconds(make: Maker, side: Side, cell: Cell) -> float:
+def seconds(make: Maker, side: Side, case: Case) -> float:
     """CPU seconds that it takes."""
-    return Clock().of(ready(make, side, cell))
+    return Clock().of(ready(make, side, case))
 
 
-def in_turn(make: Maker, sides: set[Side], cell: Cell, n: int) -> dict[Side, list[float]]:
+def in_turn(make: Maker, sides: set[Side], case: Case, n: int) -> dict[Side, list[float]]:
     """CPU seconds of each side's work in each of n rounds."""
     with ExitStack() as stack:
         spawn = multiprocessing.get_context("spawn")
         pools = {side: stack.enter_context(ProcessPoolExecutor(1, spawn)) for side in sides}
-        for started in [pool.submit(prepare, make, side, cell) for side, pool in pools.items()]:
+        for started in [pool.submit(prepare, make, side, case) for side, pool in pools.items()]:
             started.result()
 
         def once(side: Side) -> float:
-            return pools[side].submit(seconds, make, side, cell).result()
+            return pools[side].submit(seconds, make, side, case).result()
 
-        what = f"{make.__name__} beside FuxiCTR's, {models.title(cell.name)} {cell.mflop:g} MFLOP"
+        what = f"{make.__name__} beside FuxiCTR's, {models.title(case.name)} {case.mflop:g} MFLOP"
         found = rounds(what, {repr(side): partial(once, side) for side in sorted(sides, key=repr)}, n)
     return {side: found[repr(side)] for side in sides}
 
 
 def compared(
     make: Maker,
-    cells: tuple[tuple[str, float, int], ...],
+    cases: tuple[tuple[str, float, int], ...],
     rows: int,
     columns: tuple[str, ...],
     n: int,
@@ -198,19 +198,19 @@ def compared(
     """The table of those RATIOS, by model and size."""
     lines: list[tuple[str, ...]] = []
     ratios: dict[str, list[float]] = {}
-    for name, mflop, batch_size in cells:
+    for name, mflop, batch_size in cases:
         with tempfile.TemporaryDirectory() as folder:
             cardinalities = write_clicks(Path(folder), rows * batch_size)
-            cell = Cell(name, mflop, batch_size, cardinalities, Path(folder))
-            off = max(cell.difference(OURS), cell.difference(OURS_L2))
-            taken = in_turn(make, {side for column in columns for side in RATIOS[column]}, cell, n)
+            case = Case(name, mflop, batch_size, cardinalities, Path(folder))
+            off = max(case.difference(OURS), case.difference(OURS_L2))
+            taken = in_turn(make, {side for column in columns for side in RATIOS[column]}, case, n)
         found = {
             column: [a / b for a, b in zip(*(taken[side] for side in RATIOS[column]), strict=True)]
             for column in columns
         }
         what = f"FuxiCTR's {make.__name__} over ours, {models.title(name)} {mflop:g}"
         ratios |= {f"{what}, {column}": values for column, values in found.items()}
-        flops = cell.config.flops(N_DENSE, N_SPARSE) / 1e6
+        flops = case.config.flops(N_DENSE, N_SPARSE) / 1e6
         where = (models.title(name), f"{flops:.2f}", f"{batch_size:,}", f"{off:.0e}")
         lines.append((*where, *(spread(values) for values in found.values())))
     return Section(table(("model", "forward MFLOP", "batch", "greatest difference", *columns), lines), ratios)
@@ -218,9 +218,9 @@ def compared(
 
 def of_steps(n: int) -> Section:
     """Whole steps, loader included."""
-    return compared(steps, STEP_CELLS, 24, tuple(RATIOS), n)
+    return compared(steps, STEP_CASES, 24, tuple(RATIOS), n)
 
 
 def of_trials(n: int) -> Section:
     """Whole trials: FuxiCTR's `fit` against ours."""
-    return compared(trial, TRIAL_CELLS, TRIAL_STEPS, DENSE_ADAM, n)
+    return compared(trial, TRIAL_CASES, TRIAL_STEPS, DENSE_ADAM, n)
