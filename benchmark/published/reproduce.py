@@ -43,7 +43,13 @@ class FixedStudy(Study):
         return len(self.seeds_left())
 
     def keep_predictions(self, seed: int, logits: object, labels: object) -> str | None:
-        """Keep none: published tables come without predictions to compare with."""
+        """Keep none: published tables come without predictions to compare with.
+
+        Args:
+            seed: of the final run.
+            logits: of the test part.
+            labels: of the test part.
+        """
         return None
 
 

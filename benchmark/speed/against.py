@@ -120,7 +120,7 @@ Maker = Callable[[Side, Setting], Callable[[], object]]
 
 
 def steps(side: Side, setting: Setting) -> Callable[[], object]:
-    """Some steps, loader included."""
+    """Return work that takes some steps, loader included."""
     source: Iterator[Any]
     if side.fuxictr:
         theirs, source = setting.both(side)[1], forever(setting.their_batches())
@@ -131,7 +131,7 @@ def steps(side: Side, setting: Setting) -> Callable[[], object]:
 
 
 def trial(side: Side, setting: Setting) -> Callable[[], object]:
-    """Build, train an epoch, validate, keep the best weights."""
+    """Return work that builds a model, trains an epoch, validates and keeps the best weights."""
     if not side.fuxictr:
         return partial(
             whole, setting.name, setting.config, Given(setting.batches(), setting.cardinalities), side.optimiser
@@ -148,7 +148,13 @@ def trial(side: Side, setting: Setting) -> Callable[[], object]:
 
 @cache
 def ready(make: Maker, side: Side, setting: Setting) -> Callable[[], object]:
-    """What this process is to do again and again, made once."""
+    """Return the work that this process repeats, built once.
+
+    Args:
+        make: builds the work of one side.
+        side: ours or FuxiCTR's, and how it is run.
+        setting: what both sides train.
+    """
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
     if side.keeps_memory:
@@ -157,17 +163,36 @@ def ready(make: Maker, side: Side, setting: Setting) -> Callable[[], object]:
 
 
 def prepare(make: Maker, side: Side, setting: Setting) -> None:
-    """Make it."""
+    """Build the work before anything is timed.
+
+    Args:
+        make: builds the work of one side.
+        side: ours or FuxiCTR's, and how it is run.
+        setting: what both sides train.
+    """
     ready(make, side, setting)
 
 
 def seconds(make: Maker, side: Side, setting: Setting) -> float:
-    """CPU seconds that it takes."""
+    """Return the CPU seconds that the work takes.
+
+    Args:
+        make: builds the work of one side.
+        side: ours or FuxiCTR's, and how it is run.
+        setting: what both sides train.
+    """
     return Clock().of(ready(make, side, setting))
 
 
 def in_turn(make: Maker, sides: set[Side], setting: Setting, n: int) -> dict[Side, list[float]]:
-    """CPU seconds of each side's work in each of n rounds."""
+    """Return the CPU seconds of each side's work in each round, every side in a process of its own.
+
+    Args:
+        make: builds the work of one side.
+        sides: that take turns.
+        setting: what they train.
+        n: number of rounds.
+    """
     with ExitStack() as stack:
         spawn = multiprocessing.get_context("spawn")
         pools = {side: stack.enter_context(ProcessPoolExecutor(1, spawn)) for side in sides}
@@ -178,8 +203,8 @@ def in_turn(make: Maker, sides: set[Side], setting: Setting, n: int) -> dict[Sid
             return pools[side].submit(seconds, make, side, setting).result()
 
         what = f"{make.__name__} beside FuxiCTR's, {models.title(setting.name)} {setting.mflop:g} MFLOP"
-        found = rounds(what, {repr(side): partial(once, side) for side in sorted(sides, key=repr)}, n)
-    return {side: found[repr(side)] for side in sides}
+        taken = rounds(what, {repr(side): partial(once, side) for side in sorted(sides, key=repr)}, n)
+    return {side: taken[repr(side)] for side in sides}
 
 
 def compared(
@@ -189,7 +214,15 @@ def compared(
     columns: tuple[str, ...],
     n: int,
 ) -> Section:
-    """The table of those RATIOS, by model and size."""
+    """Return a table of ratios of FuxiCTR's time over ours, a row for each model and size.
+
+    Args:
+        make: builds the work of one side.
+        settings: model, forward MFLOP and batch size of each row.
+        rows: training rows, in batches.
+        columns: names of RATIOS.
+        n: number of rounds.
+    """
     lines: list[tuple[str, ...]] = []
     ratios: dict[str, list[float]] = {}
     for name, mflop, batch_size in settings:
@@ -198,20 +231,20 @@ def compared(
             setting = Setting(name, mflop, batch_size, cardinalities, Path(folder))
             off = max(setting.difference(OURS), setting.difference(OURS_L2))
             taken = in_turn(make, {side for column in columns for side in RATIOS[column]}, setting, n)
-        found = {
+        ratio_of = {
             column: [a / b for a, b in zip(*(taken[side] for side in RATIOS[column]), strict=True)]
             for column in columns
         }
         what = f"FuxiCTR's {make.__name__} over ours, {models.title(name)} {mflop:g}"
-        ratios |= {f"{what}, {column}": values for column, values in found.items()}
+        ratios |= {f"{what}, {column}": values for column, values in ratio_of.items()}
         flops = setting.config.flops(N_DENSE, N_SPARSE) / 1e6
         where = (models.title(name), f"{flops:.2f}", f"{batch_size:,}", f"{off:.0e}")
-        lines.append((*where, *(spread(values) for values in found.values())))
+        lines.append((*where, *(spread(values) for values in ratio_of.values())))
     return Section(pipe_table(("model", "forward MFLOP", "batch", "greatest difference", *columns), lines), ratios)
 
 
 def of_steps(n: int) -> Section:
-    """Whole steps, loader included."""
+    """Compare whole steps, loader included."""
     return compared(steps, STEP_SETTINGS, 24, tuple(RATIOS), n)
 
 
