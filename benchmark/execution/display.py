@@ -109,6 +109,8 @@ class RunDisplay:
         share = self._share()
         if share < 0.01:
             return "estimating time left"
+        if self.runs_done >= self.runs:
+            return "done"
         return f"{duration((time.monotonic() - self.started) * (1 / share - 1))} left"
 
 

@@ -15,8 +15,6 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from benchmark.errors import RunError, free_space
 from benchmark.study import Study
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # progress goes to our own display
-
 ERRORS = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 BACK_OFF = (1, 2, 4, 8, 15, *[30] * 20)  # seconds between attempts to reach a database; about ten minutes in total
 CONNECTION = {
