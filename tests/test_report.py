@@ -40,7 +40,15 @@ def test_a_row_is_the_mean_over_seeds_with_its_interval(record):
 
 
 def test_counts_are_readable():
-    shown = {None: "—", 0: "0", 999: "999", 1234: "1.23 k", 45_600_000: "45.6 M", 26_136_307_201: "26.1 G"}
+    shown = {
+        None: "—",
+        0: "0",
+        999: "999",
+        1234: "1.23 k",
+        999_999: "1 M",
+        45_600_000: "45.6 M",
+        26_136_307_201: "26.1 G",
+    }
     assert {value: count(value) for value in shown} == shown
 
 

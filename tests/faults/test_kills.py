@@ -45,7 +45,7 @@ DIES_IN_TRIAL_0 = """
     import sys
     if any("spawn_main" in argument for argument in sys.orig_argv):
         import os, signal
-        import benchmark.runner as runner
+        import benchmark.training.runner as runner
         train = runner.train
         def dies(model, config, optimiser, *rest, **more):
             if optimiser.learning_rate == 1e-3 and model.__name__ == "MLP" and not more["test"]:
@@ -104,7 +104,7 @@ WRITES = """
     from pathlib import Path
     import optuna
     from commands import study
-    from benchmark.storage import open_study
+    from benchmark.tuning.storage import open_study
     one = open_study(study(Path(sys.argv[1])))
     print("ready", flush=True)
     while True:
