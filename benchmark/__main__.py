@@ -1,4 +1,4 @@
-"""`python -m benchmark` is `wukong-bench`."""
+"""Make `python -m benchmark` run `wukong-bench`."""
 
 from benchmark.cli.main import main
 

@@ -1,4 +1,4 @@
-"""Which errors the user can mend, and the one line that says how."""
+"""Errors that the user can fix; each message is one line that says how."""
 
 import difflib
 import errno
@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MENDABLE = {
+FIXABLE = {
     errno.ENOSPC: "disk full",
-    errno.EDQUOT: "disk quota used up",
+    errno.EDQUOT: "disk quota exceeded",
     errno.EROFS: "read-only file system",
-    errno.EACCES: "no permission",
-    errno.EPERM: "no permission",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
     errno.ENOTDIR: "not a folder",
 }
 
 
 class RunError(RuntimeError):
-    """The run cannot start or go on; the message says what to do."""
+    """The run cannot start or continue; the message says what to do."""
 
 
 class ProtocolError(ValueError):
-    """The protocol cannot be found, read or understood; the message says which key and what is allowed."""
+    """The protocol cannot be found, read or parsed; the message names the key and the allowed values."""
 
 
 class RecordError(ValueError):
@@ -30,26 +30,26 @@ class RecordError(ValueError):
 
 
 def nearest(name: str, allowed: list[str]) -> str:
-    """Return the allowed names as text, the one most like `name` first."""
-    near = difflib.get_close_matches(name, allowed, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    """Return a hint at the allowed name closest to `name`, if any, followed by all allowed names."""
+    closest = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {closest[0]!r}? " if closest else ""
     return f"{hint}({', '.join(allowed)})"
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Say what a failed write of the file `path` means to the user, where it is a fault of disk or folder, by RunError."""
+    """Turn errors of disk or folder while the file `path` is written into RunError; re-raise any other OSError."""
     try:
         yield
     except OSError as error:
-        if error.errno not in MENDABLE:
+        if error.errno not in FIXABLE:
             raise
-        where = f"{path.parent}{free_space(path.parent)}"
-        raise RunError(f"{MENDABLE[error.errno]} at {where}; mend that and repeat the command to go on") from None
+        place = f"{path.parent}{free_space(path.parent)}"
+        raise RunError(f"{FIXABLE[error.errno]} at {place}; fix this and rerun the command to resume") from None
 
 
 def free_space(path: Path) -> str:
-    """How much room the file system of `path` has left; empty where it cannot be told."""
+    """Return the free space on the file system of `path` as text; empty if it cannot be determined."""
     try:
         return f" ({shutil.disk_usage(path).free / 1e6:.1f} MB free)"
     except OSError:

@@ -1,4 +1,4 @@
-"""Protocol: everything that is equal for all models. One TOML file, validated; nothing in it names code."""
+"""Protocol: everything that is the same for all models. One validated TOML file; nothing in it names code."""
 
 import hashlib
 import json
@@ -28,35 +28,35 @@ from benchmark.errors import ProtocolError, nearest
 
 SHIPPED = Path(__file__).parent / "protocols"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+LISTS = ("datasets", "models", "budgets")  # results folders of one protocol may differ in these
 
 
 class Section(BaseModel):
-    """A part of a protocol; unknown keys are refused."""
+    """A section of a protocol; unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Training(Section):
-    """How one model is trained; the same for trials and final runs."""
+    """How one model is trained; the same for trials, retrials and final runs."""
 
     batch_size: PositiveInt = 1024
-    epochs: PositiveInt = 1  # at most
-    patience: PositiveInt = 1  # stop after so many epochs in a row without improvement
+    epochs: PositiveInt = 1  # maximum
+    patience: PositiveInt = 1  # stop after this many consecutive epochs without improvement
     monitor: Literal["auc", "logloss"] = "logloss"  # validation metric that selects epochs, trials and configs
-    schedule: Literal["constant", "linear", "plateau"] = "constant"  # of the learning rate, see train.Selection
-    warmup: float = Field(
-        default=0.0, ge=0.0, lt=1.0
-    )  # share of all possible steps in which the rate rises to its full
-    clip_norm: NonNegativeFloat = 10.0  # of the gradient of all parameters together; 0: not clipped
-    sparse_optimiser: Literal["adam", "lazy_adam", "rowwise_adagrad"] = "adam"  # of the tables; adam: dense, exact
+    schedule: Literal["constant", "linear", "plateau"] = "constant"  # of the learning rate, see training.loop.Selection
+    # fraction of the maximum number of steps in which the learning rate rises to its full value
+    warmup: float = Field(default=0.0, ge=0.0, lt=1.0)
+    clip_norm: NonNegativeFloat = 10.0  # largest norm of the gradient of all parameters together; 0: no clipping
+    sparse_optimiser: Literal["adam", "lazy_adam", "rowwise_adagrad"] = "adam"  # of the embeddings; adam: dense, exact
     precision: Literal["fp32", "bf16"] = "fp32"  # of the matrix products
     compile: bool = False  # torch.compile, with CUDA graphs on a GPU
-    train_rows: PositiveInt | None = None  # only the first rows of the train part; None: all
+    train_rows: PositiveInt | None = None  # use only the first rows of the train part; None: all
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds {list(seeds)} repeat")
+        raise ValueError(f"seeds {list(seeds)} contain duplicates")
     return seeds
 
 
@@ -64,34 +64,34 @@ Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidato
 
 
 class Search(Section):
-    """How each (data set, model, budget) is tuned; lists of two are the ends of a log-uniform range."""
+    """How each (data set, model, budget) is tuned."""
 
-    trials: PositiveInt = 10  # completed and feasible; infeasible and repeated draws come on top
+    trials: PositiveInt = 10  # complete ones; infeasible and duplicate draws are extra
     sampler: Literal["tpe", "random"] = "tpe"
     seed: NonNegativeInt = 0
-    learning_rate: tuple[PositiveFloat, PositiveFloat] = (1e-4, 3e-2)
+    learning_rate: tuple[PositiveFloat, PositiveFloat] = (1e-4, 3e-2)  # ends of a log-uniform range
     embedding_l2: tuple[float, ...] = (0.0,)  # choices
-    weight_decay: tuple[float, ...] = (0.0,)
-    dropout: tuple[float, ...] = (0.0,)
-    finalists: PositiveInt = 1  # best trials that are trained again before one is chosen; 1: the best trial wins
+    weight_decay: tuple[float, ...] = (0.0,)  # choices
+    dropout: tuple[float, ...] = (0.0,)  # choices
+    finalists: PositiveInt = 1  # best trials that are retrained before the winner is chosen; 1: the best trial wins
     retrial_seeds: Seeds = (101, 102, 103)
 
     @property
     def n_retrials(self) -> int:
-        """How many trainings choose among a study's finalists."""
+        """Return the number of trainings that choose among a study's finalists."""
         return self.finalists * len(self.retrial_seeds) if self.finalists > 1 else 0
 
     @model_validator(mode="after")
     def _enough_trials(self) -> Self:
         if self.finalists > self.trials:
-            raise ValueError(f"finalists {self.finalists} are more than trials {self.trials}")
+            raise ValueError(f"finalists {self.finalists} exceeds trials {self.trials}; use at most {self.trials}")
         return self
 
     @field_validator("learning_rate")
     @classmethod
     def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
         if value[0] > value[1]:
-            raise ValueError(f"the range {list(value)} runs backwards")
+            raise ValueError(f"the range {list(value)} is reversed; give the lower end first")
         return value
 
 
@@ -113,14 +113,14 @@ class Protocol(Section):
     training: Training = Training()
     search: Search = Search()
     final: Final = Final()
-    overrides: tuple[str, ...] = ()  # what the command line changed
+    overrides: tuple[str, ...] = ()  # changes made on the command line
 
     @field_validator("name")
     @classmethod
     def _safe_name(cls, value: str) -> str:
         if not NAME.fullmatch(value):
             raise ValueError(
-                f"{value!r} is no name; allowed are 1 to 64 letters, digits, '.', '_' and '-', no leading '.'"
+                f"invalid name {value!r}; use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"
             )
         return value
 
@@ -130,23 +130,26 @@ class Protocol(Section):
             datamodules.title(name)
         for name in self.models:
             models.title(name)
-        for key in ("datasets", "models", "budgets"):
+        for key in LISTS:
             values = getattr(self, key)
             if len(set(values)) < len(values):
-                raise ValueError(f"{key} {list(values)} repeat")
+                raise ValueError(f"{key} {list(values)} contain duplicates")
         return self
 
     def toml(self) -> str:
-        """The resolved protocol as a file that `load` reads back."""
+        """Return the resolved protocol as TOML that `load` reads back."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     def identity(self) -> str:
-        """Hash of what must be equal for results to share a table: all but the name and what is merely listed."""
-        fixed = self.model_dump(mode="json", exclude={"name", "title", "datasets", "models", "budgets", "overrides"})
-        return digest(fixed)
+        """Return the hash of `compared`; results share a table only if it is equal."""
+        return digest(self.compared())
+
+    def compared(self) -> dict[str, Any]:
+        """Return what must be equal for results to share a table: all but name, title, overrides and LISTS."""
+        return self.model_dump(mode="json", exclude={"name", "title", "overrides", *LISTS})
 
     def smoke(self) -> Self:
-        """Return the smallest form that still exercises every step; its results say nothing about the models."""
+        """Return the smallest version that still exercises every step; its results say nothing about the models."""
         return self.model_copy(
             update={
                 "name": f"{self.name}-smoke",
@@ -159,22 +162,22 @@ class Protocol(Section):
 
 
 def digest(value: object) -> str:
-    """Hash of a value's canonical JSON, 12 hexadecimal digits."""
+    """Return the hash of a value's canonical JSON, 12 hexadecimal digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def names() -> list[str]:
-    """Names of the protocols shipped with the suite."""
+    """Return the names of the protocols shipped with the suite."""
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
 def load(name_or_path: str, changes: dict[str, Any] | None = None, *, smoke: bool = False) -> Protocol:
-    """Return the protocol of that name, or in that file. Raises ProtocolError.
+    """Return the shipped protocol with that name, or the one in that file. Raises ProtocolError.
 
     Args:
-        name_or_path: of a shipped protocol, or of a file ending in .toml.
-        changes: values by dotted key, `search.trials` for one; the protocol names them as overrides.
-        smoke: start from the protocol's smallest form, so that changes win over its few trials and rows.
+        name_or_path: name of a shipped protocol, or path of a file ending in .toml.
+        changes: values by dotted key, e.g. `search.trials`; the protocol lists them as overrides.
+        smoke: start from the protocol's smallest version; changes are applied on top of it.
     """
     path = Path(name_or_path) if name_or_path.endswith(".toml") else SHIPPED / f"{name_or_path}.toml"
     if not name_or_path.endswith(".toml") and name_or_path not in names():
@@ -200,20 +203,22 @@ def load(name_or_path: str, changes: dict[str, Any] | None = None, *, smoke: boo
     return validated(values, str(path))
 
 
-def validated(values: dict[str, Any], where: str) -> Protocol:
-    """The protocol with these values. Raises ProtocolError naming the first wrong key."""
+def validated(values: dict[str, Any], source: str) -> Protocol:
+    """Return the protocol with these values. Raises ProtocolError naming the source and the first invalid key."""
     try:
         return Protocol.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
             section = Protocol.model_fields
-            for part in first["loc"][:-1]:
+            for part in problem["loc"][:-1]:
                 section = section[str(part)].annotation.model_fields  # type: ignore[union-attr]
-            raise ProtocolError(f"{where}: no key {key!r}; {nearest(str(first['loc'][-1]), list(section))}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        raise ProtocolError(f"{where}: {key}: {message}" if key else f"{where}: {message}") from None
+            raise ProtocolError(
+                f"{source}: no key {key!r}; {nearest(str(problem['loc'][-1]), list(section))}"
+            ) from None
+        message = problem["msg"].removeprefix("Value error, ")
+        raise ProtocolError(f"{source}: {key}: {message}" if key else f"{source}: {message}") from None
 
 
 def _assign(values: dict[str, Any], dotted: str, value: object) -> None:
@@ -221,5 +226,5 @@ def _assign(values: dict[str, Any], dotted: str, value: object) -> None:
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise ProtocolError(f"no section {section!r} in a protocol")
+            raise ProtocolError(f"{section!r} is not a section of a protocol")
     values[key] = value

@@ -5,12 +5,12 @@ validated on its test part, as in BARS. Records carry the full name.
 """
 
 import ast
-import difflib
-import os
-from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from datamodules._names import nearest
+from datamodules._paths import cache_root as cache_root
 
 if TYPE_CHECKING:
     from datamodules.base import CTRDataModule
@@ -58,20 +58,6 @@ def load(name: str) -> "type[CTRDataModule]":
     if changes.get("split", "own") not in ("own", *dataset.splits):
         raise UnknownDataset(f"no data set {name!r}; {base} comes with its own validation part")
     return type(dataset.__name__, (dataset,), changes) if changes else dataset
-
-
-def cache_root() -> Path:
-    """Return the folder of encoded data: $WUKONG_BENCH_CACHE, or wukong-bench in the user's cache folder."""
-    if chosen := os.environ.get("WUKONG_BENCH_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wukong-bench"
-
-
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return "did you mean 'x'? " for the allowed name x closest to `name`, ignoring case; "" if none is close."""
-    spelling = {other.lower(): other for other in allowed}
-    close = difflib.get_close_matches(name.lower(), spelling, n=1)
-    return f"did you mean {spelling[close[0]]!r}? " if close else ""
 
 
 def _split(name: str) -> list[str]:

@@ -55,13 +55,13 @@ def test_the_example_is_tuned_and_tabulated_beside_another_model(tree: Path) -> 
     assert "| 0.09 | NFM | 0." in (tree / "results/smoke/tables/synthetic_quality.md").read_text()
 
 
-def test_the_example_meets_the_conformance_tests(tree: Path) -> None:
+def test_the_example_passes_the_conformance_tests(tree: Path) -> None:
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_conformance.py", "-k", "nfm", tree=tree)
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
 
 
-def test_the_example_meets_the_house_style(tree: Path) -> None:
+def test_the_example_follows_the_house_style(tree: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tree)
     for check in (["ruff", "format", "--check"], ["ruff", "check"]):
         done = python("-m", *check, "models/nfm.py", "datamodules/my_clicks.py", tree=tree)

@@ -1,4 +1,4 @@
-"""An audit finds what came back and what did not, and says what may account for it."""
+"""An audit tells reproduced records from others, and names what may explain a difference."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def changed(results: Path, tmp_path: Path, **values: object) -> Path:
-    """A copy of the folder in which every record has these values."""
+    """Return a parent folder of a copy of the results in which every record has these values."""
     for name in ("protocol.toml", "records/synthetic/mlp.jsonl"):
         (tmp_path / "tiny" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "tiny" / name).write_bytes((results / "tiny" / name).read_bytes())
@@ -44,11 +44,11 @@ def changed(results: Path, tmp_path: Path, **values: object) -> Path:
     return tmp_path
 
 
-def test_every_record_of_a_run_comes_back_to_the_last_bit(results: Path) -> None:
+def test_every_record_of_a_run_is_reproduced_bit_for_bit(results: Path) -> None:
     code, shown = run("audit", "tiny", "--results", results, "--records", 9)
     assert code == 0, shown
     assert [f"[{i}/3]" in shown for i in (1, 2, 3, 4)] == [True, True, True, False]
-    assert shown.count("  to the last bit") == 2  # the final runs, whose predictions are known
+    assert shown.count("  bit for bit") == 2  # the final runs, whose predictions are recorded
     assert shown.count("none") == 3
 
 
@@ -58,18 +58,18 @@ def test_a_metric_off_by_more_than_float_error_fails_the_audit(results: Path, tm
         "audit", "tiny", "--results", changed(results, tmp_path, valid=before | {"auc": before["auc"] + 2e-6})
     )
     assert code == 1 and "FAILED" in shown
-    assert "  to the last bit" not in shown  # equal predictions do not excuse a record that says other metrics
+    assert "  bit for bit" not in shown  # equal predictions do not excuse a record with other metrics
 
 
-def test_what_is_another_here_is_named(results: Path, tmp_path: Path) -> None:
+def test_a_changed_device_is_named(results: Path, tmp_path: Path) -> None:
     code, shown = run("audit", "tiny", "--results", changed(results, tmp_path, device="another processor"))
     assert code == 0 and "device: another processor -> " in shown
 
 
-def test_other_data_and_a_folder_of_no_records_are_refused(results: Path, tmp_path: Path) -> None:
+def test_other_data_and_a_folder_without_records_are_refused(results: Path, tmp_path: Path) -> None:
     other = changed(results, tmp_path, data_fingerprint="beef")
     code, shown = run("audit", "tiny", "--results", other)
-    assert code != 0 and "the record beef" in shown
+    assert code != 0 and "beef in the record" in shown
     store.record_file(other / "tiny", "synthetic", "mlp").write_text("")
     code, shown = run("audit", "tiny", "--results", other)
-    assert code != 0 and "no complete record" in shown
+    assert code != 0 and "no complete records" in shown

@@ -1,4 +1,4 @@
-"""The checks find what is wrong with a model and say so; each broken model here differs from a sound one in one place."""
+"""The checks name what is wrong with a model; each broken model here differs from a sound one in one place."""
 
 import subprocess
 import sys
@@ -49,11 +49,11 @@ class Sound(base.CTRModel):
 RETURN = "        return logit_B\n"
 BROKEN = {
     "wrong FLOPs": ("(self.width,), 1)\n\n\nclass", "(self.width,))\n\n\nclass", "flops", "torch counts"),
-    "a product that the counter passes over": (
+    "a product that the counter misses": (
         RETURN,
         "        return logit_B + torch.mv(dense_BN, dense_BN.new_ones(dense_BN.shape[1])) * 0.1\n",
         "flops",
-        "forward uses mv, which torch's counter does not see",
+        "forward uses mv, which torch's counter misses",
     ),
     "a dead parameter": (
         "# init",
@@ -86,7 +86,7 @@ BROKEN = {
         "determinism",
         "same seed differ",
     ),
-    "probabilities of shape (B, 1)": (RETURN, "        return logit_B.unsqueeze(1)\n", "gradients", "allowed is (B,)"),
+    "probabilities of shape (B, 1)": (RETURN, "        return logit_B.unsqueeze(1)\n", "gradients", "it must be (B,)"),
     "a space that changes with the draw": (
         'trial.suggest_int("unused", 1, 4)',
         'trial.suggest_int("more", 1, 4) if trial.suggest_int("unused", 1, 4) > 2 else None',
@@ -122,9 +122,18 @@ def test_a_sound_model_passes_every_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_model_fails_and_the_reason_is_named(tmp_path: Path, fault: str) -> None:
     old, new, name, message = BROKEN[fault]
-    found = {line.name: line for line in check(models.load_file(model_file(tmp_path, old, new)))}
-    assert not found[name].passed
-    assert message in found[name].text
+    lines = {line.name: line for line in check(models.load_file(model_file(tmp_path, old, new)))}
+    assert not lines[name].passed
+    assert message in lines[name].text
+
+
+@pytest.mark.parametrize("name", ["lr", "dlrm"])  # DLRM of one field has empty layers, of which torch warns
+def test_the_command_prints_one_line_per_check_and_nothing_else(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark", "check", name], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [f"pass  {check}" for check in CHECKS]
 
 
 def test_the_command_exits_with_1_and_names_what_failed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is committed under results/ is what the command makes of the committed records, to the last byte."""
+"""The committed reports under results/ are byte for byte what the command generates from the committed records."""
 
 import csv
 import re
@@ -24,7 +24,7 @@ def committed(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-def test_the_report_is_that_of_the_records(committed: Path, tmp_path: Path) -> None:
+def test_the_report_matches_the_records(committed: Path, tmp_path: Path) -> None:
     made = tmp_path / committed.name
     shutil.copytree(committed, made, ignore=shutil.ignore_patterns("tables", "figures", "report.html", "predictions"))
     write_report(made)
@@ -40,11 +40,11 @@ def test_the_report_is_that_of_the_records(committed: Path, tmp_path: Path) -> N
     assert differing == []
 
 
-def test_every_study_is_whole_equally_tuned_and_on_budget(committed: Path) -> None:
+def test_every_study_is_complete_equally_tuned_and_on_budget(committed: Path) -> None:
     protocol = protocols.load(str(committed / "protocol.toml"))
-    found = store.read(committed)
-    assert found and protocol.overrides == ()
-    for record in found:
+    records = store.read(committed)
+    assert records and protocol.overrides == ()
+    for record in records:
         assert record.dirty is False and record.accepted == () and record.exact
         if record.training_flops:
             assert abs(record.training_flops / (record.budget * 1e6) - 1) <= 0.02, (record.model, record.budget)
@@ -59,18 +59,18 @@ def test_every_study_is_whole_equally_tuned_and_on_budget(committed: Path) -> No
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
-def test_the_blocks_of_a_text_are_those_of_the_records(text: Path) -> None:
+def test_the_result_blocks_of_a_text_match_the_records(text: Path) -> None:
     content = text.read_text()
     assert readme.rewritten(content, ROOT / "results", text.parent) == content
 
 
-def test_committed_results_name_no_host_home_or_temporary_path() -> None:
+def test_committed_results_contain_no_home_or_temporary_path() -> None:
     for path in ROOT.glob("results/**/*"):
         if path.suffix in (".jsonl", ".json", ".toml", ".md", ".csv", ".tex"):
             assert not re.search(r"/(home|root|tmp|Users)/", path.read_text()), path
 
 
-def test_the_papers_table_in_the_text_is_that_of_the_published_facts() -> None:
+def test_the_papers_table_in_the_text_matches_the_published_facts() -> None:
     paper, bars = (
         {(fact["dataset"], fact["model"]): fact for fact in csv.DictReader((PUBLISHED / f"{name}.csv").open())}
         for name in ("wukong_paper_public", "bars_leaderboard")

@@ -119,7 +119,7 @@ def test_a_finished_run_names_changed_code_and_loads_neither_torch_nor_matplotli
     kept = json.loads(made_with.read_text())
     kept["models"]["lr"] = "0" * 12
     made_with.write_text(json.dumps(kept))
-    assert "note: finished with other code: synthetic/lr/0.1: models.lr 000000000000 -> " in run(
+    assert "note: finished with different code: synthetic/lr/0.1: models.lr 000000000000 -> " in run(
         sys.executable, "-c", program
     )
     made_with.unlink()

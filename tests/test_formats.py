@@ -1,4 +1,4 @@
-"""Names come from records that anybody may send: they come out harmless in every format."""
+"""Names come from records that anybody may send: they are harmless in every format."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.reports.cells import number, p_value
-from benchmark.reports.formats import csv_text, escape_csv, latex, markdown, terminal
+from benchmark.reports.formats import csv_text, escape_csv, latex, markdown, pipe_table, terminal
 from benchmark.reports.table import Cell, Column, Table
 
 HOSTILE = [
@@ -54,12 +54,18 @@ def test_a_name_breaks_no_markdown_table_and_starts_no_markup(name):
     assert "http://" not in text and "www." not in text
 
 
+def test_a_plain_pipe_table_aligns_all_columns_but_the_first_to_the_right_unless_told_otherwise():
+    rows = [("a", "1"), ("b", "2")]
+    assert pipe_table(("name", "n"), rows) == "| name | n |\n|---|--:|\n| a | 1 |\n| b | 2 |"
+    assert pipe_table(("name", "n"), rows, (True, False)).splitlines()[1] == "|--:|---|"
+
+
 def test_markdown_marks_the_best_and_raises_the_letters():
     assert "| **0.4 ± 0.1** <sup>ab</sup> |" in markdown(table("m"))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_is_no_latex_command(name):
+def test_a_name_is_not_a_latex_command(name):
     body = latex(table(name))
     own = {
         "begin",
@@ -110,7 +116,7 @@ def test_the_terminal_table_fits(width):
     assert ("column 8" in text) == (width == 200)
 
 
-def test_a_name_too_long_for_the_terminal_breaks_and_no_number_is_cut():
+def test_a_name_too_long_for_the_terminal_wraps_and_no_number_is_cut():
     columns = (
         Column("record", numeric=False),
         Column("AUC recorded"),
@@ -121,7 +127,7 @@ def test_a_name_too_long_for_the_terminal_breaks_and_no_number_is_cut():
         Cell("synthetic/wukong.no_lcb_residual/0.32" * 2),
         Cell("0.774209"),
         Cell("0.774209"),
-        Cell("to the last bit"),
+        Cell("bit for bit"),
     )
     console = Console(width=60, record=True, file=io.StringIO())
     console.print(terminal(Table("audit", "T", "S", columns, (row,)), 60))
@@ -132,4 +138,8 @@ def test_a_name_too_long_for_the_terminal_breaks_and_no_number_is_cut():
 def test_numbers_that_round_to_zero_have_no_sign_and_a_small_p_is_bounded() -> None:
     assert number(-0.00004, "+.4f", 0.0011).text == "0.0000 ± 0.0011"
     assert number(0.00004, "+.4f").text == "0.0000" and number(-0.00006, "+.4f").text == "−0.0001"
-    assert p_value(0.0004).text == "< 0.001" and p_value(0.0006).text == "0.001" and p_value(None).text == "—"
+    assert (
+        p_value(0.0004).text == "< 0.001"
+        and p_value(0.0005).text == p_value(0.0006).text == "0.001"
+        and p_value(None).text == "—"
+    )

@@ -1,4 +1,4 @@
-"""The six models learn what there is to learn, and no more. Marked slow: about a minute on one core."""
+"""The six models learn what can be learnt, and no more. Marked slow: about a minute on one core."""
 
 from functools import cache
 
@@ -33,7 +33,7 @@ def trained(name: str, data: CTRDataModule, mflop: float, rate: float) -> Outcom
 
 @pytest.mark.parametrize("name", SIX)
 def test_on_synthetic_data_no_model_beats_bayes_and_all_beat_order_1(name: str) -> None:
-    """The order-1 rung knows the true latents, so it is above any logistic regression on the fields."""
+    """The order-1 bound uses the true latents, so it is above any logistic regression on the fields."""
     bounds = synthetic().meta["bounds"]
     score = trained(name, synthetic(), 0.3, 1e-2).test
     assert score is not None

@@ -1,4 +1,4 @@
-"""The HTML report in a real browser: offline, harmless, by keyboard, at a phone's width."""
+"""The HTML report in a real browser: offline, safe, usable by keyboard and at phone width."""
 
 import html
 import json
@@ -18,9 +18,9 @@ needs_chromium = pytest.mark.skipif(ABSENT is not None, reason=str(ABSENT))
 
 
 def written(path, made, facts=None, **changes):
-    """The page of these records, written to a file."""
-    known = {"bounds": {"Bayes": {"logloss": 0.41, "auc": 0.79}}, **(facts or {})}
-    file = folder(path, made, protocol(**changes), known) / "report.html"
+    """Write the page of these records to a file and return it."""
+    bounded = {"bounds": {"Bayes": {"logloss": 0.41, "auc": 0.79}}, **(facts or {})}
+    file = folder(path, made, protocol(**changes), bounded) / "report.html"
     files.write_text(file, page.render(findings.read(path)))
     return file
 
@@ -38,7 +38,7 @@ def browser(request, report):
         assert opened.errors() == []
 
 
-def test_the_page_asks_for_nothing_from_anywhere(report):
+def test_the_page_makes_no_requests(report):
     text = report.read_text()
     assert not re.search(r"""(src|href)=["'](?!data:|records/|#)""", text)
     policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
@@ -99,12 +99,12 @@ def test_a_filter_keeps_the_rows_with_all_its_words(browser):
 
 
 @needs_chromium
-def test_marks_are_reached_by_keyboard_and_tell_configuration_seeds_and_interval(browser):
+def test_points_are_reached_by_keyboard_and_show_configuration_seeds_and_interval(browser):
     browser.run("document.querySelector('.cost').focus()")
     browser.press(TAB, RIGHT, RIGHT, LEFT)
     assert browser.run("return document.activeElement.classList.contains('point')")
-    told = browser.run("return document.querySelector('.tip').innerText")
-    assert "±" in told and "5, of 10 trials" in told and '"widths": [16, 8]' in told
+    tip = browser.run("return document.querySelector('.tip').innerText")
+    assert "±" in tip and "5 (best of 10 trials" in tip and '"widths": [16, 8]' in tip
 
 
 @needs_chromium
@@ -151,6 +151,6 @@ def test_hostile_names_run_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("monitor", ["auc", "logloss"])
-def test_the_plot_shows_first_the_metric_that_the_protocol_selects_by(tmp_path, monitor):
+def test_the_plot_initially_shows_the_metric_that_the_protocol_selects_by(tmp_path, monitor):
     text = written(tmp_path, make(), training={"monitor": monitor}).read_text()
     assert re.findall(r'<option value="(\w+)" selected>', text) == [monitor]

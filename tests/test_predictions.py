@@ -7,7 +7,7 @@ from benchmark.errors import RecordError
 from benchmark.records import predictions
 
 
-def test_predictions_come_back_bit_for_bit_and_the_file_repeats(tmp_path):
+def test_predictions_are_read_back_bit_for_bit_and_the_file_is_reproducible(tmp_path):
     logits, labels = np.float32([0.1, -2.5, 3e-8]), np.uint8([1, 0, 1])
     digest = predictions.write(tmp_path / "a.npz", logits, labels)
     read_logits, read_labels = predictions.read(tmp_path / "a.npz")
@@ -17,7 +17,7 @@ def test_predictions_come_back_bit_for_bit_and_the_file_repeats(tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-def test_a_file_is_about_4_bytes_an_example(tmp_path):
+def test_a_file_has_about_4_bytes_per_example(tmp_path):
     generator = np.random.default_rng(0)
     predictions.write(
         tmp_path / "a.npz", generator.normal(size=40_000).astype(np.float32), generator.integers(0, 2, 40_000)
@@ -30,7 +30,7 @@ def test_large_test_parts_are_not_kept(tmp_path):
     assert predictions.write(tmp_path / "a.npz", many, many) is None and not (tmp_path / "a.npz").exists()
 
 
-def test_pickles_bombs_and_rubbish_are_refused_by_name(tmp_path):
+def test_pickles_zip_bombs_and_other_invalid_files_are_rejected_by_name(tmp_path):
     np.savez(tmp_path / "pickle.npz", logits=np.array([object()]), labels=np.uint8([1]))
     (tmp_path / "rubbish.npz").write_bytes(b"not a zip")
     np.savez_compressed(tmp_path / "bomb.npz", logits=np.zeros(8 * predictions.LIMIT, np.float32), labels=np.uint8([1]))

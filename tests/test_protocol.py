@@ -1,5 +1,6 @@
-"""Protocols: what is shipped loads; what is wrong is refused by its key."""
+"""Shipped protocols load; invalid ones are rejected with the name of the key."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def load(path: Path, text: str) -> Protocol:
 
 
 @pytest.mark.parametrize("name", protocols.names())
-def test_a_shipped_protocol_loads_and_survives_being_written(name: str, path: Path) -> None:
+def test_a_shipped_protocol_loads_and_is_read_back_from_its_toml(name: str, path: Path) -> None:
     protocol = protocols.load(name)
     assert protocol.name == name and protocol.title
     assert load(path, protocol.toml()) == protocol
@@ -49,25 +50,25 @@ def test_quickstart_is_six_models_at_three_budgets_four_times_apart() -> None:
         (MINIMAL + "[serach]\ntrials = 3", r"no key 'serach'; did you mean 'search'\?"),
         (MINIMAL + "[training]\nepochs = 0", r"training.epochs: .*greater than 0"),
         (MINIMAL + "[training]\nmonitor = 'loss'", r"training.monitor: .*'auc' or 'logloss'"),
-        (MINIMAL + "[search]\nlearning_rate = [1e-2, 1e-3]", r"search.learning_rate: the range .* runs backwards"),
+        (MINIMAL + "[search]\nlearning_rate = [1e-2, 1e-3]", r"search.learning_rate: the range .* is reversed"),
         (MINIMAL + "[final]\nseeds = []", r"final.seeds"),
-        (MINIMAL + "[final]\nseeds = [1, 1]", r"final.seeds: seeds \[1, 1\] repeat"),
+        (MINIMAL + "[final]\nseeds = [1, 1]", r"final.seeds: seeds \[1, 1\] contain duplicates"),
         (MINIMAL.replace("mlp", "mpl"), r"no model 'mpl'; did you mean 'mlp'\?"),
         (MINIMAL.replace("hotel", "hotels"), r"no data set 'hotels'; did you mean 'hotel'\?"),
         (MINIMAL.replace("[0.3]", "[-1]"), r"budgets.0: .*greater than 0"),
-        (MINIMAL.replace("[0.3]", "[0.3, 0.3]"), r"budgets \[0.3, 0.3\] repeat"),
+        (MINIMAL.replace("[0.3]", "[0.3, 0.3]"), r"budgets \[0.3, 0.3\] contain duplicates"),
         (MINIMAL.replace("embedding_dim = 8", ""), r"embedding_dim: Field required"),
-        (MINIMAL + "name = '../evil'", r"name: '../evil' is no name"),
-        (MINIMAL + "name = '.hidden'", r"name: '.hidden' is no name"),
+        (MINIMAL + "name = '../evil'", r"name: invalid name '../evil'"),
+        (MINIMAL + "name = '.hidden'", r"name: invalid name '.hidden'"),
         ("models = [", r"mine.toml: "),
     ],
 )
-def test_what_is_wrong_is_refused_by_its_key(path: Path, text: str, message: str) -> None:
+def test_an_invalid_value_is_rejected_with_its_key(path: Path, text: str, message: str) -> None:
     with pytest.raises(ProtocolError, match=message):
         load(path, text)
 
 
-def test_an_unknown_name_or_path_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_name_or_path_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ProtocolError, match=r"no protocol 'quickstrat'; did you mean 'quickstart'\?"):
         protocols.load("quickstrat")
     with pytest.raises(ProtocolError, match="no such file"):
@@ -83,7 +84,27 @@ def test_changes_are_applied_and_recorded(path: Path) -> None:
         protocols.load(str(path), {"search.trails": 7})
 
 
-def test_identity_is_of_what_must_be_equal_and_not_of_what_is_listed(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "value_in"),
+    [
+        ("search.trials", 2, lambda protocol: protocol.search.trials),
+        ("training.train_rows", 1000, lambda protocol: protocol.training.train_rows),
+    ],
+)
+def test_a_change_wins_over_the_smallest_form_and_is_recorded(
+    key: str, value: int, value_in: Callable[[Protocol], int]
+) -> None:
+    smallest, changed = (protocols.load("quickstart", changes, smoke=True) for changes in ({}, {key: value}))
+    assert value_in(smallest) != value == value_in(changed)
+    assert smallest.overrides == () and changed.overrides == (f"{key}={value}",)
+    assert smallest.name == changed.name == "quickstart-smoke"
+
+
+def test_a_renamed_smallest_form_keeps_its_suffix() -> None:
+    assert protocols.load("quickstart", {"name": "mine"}, smoke=True).name == "mine-smoke"
+
+
+def test_identity_depends_on_settings_but_not_on_title_models_and_budgets(path: Path) -> None:
     one = load(path, MINIMAL)
     assert load(path, MINIMAL.replace('"mlp"', '"mlp", "dlrm"')).identity() == one.identity()
     assert load(path, MINIMAL.replace("[0.3]", "[0.3, 1.2]") + 'title = "x"').identity() == one.identity()

@@ -1,4 +1,4 @@
-"""What others published stands beside ours where the data set is theirs, and only there."""
+"""Published results are shown beside ours for the same data set, and only there."""
 
 import csv
 
@@ -10,7 +10,7 @@ from benchmark.published.tables import FOLDER
 
 
 def test_every_published_result_is_found_by_the_title_of_a_data_set() -> None:
-    found = {
+    listed = {
         (fact.origin, fact.model, fact.auc)
         for name in datamodules.names()
         for fact in facts(datamodules.load(name).title)
@@ -20,10 +20,10 @@ def test_every_published_result_is_found_by_the_title_of_a_data_set() -> None:
         for origin, name in ((PAPER, "wukong_paper_public"), (BARS, "bars_leaderboard"))
         for row in csv.DictReader((FOLDER / f"{name}.csv").open())
     ]
-    assert found == set(rows)
+    assert listed == set(rows)
 
 
-def test_a_changed_data_set_is_set_beside_the_published_one_and_says_so() -> None:
+def test_a_changed_data_set_is_shown_beside_the_published_one_with_a_warning() -> None:
     changed = "Frappe_x1 (train negatives re-drawn)"
     assert facts(changed) == facts("Frappe_x1") != ()
     assert comparability(changed, BARS).startswith("ours is another data set (train negatives re-drawn); ")

@@ -1,4 +1,4 @@
-"""Records: what is written is read back; what a kill or an editor left is noticed."""
+"""Records are read back as written, and torn or damaged lines are detected."""
 
 import math
 import os
@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.errors import RecordError, RunError
-from benchmark.records import files, provenance, store
+from benchmark.records import code, files, provenance, store
 from benchmark.records.record import Record
 
 
@@ -24,7 +24,7 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path: Path, record: Record)
     assert store.of_study(tmp_path, "d", "mlp", 2.0) == []
 
 
-def test_a_torn_last_line_is_passed_over_and_kept_apart_by_the_next_write(tmp_path: Path, record: Record) -> None:
+def test_a_torn_last_line_is_skipped_and_moved_aside_by_the_next_write(tmp_path: Path, record: Record) -> None:
     store.append(tmp_path, record)
     path = store.record_file(tmp_path, "d", "mlp")
     whole = path.read_bytes()
@@ -36,7 +36,7 @@ def test_a_torn_last_line_is_passed_over_and_kept_apart_by_the_next_write(tmp_pa
     assert path.with_suffix(".torn").read_bytes() == whole[:100]
 
 
-def test_a_damaged_line_is_named(tmp_path: Path, record: Record) -> None:
+def test_a_damaged_line_is_reported_with_its_number(tmp_path: Path, record: Record) -> None:
     store.append(tmp_path, record)
     path = store.record_file(tmp_path, "d", "mlp")
     path.write_text(path.read_text() + "{}\n" + path.read_text())
@@ -45,28 +45,28 @@ def test_a_damaged_line_is_named(tmp_path: Path, record: Record) -> None:
 
 
 def test_a_trial_cannot_hold_test_metrics(record: Record) -> None:
-    with pytest.raises(ValidationError, match="a trial must not know the test part"):
+    with pytest.raises(ValidationError, match="a trial must not have test metrics"):
         Record.model_validate({**record.model_dump(), "test": {"auc": 0.9}})
 
 
-def test_an_incomplete_record_must_say_why(record: Record) -> None:
-    with pytest.raises(ValidationError, match="must say why"):
+def test_an_incomplete_record_needs_an_error_and_a_complete_one_metrics(record: Record) -> None:
+    with pytest.raises(ValidationError, match="status failed needs an error"):
         Record.model_validate({**record.model_dump(), "status": "failed", "valid": None})
-    with pytest.raises(ValidationError, match="needs its metrics"):
+    with pytest.raises(ValidationError, match="needs validation metrics"):
         Record.model_validate({**record.model_dump(), "valid": None})
 
 
-def test_infinity_and_nan_stay_out_of_the_file(record: Record) -> None:
+def test_infinity_is_written_as_null(record: Record) -> None:
     text = record.model_copy(update={"seconds": math.inf}).model_dump_json()
     assert "Infinity" not in text and '"seconds":null' in text
 
 
-def test_timeless_leaves_out_only_what_the_clock_decides(record: Record) -> None:
-    gone = set(record.model_dump()) - set(record.timeless())
-    assert gone == {"train_seconds", "seconds", "finished"}
+def test_timeless_leaves_out_only_times(record: Record) -> None:
+    left_out = set(record.model_dump()) - set(record.timeless())
+    assert left_out == {"train_seconds", "seconds", "finished"}
 
 
-def test_a_text_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_file_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "table.md"
     files.write_text(path, "old")
 
@@ -74,13 +74,13 @@ def test_a_text_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)
-    with pytest.raises(RunError, match=r"disk full at .* MB free\); mend that and repeat the command"):
+    with pytest.raises(RunError, match=r"disk full at .* MB free\); fix this and rerun the command to resume"):
         files.write_text(path, "new")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]
 
 
-def test_records_of_data_that_went_back_and_forth_are_all_kept(tmp_path: Path, record: Record) -> None:
+def test_records_set_aside_repeatedly_for_the_same_data_are_all_kept(tmp_path: Path, record: Record) -> None:
     for trial in range(3):
         store.append(tmp_path, record.model_copy(update={"trial": trial}))
         store.set_aside(tmp_path, "d", "old")
@@ -90,12 +90,12 @@ def test_records_of_data_that_went_back_and_forth_are_all_kept(tmp_path: Path, r
         assert kept.trial == trial
 
 
-def test_a_checkout_is_dirty_by_its_code_and_not_by_its_results(
+def test_changed_code_makes_a_checkout_dirty_and_changed_results_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def git(*arguments: str) -> None:
-        who = ["-c", "user.name=n", "-c", "user.email=e"]
-        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+        identity = ["-c", "user.name=n", "-c", "user.email=e"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
 
     for folder in ("models", "datamodules", "benchmark", "results"):
         (tmp_path / folder).mkdir()
@@ -104,24 +104,32 @@ def test_a_checkout_is_dirty_by_its_code_and_not_by_its_results(
     git("init")
     git("add", ".")
     git("commit", "-m", "all")
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "benchmark" / "provenance.py"))
-    said = []
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    dirty = []
     for changed in ("results/new.jsonl", "models/new.py"):
         (tmp_path / changed).touch()
-        said.append(provenance.provenance.__wrapped__()["dirty"])
-    assert said == [False, True]
+        dirty.append(provenance.provenance.__wrapped__()["dirty"])
+    assert dirty == [False, True]
+
+
+def test_a_record_names_the_commit_of_the_checkout() -> None:
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        pytest.skip("needs a git checkout")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True, text=True).stdout
+    assert provenance.provenance()["commit"] == head.strip()
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="vector instructions of x86")
-@pytest.mark.parametrize(("asked", "used"), [(None, "AVX2"), ("default", "DEFAULT")])
-def test_the_device_names_its_vector_instructions_the_same_on_all_machines_unless_asked(
-    asked: str | None, used: str
+@pytest.mark.parametrize(("requested", "used"), [(None, "AVX2"), ("default", "DEFAULT")])
+def test_vector_instructions_are_avx2_unless_requested_otherwise_and_named_in_the_device(
+    requested: str | None, used: str
 ) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "ATEN_CPU_CAPABILITY"}
-    code = "from benchmark.records.provenance import device_name; print(device_name('cpu'))"
+    program = "from benchmark.records.provenance import device_name; print(device_name('cpu'))"
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment | ({"ATEN_CPU_CAPABILITY": asked} if asked else {}),
+        [sys.executable, "-c", program],
+        env=environment | ({"ATEN_CPU_CAPABILITY": requested} if requested else {}),
         capture_output=True,
         text=True,
         check=True,

@@ -24,11 +24,11 @@ def compared(tmp_path, left, right, **changes):
 
 
 def test_equal_folders_compare_as_equal(tmp_path):
-    found = compared(tmp_path, make(), make())
-    assert not found.differences.rows
-    assert found.notes == [
-        "Protocol, data, versions and hardware are equal.",
-        "180 of 180 records that both have agree in everything but clock, machine and source.",
+    comparison = compared(tmp_path, make(), make())
+    assert not comparison.differences.rows
+    assert comparison.notes == [
+        "Protocol, data, versions and hardware are identical.",
+        "180 of 180 shared records are identical apart from timing, machine and source.",
     ]
 
 
@@ -36,14 +36,14 @@ def test_compare_names_what_differs_in_protocol_data_versions_hardware_and_numbe
     other = make(
         ("mlp", "wukong"), data_fingerprint="beef", device="gpu", versions={"python": "4"}, protocol_id="x", noise=1e-3
     )
-    found = compared(tmp_path, make(), other, embedding_dim=16, training={"batch_size": 512})
-    rows = {row[0].text: (row[1].text, row[2].text) for row in found.differences.rows}
+    comparison = compared(tmp_path, make(), other, embedding_dim=16, training={"batch_size": 512})
+    rows = {row[0].text: (row[1].text, row[2].text) for row in comparison.differences.rows}
     assert rows["protocol: embedding_dim"] == ("8", "16")
     assert rows["protocol: training.batch_size"] == ("1024", "512")
     assert rows["data of hotel"] == ("f00d", "beef")
     assert rows["device"] == ("made", "gpu") and rows["versions"] == ("python 3", "python 4")
-    assert len(found.numbers[0].rows) == 6
-    assert any(note.startswith("Only in A: hotel/DCNv2/0.1") for note in found.notes)
+    assert len(comparison.numbers[0].rows) == 6
+    assert any(note.startswith("Only in A: hotel/DCNv2/0.1") for note in comparison.notes)
 
 
 def test_the_leaderboard_keeps_protocols_apart_and_links_to_reports_and_records(tmp_path):
@@ -58,29 +58,29 @@ def test_the_leaderboard_keeps_protocols_apart_and_links_to_reports_and_records(
     assert {"../one/report.html", "../two/report.html"} <= set(re.findall(r'href="([^"]+)"', text))
 
 
-def test_a_leaderboard_of_nothing_says_so(tmp_path):
-    with pytest.raises(RecordError, match=r"no folder in .* holds records"):
+def test_a_leaderboard_without_records_is_an_error(tmp_path):
+    with pytest.raises(RecordError, match=r"no folder in .* has records; create some with"):
         leaderboard.write(tmp_path)
 
 
 def test_exports_hold_the_means_of_the_table(tmp_path):
-    found = findings.read(folder(tmp_path / "made", make()))
-    (bars,) = export.write(found, "bars", tmp_path / "bars")
+    contents = findings.read(folder(tmp_path / "made", make()))
+    (bars,) = export.write(contents, "bars", tmp_path / "bars")
     row = pl.read_csv(bars).row(0, named=True)
-    best = found.rows("hotel").sort("auc", descending=True).row(0, named=True)
+    best = contents.rows("hotel").sort("auc", descending=True).row(0, named=True)
     assert (row["Model"], row["AUC"], row["Logloss"]) == ("Wukong", round(best["auc"], 6), round(best["logloss"], 6))
-    (index,) = export.write(found, "hugging-face", tmp_path / "hf")
+    (index,) = export.write(contents, "hugging-face", tmp_path / "hf")
     results = json.loads(index.read_text())["model-index"]
     metric = next(r for r in results if r["name"].startswith("Wukong at 1.6"))["results"][0]["metrics"][0]
     assert metric["type"] == "roc_auc" and metric["value"] == best["auc"]
-    runs, summary = export.write(found, "parquet", tmp_path / "parquet")
-    assert pl.read_parquet(runs).equals(found.runs) and pl.read_parquet(summary).equals(found.summary)
+    runs, summary = export.write(contents, "parquet", tmp_path / "parquet")
+    assert pl.read_parquet(runs).equals(contents.runs) and pl.read_parquet(summary).equals(contents.summary)
 
 
 @pytest.fixture
 def sent(tmp_path):
     made = with_predictions(tmp_path, make(("wukong",)))
-    best = {}  # the planted trials are drawn at random: let trial 0 win, as the final runs claim
+    best = {}  # the trials are random: let trial 0 win, which the final runs claim to repeat
     for record in made:
         if record.kind == "trial":
             best[record.budget] = min(best.get(record.budget, 9), record.valid["logloss"])
@@ -95,13 +95,13 @@ def sent(tmp_path):
 
 
 def problems(path):
-    return " ".join(submission.check(path, protocol()))
+    return " ".join(submission.problems_of(path, protocol()))
 
 
 def test_consistent_records_pass_as_unverified(sent):
     assert problems(sent) == ""
     done = run("submit-check", sent)
-    assert done.exit_code == 0 and "unverified until run again" in " ".join(done.output.split())
+    assert done.exit_code == 0 and "unverified until rerun" in " ".join(done.output.split())
 
 
 @pytest.mark.parametrize(
@@ -117,15 +117,15 @@ def test_consistent_records_pass_as_unverified(sent):
         (r'"kind":"final",(.*)"seed":5', '"kind":"final",\\1"seed":6', r"no complete final run with seeds \[5\]"),
         (r'"trial":9', '"trial":8', "recorded twice"),
         (r'"dataset":"hotel"', '"dataset":"../../etc"', "line 1: dataset: String should match"),
-        (r'"model":"wukong"', '"model":"mlp"', "stands in the file of 'wukong'"),
+        (r'"model":"wukong"', '"model":"mlp"', "is in the file of 'wukong'"),
         (r'"status":"complete"', '"status":"splendid"', "line 1: status"),
         (r'"protocol_id":"\w+"', '"protocol_id":"abc"', "different protocols cannot share a table"),
         (r'\{"schema_version"', '{"__reduce__":"os.system","schema_version"', "Extra inputs are not permitted"),
         (r'"widths":\[16,8\]', '"widths":[99]', "not the configuration of trial 0"),
-        (r'"predictions":"\w', '"predictions":"x', "not the predictions whose hash"),
+        (r'"predictions":"\w', '"predictions":"x', "the hash of the predictions is not the one in the record"),
     ],
 )
-def test_an_edited_record_is_found_and_said(sent, pattern, by, problem):
+def test_an_edited_record_is_reported(sent, pattern, by, problem):
     before = sent.read_text()
     sent.write_text(re.sub(pattern, by, before, count=1))
     assert sent.read_text() != before
@@ -133,18 +133,18 @@ def test_an_edited_record_is_found_and_said(sent, pattern, by, problem):
     assert run("submit-check", sent).exit_code == 1
 
 
-def test_a_missing_trial_is_found(sent):
+def test_a_missing_trial_is_reported(sent):
     lines = sent.read_text().splitlines(keepends=True)
     sent.write_text("".join(lines[1:]))
     assert "budget 0.1: 9 complete trials; the protocol asks for 10" in problems(sent)
 
 
-def test_a_validation_metric_that_its_history_denies_is_found(tmp_path):
+def test_a_validation_metric_that_contradicts_its_history_is_reported(tmp_path):
     path = folder(tmp_path, make(("wukong",))) / "records/hotel/wukong.jsonl"
-    assert "in its history" in problems(path)  # the made trials' scores are not those of their epochs
+    assert "in its history" in problems(path)  # the generated trials' scores differ from those of their epochs
 
 
-def test_result_blocks_are_made_from_records_and_the_rest_stays(tmp_path):
+def test_result_blocks_are_filled_from_records_and_other_text_is_unchanged(tmp_path):
     folder(tmp_path / "results/made", make())
     text = "# Title\n\n<!-- results: made -->\nof yesterday\n<!-- end results -->\n\nend\n"
     after = readme.rewritten(text, tmp_path / "results", tmp_path)
@@ -153,14 +153,14 @@ def test_result_blocks_are_made_from_records_and_the_rest_stays(tmp_path):
     assert readme.rewritten(after, tmp_path / "results", tmp_path) == after
 
 
-def test_a_block_of_no_results_or_without_an_end_is_refused(tmp_path):
+def test_a_block_without_results_or_end_is_an_error(tmp_path):
     with pytest.raises(RecordError, match="no results in"):
         readme.rewritten("<!-- results: x -->\n<!-- end results -->", tmp_path, tmp_path)
-    with pytest.raises(RecordError, match="1 result blocks begin and 0 end"):
+    with pytest.raises(RecordError, match="1 result blocks are opened but 0 closed"):
         readme.rewritten("<!-- results: x -->\n", tmp_path, tmp_path)
 
 
-def test_the_readmes_result_blocks_are_what_the_records_give():
+def test_the_readmes_result_blocks_match_the_records():
     root = Path(__file__).parents[1]
     text = (root / "README.md").read_text(encoding="utf-8")
     assert readme.rewritten(text, root / "results", root) == text

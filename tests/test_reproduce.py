@@ -1,4 +1,4 @@
-"""Published tables as data: each row is the model that its source counts, and the command tells gaps from matches."""
+"""Published tables: each row's model has the published parameter count, and the command tells gaps from matches."""
 
 import json
 from pathlib import Path
@@ -18,17 +18,17 @@ TABLES = [tables.load(name) for name in tables.names()]
 ROWS = [(table, row) for table in TABLES for row in table.rows if row.parameters]
 IDS = [f"{table.name}-{row.published_as}" for table, row in ROWS]
 LATER = {"bars_criteo_x4_001": ("dcnv2", "masknet"), "bars_avazu_x4_001": ("masknet",)}
-NO_SECOND_NORM = "its second stream has no batch norm; its patience is 1"
-CONTEXT_ROWS = {  # parameters of the gates' own tables beyond those of fields with one value: they read large fields
-    "bars_frappe_x1": 10 * (5_040 - 5_391),  # `published` gives the first field, which they read, the rows of all
+NO_SECOND_NORM = "the source has no batch norm in the second stream and uses patience 1"
+CONTEXT_ROWS = {  # parameters by which the gates' own tables exceed those of one-value fields: they read large fields
+    "bars_frappe_x1": 10 * (5_040 - 5_391),  # `published` gives all rows to the first field, which the gates read
     "wukong_paper_frappe_x1": 128 * (5_040 - 5_391),
     "bars_criteo_x1": 10 * 22,
 }
-COUNTED_TWICE = "the log counts its network twice"
+COUNTED_TWICE = "the log counts the network twice"
 
 
 def data(table: Reproduction, row: Row) -> tuple[int, list[int]]:
-    """The fields as the source read them: FuxiCTR 2 has one table row more a field."""
+    """Return the fields as the source read them: FuxiCTR 2 has one more table row per field."""
     name = table.name.removeprefix("bars_").removeprefix("wukong_paper_").removesuffix("_001")
     late = row.model in ("finalmlp", "finalnet", *LATER.get(table.name, ()))
     old = name == "criteo_tb" or (table.name.startswith("bars") and not late)
@@ -48,7 +48,7 @@ def test_each_row_has_the_published_parameters(table: Reproduction, row: Row) ->
     if row.note == NO_SECOND_NORM:
         ours -= 2 * config.mlp2[-1]
     if row.model == "wukong":
-        assert ours == pytest.approx(row.parameters, abs=540_000)  # not decoded, as its note says
+        assert ours == pytest.approx(row.parameters, abs=540_000)  # not decoded, see its note
     else:
         assert ours == row.parameters
 
@@ -59,7 +59,7 @@ def row(**changes: object) -> Row:
 
 
 @pytest.mark.parametrize(
-    ("aucs", "said"),
+    ("aucs", "expected"),
     [
         ([], "not run"),
         ([0.8990, 0.9010], "reproduced"),
@@ -68,8 +68,8 @@ def row(**changes: object) -> Row:
         ([0.8890, 0.8900], "gap of −0.0105"),
     ],
 )
-def test_the_verdict_is_of_the_mean(aucs: list[float], said: str) -> None:
-    assert verdict(row(seed_aucs=(0.896, 0.9)), aucs) == said
+def test_the_verdict_is_about_the_mean(aucs: list[float], expected: str) -> None:
+    assert verdict(row(seed_aucs=(0.896, 0.9)), aucs) == expected
 
 
 TABLE = """
@@ -146,7 +146,7 @@ def test_the_command_trains_what_is_missing_and_keeps_rows_of_one_model_apart(ta
     assert "reproduced" in lines[2]
 
 
-def test_unknown_rows_and_tables_are_named(table: Path) -> None:
+def test_unknown_rows_and_tables_are_refused_with_the_nearest_name(table: Path) -> None:
     with pytest.raises(ProtocolError, match=r"no row 'MPL' in made_up; did you mean 'MLP'"):
         invoke("made_up", "--rows", "MPL", "--results", str(table))
     with pytest.raises(ProtocolError, match=r"no published table 'made'; did you mean 'made_up'"):

@@ -23,7 +23,7 @@ def drawn(generator, n=400, shift=1.0, noise=0.6):
     return label, signal + generator.normal(0, noise, (2, n))
 
 
-def test_the_published_ct_example_has_area_0893_and_its_published_error_and_interval():
+def test_the_ct_example_has_its_published_auc_error_and_interval():
     test = auc_test(*ct_images())
     area, error = test.auc[0], test.error(0)
     assert area == pytest.approx(0.8932, abs=5e-5)
@@ -31,7 +31,7 @@ def test_the_published_ct_example_has_area_0893_and_its_published_error_and_inte
     assert (area - 1.959964 * error, area + 1.959964 * error) == pytest.approx((0.83295, 0.95339), abs=1e-5)
 
 
-def test_the_covariance_is_the_naive_one_over_all_pairs_with_ties_counted_half():
+def test_the_covariance_equals_the_naive_one_over_all_pairs_with_ties_counted_half():
     generator = np.random.default_rng(0)
     label = np.r_[np.ones(13, int), np.zeros(17, int)]
     score = generator.integers(0, 6, (3, 30)).astype(float)  # many ties
@@ -43,7 +43,7 @@ def test_the_covariance_is_the_naive_one_over_all_pairs_with_ties_counted_half()
     assert test.covariance == pytest.approx(s10 / 13 + s01 / 17)
 
 
-def test_the_auc_is_scikit_learns():
+def test_the_auc_equals_scikit_learns():
     label, score = drawn(np.random.default_rng(1))
     assert auc_test(label, score).auc == pytest.approx([roc_auc_score(label, s) for s in score], abs=1e-12)
 
@@ -59,10 +59,10 @@ def test_delong_intervals_cover_the_known_auc_of_two_normals():
     assert 0.93 <= hits / 2000 <= 0.97
 
 
-def test_delong_differences_of_equal_models_are_found_in_5_percent_of_samples():
+def test_delong_rejects_equal_models_in_5_percent_of_samples():
     generator = np.random.default_rng(3)
-    found = sum(auc_test(*drawn(generator)).p(0, 1) < 0.05 for _ in range(2000))
-    assert 0.03 <= found / 2000 <= 0.07
+    rejected = sum(auc_test(*drawn(generator)).p(0, 1) < 0.05 for _ in range(2000))
+    assert 0.03 <= rejected / 2000 <= 0.07
 
 
 def test_models_that_rank_alike_cannot_be_told_apart():
@@ -71,7 +71,7 @@ def test_models_that_rank_alike_cannot_be_told_apart():
     assert test.error(0, 1) == 0 and test.p(0, 1) == 1
 
 
-def test_logloss_and_the_error_of_its_difference_are_those_of_the_per_example_losses():
+def test_logloss_and_the_error_of_its_difference_follow_from_the_per_example_losses():
     label, logit = drawn(np.random.default_rng(5))
     mean, error = logloss_differences(label, logit)
     probability = 1 / (1 + np.exp(-logit))
@@ -106,11 +106,11 @@ def test_bootstrap_intervals_cover_the_known_auc():
     ("labels", "scores", "message"),
     [
         ([1, 1, 1], [0.1, 0.2, 0.3], "all 3 labels are 1; both classes"),
-        ([0, 2], [0.1, 0.2], "allowed are 0 and 1"),
-        ([0, 1], [0.1, math.nan], "1 scores are not finite"),
+        ([0, 2], [0.1, 0.2], r"invalid labels \[0, 2\]; use 0 and 1"),
+        ([0, 1], [0.1, math.nan], "1 scores are nan or infinite"),
         ([0, 1], [0.1, 0.2, 0.3], "3 scores for 2 labels"),
     ],
 )
-def test_what_cannot_be_tested_is_refused_and_named(labels, scores, message):
+def test_invalid_labels_and_scores_raise_an_error_that_names_them(labels, scores, message):
     with pytest.raises(ValueError, match=message):
         auc_test(labels, scores)

@@ -12,7 +12,7 @@ PUBLISHED = Path(benchmark.__file__).parent / "published"
 
 
 def table5(model: str, most_gflop: float = 1e9) -> tuple[list[float], list[float]]:
-    """GFLOP per example and relative LogLoss of task 1 in the Wukong paper's table 5, without exploded runs."""
+    """Return GFLOP per example and relative LogLoss of task 1 in the Wukong paper's table 5, without diverged runs."""
     with (PUBLISHED / "wukong_paper_internal.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["model"] == model and not row["note"]]
     chosen = [row for row in rows if row["config"] != "Top 2x512 (baseline)"]
@@ -31,24 +31,24 @@ def table5(model: str, most_gflop: float = 1e9) -> tuple[list[float], list[float
         ("AutoInt+", 1e9, 0.942, -0.375, 0.997),
     ],
 )
-def test_lines_on_the_wukong_papers_table_5_have_its_slope_and_intercept(model, most, intercept, slope, r2):
+def test_lines_fitted_to_the_wukong_papers_table_5_have_known_slope_and_intercept(model, most, intercept, slope, r2):
     fit = line(*table5(model, most), unit=1.0)
     assert (fit.intercept, fit.slope, fit.r2) == pytest.approx((intercept, slope, r2), abs=6e-4)
 
 
-def test_the_papers_slopes_do_not_set_wukong_apart_from_dcnv2():
+def test_the_papers_slopes_do_not_distinguish_wukong_from_dcnv2():
     ours, other = (line(*table5(model), unit=1.0) for model in ("Wukong", "DCNv2"))
     assert abs(ours.slope - other.slope) < ours.slope_half + other.slope_half
 
 
-def test_dcnv2_needs_at_least_35_times_the_compute_of_the_wukong_run_that_its_best_does_not_reach():
+def test_dcnv2_does_not_reach_wukongs_loss_at_35_times_its_compute():
     match = compute_to_match(*table5("DCNv2"), target=-0.45)  # Wukong at 1.25 GFLOP
     assert (match.flops, match.bound) == (43.88, ">=")
     assert match.flops / 1.25 == pytest.approx(35.1, abs=0.05)
 
 
 def test_compute_to_match_interpolates_in_log_compute_and_never_extrapolates():
-    flops, losses = [1, 4, 16], [0.5, 0.4, 0.45]  # the last step is worse: more compute can always do what less did
+    flops, losses = [1, 4, 16], [0.5, 0.4, 0.45]  # the last step is worse, but more compute can always match less
     assert compute_to_match(flops, losses, 0.45).flops == pytest.approx(2.0)
     assert str(compute_to_match(flops, losses, 0.39)) == ">= 16"
     assert str(compute_to_match(flops, losses, 0.6)) == "<= 1"
@@ -75,8 +75,8 @@ def test_slopes_fitted_seed_by_seed_cover_the_known_slope():
     assert 0.93 <= hits / 800 <= 0.97
 
 
-def test_a_line_through_one_budget_is_refused():
-    with pytest.raises(ValueError, match="2 different budgets; there is 1"):
+def test_a_line_through_one_budget_raises_an_error():
+    with pytest.raises(ValueError, match="2 different budgets, got 1"):
         line([4.0, 4.0], [0.5, 0.4], 1.0)
 
 
@@ -110,8 +110,8 @@ def test_a_known_floor_narrows_the_exponent():
     assert fixed.high - fixed.low < free.high - free.low and fixed.low <= 0.3 <= fixed.high
 
 
-def test_a_power_law_through_three_budgets_is_refused():
-    with pytest.raises(ValueError, match="4 different budgets; there are 3"):
+def test_a_power_law_through_three_budgets_raises_an_error():
+    with pytest.raises(ValueError, match="4 different budgets, got 3"):
         power_law([1, 2, 3], [3, 2, 1], 1.0)
 
 

@@ -8,7 +8,7 @@ from benchmark.statistics import difference, holm, letters, mean_interval, minim
 
 
 def covered(n_seeds: int, draws: int = 4000) -> float:
-    """Share of simulated seeds whose 95 % interval holds the known mean 0.7."""
+    """Return the share of simulated samples whose 95 % interval covers the true mean 0.7."""
     generator = np.random.default_rng(n_seeds)
     hits = 0
     for values in generator.normal(0.7, 0.003, (draws, n_seeds)):
@@ -22,7 +22,7 @@ def test_the_interval_over_seeds_covers_the_known_mean_95_percent_of_the_time(n_
     assert 0.93 <= covered(n_seeds) <= 0.97
 
 
-def test_the_interval_is_scipys():
+def test_the_interval_equals_scipys():
     values = [0.981, 0.984, 0.9835, 0.979, 0.9825]
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     mean, half = mean_interval(values)
@@ -34,16 +34,16 @@ def test_one_seed_has_no_interval():
     assert mean == 0.7 and math.isnan(half)
 
 
-def test_the_paired_difference_is_scipys_over_the_shared_seeds():
+def test_the_paired_difference_equals_scipys_over_the_shared_seeds():
     generator = np.random.default_rng(0)
     a = dict(enumerate(generator.normal(0.80, 0.01, 8)))
     b = dict(enumerate(generator.normal(0.79, 0.01, 7)))  # seed 7 is missing
     expected = stats.ttest_rel([a[s] for s in b], [b[s] for s in b])
-    found = difference(a, b)
+    result = difference(a, b)
     low, high = expected.confidence_interval()
-    assert found.p == pytest.approx(expected.pvalue)
-    assert (found.mean - found.half, found.mean + found.half) == pytest.approx((low, high))
-    assert found.seeds == 7
+    assert result.p == pytest.approx(expected.pvalue)
+    assert (result.mean - result.half, result.mean + result.half) == pytest.approx((low, high))
+    assert result.seeds == 7
 
 
 def test_paired_differences_cover_the_known_difference_when_seeds_share_their_noise():
@@ -52,27 +52,27 @@ def test_paired_differences_cover_the_known_difference_when_seeds_share_their_no
     for _ in range(4000):
         shared = generator.normal(0, 0.01, 5)
         a, b = (shared + generator.normal(mean, 0.002, 5) for mean in (0.75, 0.748))
-        found = difference(dict(enumerate(a)), dict(enumerate(b)))
-        hits += abs(found.mean - 0.002) <= found.half
+        result = difference(dict(enumerate(a)), dict(enumerate(b)))
+        hits += abs(result.mean - 0.002) <= result.half
     assert 0.93 <= hits / 4000 <= 0.97
 
 
-def test_without_shared_seeds_nothing_is_known_and_one_seed_gives_no_p():
+def test_without_shared_seeds_the_difference_is_nan_and_one_seed_gives_no_p():
     assert difference({1: 0.5}, {2: 0.4}).seeds == 0
     assert math.isnan(difference({1: 0.5}, {2: 0.4}).mean)
     assert math.isnan(difference({1: 0.5}, {1: 0.4}).p)
 
 
-def test_equal_runs_differ_by_nothing():
+def test_equal_runs_have_p_1():
     assert difference({1: 0.5, 2: 0.6}, {1: 0.5, 2: 0.6}).p == 1.0
 
 
 def test_holm_steps_down_as_in_the_textbook():
-    # 0.005 x 4, 0.01 x 3, then 0.03 x 2 and 0.04 x 1 held up to it
+    # 0.005 x 4, 0.01 x 3, 0.03 x 2; 0.04 x 1 is raised to the previous value
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
-def test_holm_counts_a_test_that_could_not_be_made():
+def test_holm_counts_nan_as_a_test():
     adjusted = holm([0.01, math.nan])
     assert adjusted[0] == pytest.approx(0.02) and math.isnan(adjusted[1])
 
@@ -99,7 +99,7 @@ def pair(a: str, b: str) -> frozenset[str]:
     return frozenset((a, b))
 
 
-def test_letters_overlap_where_the_middle_cannot_be_told_from_either_end():
+def test_letters_overlap_where_the_middle_cannot_be_told_apart_from_either_end():
     assert letters(["x", "y", "z"], {pair("x", "z")}) == {"x": "a", "y": "ab", "z": "b"}
 
 
@@ -122,6 +122,6 @@ def test_two_models_share_a_letter_exactly_when_they_are_not_told_apart():
             assert (not set(given[a]) & set(given[b])) == (p in apart)
 
 
-def test_the_pareto_front_keeps_what_no_other_beats_on_both_counts_and_equal_points():
+def test_the_pareto_front_keeps_undominated_and_equal_points():
     front = pareto([1, 2, 3, 3, 1], [0.5, 0.4, 0.45, 0.39, 0.5])
     assert front.tolist() == [True, True, False, True, True]

@@ -1,4 +1,4 @@
-"""The loop around the steps: blocks, learning rates."""
+"""The training loop: blocks of batches and learning rates."""
 
 from pathlib import Path
 
@@ -30,12 +30,12 @@ def rates(training: Training, steps: int = 10) -> list[float]:
     return [selection.rate(step) for step in range(steps)]
 
 
-def test_the_linear_rate_falls_evenly_from_the_full_rate_towards_0() -> None:
+def test_the_linear_rate_decays_linearly_from_the_full_rate_to_0() -> None:
     assert rates(Training(schedule="linear")) == pytest.approx([0.5 * (1 - i / 10) for i in range(10)])
     assert rates(Training()) == [0.5] * 10
 
 
-def test_warm_up_rises_evenly_and_leaves_the_rest_of_the_schedule_alone() -> None:
+def test_warm_up_rises_linearly_and_leaves_the_rest_of_the_schedule_unchanged() -> None:
     for schedule in ("constant", "linear", "plateau"):
         plain, warm = (rates(Training(schedule=schedule, warmup=w)) for w in (0.0, 0.3))  # type: ignore[arg-type]
         assert warm[3:] == plain[3:]

@@ -1,1 +1,1 @@
-"""Checks of models, of submitted records and of results by retraining."""
+"""Checks: of models, of submitted records, and of results by retraining."""

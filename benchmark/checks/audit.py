@@ -1,4 +1,4 @@
-"""An audit: records of a results folder trained again from what they say, and how far their numbers come back."""
+"""The audit: retrain records of a results folder and compare the metrics with the recorded ones."""
 
 import random
 from collections.abc import Callable
@@ -22,19 +22,19 @@ from benchmark.training.memory import keep_freed_memory
 from benchmark.training.runner import Runner
 from models.base import Optimiser
 
-TOLERANCE = 1e-6  # of a metric: below it nothing that a table prints can change
+TOLERANCE = 1e-6  # of a metric; smaller differences change no printed digit
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """A record, and the one that its configuration and seed give here and now."""
+    """A record and its retraining on this machine, with the same configuration and seed."""
 
     record: Record
     again: Record
 
     @property
     def gap(self) -> float:
-        """Largest difference of any metric of any part; infinite where one is missing."""
+        """Largest absolute difference of any metric of any part; infinite if one record lacks a metric."""
         before, now = (
             {(part, name): value for part in ("valid", "test") for name, value in (getattr(record, part) or {}).items()}
             for record in (self.record, self.again)
@@ -43,12 +43,12 @@ class Repetition:
 
     @property
     def passed(self) -> bool:
-        """Whether every metric came back."""
+        """Whether every metric is reproduced within TOLERANCE."""
         return self.gap <= TOLERANCE
 
 
-class _Nowhere:
-    """A ledger that keeps nothing but the hash of what was predicted."""
+class _NoLedger:
+    """A ledger that keeps nothing and returns the hash of the predictions."""
 
     def records(self) -> list[Record]:
         return []
@@ -61,17 +61,31 @@ class _Nowhere:
 
 
 def sample(folder: Path, n: int, seed: int) -> list[Record]:
-    """So many of the folder's complete records, drawn with the seed. Raises RunError if it has none."""
+    """Return a random sample of a folder's complete records. Raises RunError if there are none.
+
+    Args:
+        folder: results folder.
+        n: sample size; all records if there are fewer.
+        seed: random seed of the sample.
+    """
     complete = [record for record in store.read(folder) if record.status == "complete"]
     if not complete:
-        raise RunError(f"{folder} holds no complete record to train again")
+        raise RunError(f"no complete records to retrain in {folder}")
     return random.Random(seed).sample(complete, min(n, len(complete)))  # noqa: S311 (no secret)
 
 
 def repeat(
     record: Record, protocol: Protocol, data_dir: Path | None, device: str, on_share: Callable[[float], None]
 ) -> Repetition:
-    """Train the record's configuration with its seed. Raises RunError where the data are not those it was made on."""
+    """Retrain a record's configuration with its seed. Raises RunError if the data are not those of the record.
+
+    Args:
+        record: the record.
+        protocol: that it was made by.
+        data_dir: folder of the raw data sets; None: the default.
+        device: to train on.
+        on_share: called with the share of the training that is done.
+    """
     torch.set_num_threads(record.threads or 1)
     keep_freed_memory()
     study = Study(protocol, record.dataset, record.model, record.budget, Path(), "", data_dir, device, record.devices)
@@ -79,11 +93,11 @@ def repeat(
     def on_event(event: Event) -> None:
         on_share(event.share)
 
-    with Runner(study, on_event, _Nowhere()) as runner:
+    with Runner(study, on_event, _NoLedger()) as runner:
         if runner.data.fingerprint != record.data_fingerprint:
             raise RunError(
-                f"{record.dataset} here has fingerprint {runner.data.fingerprint}, the record {record.data_fingerprint}: "
-                "other data, rules or versions of the reader"
+                f"{record.dataset} has fingerprint {runner.data.fingerprint} here, {record.data_fingerprint} in the record: "
+                "the data, the encoding rules or the reader differ"
             )
         config = runner.model.Config.model_validate(record.config)
         optimiser = Optimiser.model_validate(record.optimiser)
@@ -91,8 +105,8 @@ def repeat(
     return Repetition(record, again)
 
 
-def table(found: list[Repetition], protocol: Protocol) -> Table:
-    """The metrics recorded and now, the test part's where the record knows it, and the largest difference of any."""
+def table(repetitions: list[Repetition], protocol: Protocol) -> Table:
+    """Return recorded and retrained metrics, of the test part where recorded, with the largest difference and a verdict."""
     columns = [
         Column("record", numeric=False),
         Column("kind", numeric=False, narrow=False),
@@ -103,30 +117,30 @@ def table(found: list[Repetition], protocol: Protocol) -> Table:
         columns += [Column(f"{LABEL[metric]} {when}", narrow=narrow) for when in ("recorded", "now")]
     columns += [Column("difference"), Column("verdict", numeric=False)]
     legend = (
-        f"The difference is the largest of any metric of validation and test; passed: at most {TOLERANCE:g}. To the last bit: "
-        "every prediction on the test part came back."
+        f"Difference: the largest of any validation or test metric; passed: at most {TOLERANCE:g}. Bit for bit: every "
+        "prediction on the test part is reproduced."
     )
-    return Table("audit", "Trained again", protocol.name, tuple(columns), tuple(map(_row, found)), legend)
+    return Table("audit", "Retrained", protocol.name, tuple(columns), tuple(map(_row, repetitions)), legend)
 
 
-def _row(found: Repetition) -> tuple[Cell, ...]:
-    record, again = found.record, found.again
+def _row(repetition: Repetition) -> tuple[Cell, ...]:
+    record, again = repetition.record, repetition.again
     cells = [text(record.study), text(record.kind), text(str(record.seed))]
     before, now = (r.test or r.valid or {} for r in (record, again))
     for metric in ("auc", "logloss"):
         cells += [number(metrics.get(metric), ".6f") for metrics in (before, now)]
-    if not found.passed:
+    if not repetition.passed:
         verdict = again.error or "FAILED"
     else:
-        bits = record.predictions is not None and record.predictions == again.predictions
-        verdict = "to the last bit" if bits else "passed"
-    return (*cells, Cell("none" if found.gap == 0 else f"{found.gap:.1e}", found.gap), text(verdict))
+        identical = record.predictions is not None and record.predictions == again.predictions
+        verdict = "bit for bit" if identical else "passed"
+    return (*cells, Cell("none" if repetition.gap == 0 else f"{repetition.gap:.1e}", repetition.gap), text(verdict))
 
 
-def differences(found: list[Repetition]) -> list[str]:
-    """What is another here than where the records were made, and may account for a difference."""
+def differences(repetitions: list[Repetition]) -> list[str]:
+    """Return what changed since the records were made, such as device or versions, and may explain a difference."""
     lines = []
-    for name, of in FIELDS.items():
-        changed = {(str(of(pair.record)), str(of(pair.again))) for pair in found if of(pair.record) != of(pair.again)}
-        lines += [f"{name}: {before} -> {now}" for before, now in sorted(changed)]
+    for name, value_in in FIELDS.items():
+        pairs = {(str(value_in(pair.record)), str(value_in(pair.again))) for pair in repetitions}
+        lines += [f"{name}: {before} -> {now}" for before, now in sorted(pairs) if before != now]
     return lines

@@ -1,4 +1,4 @@
-"""FLOPs of a forward pass as torch counts them, and the products that its counter passes over."""
+"""FLOPs of a forward pass by torch's counter, and the products that the counter misses."""
 
 from typing import Any
 
@@ -20,15 +20,15 @@ def counted(
     batch_size: int,
     training: bool,
 ) -> tuple[int, set[str]]:
-    """Return torch's count of a forward pass on the meta device, and the names of products it does not count.
+    """Return torch's count of a forward pass on the meta device, and the names of the products that it misses.
 
     Args:
         model_class: the model.
         config: its architecture.
         n_dense: number of dense columns.
-        cardinalities: of the sparse columns.
+        cardinalities: rows of each sparse column's table.
         batch_size: examples in the batch.
-        training: train or eval mode.
+        training: count in train mode instead of eval mode.
     """
     with torch.device("meta"):
         model = model_class(config, n_dense, cardinalities).train(training)
@@ -40,7 +40,7 @@ def counted(
 
 
 class _Products(TorchDispatchMode):
-    """Notes the products that torch's counter passes over."""
+    """Records the products that torch's counter misses."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

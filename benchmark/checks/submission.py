@@ -1,12 +1,13 @@
-"""Checks of records that somebody sends: data only, nothing of the sender's is run or imported.
+"""Checks of submitted records. They read data only; none of the sender's code is run or imported.
 
-A passing file is consistent, not proven: its numbers stay unverified until somebody runs them again.
+A file that passes is consistent; its numbers stay unverified until somebody reruns them.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import models
+from benchmark.budget import TOLERANCE
 from benchmark.errors import RecordError
 from benchmark.findings.summary import tidy
 from benchmark.protocol import NAME, Protocol
@@ -14,84 +15,85 @@ from benchmark.records import files, predictions, store
 from benchmark.records.record import Record
 from benchmark.statistics import auc_test, logloss_differences
 from benchmark.study import missing_retrials, of_kind, winner
+from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
 LARGEST_BYTES = 256 * 2**20
-BUDGET_TOLERANCE = 0.02
-METRIC_TOLERANCE = 2e-6  # between a metric computed in a run and anew from its float32 logits
+METRIC_TOLERANCE = 2e-6  # between a metric from the run and the same metric recomputed from its float32 logits
 
 
-def check(path: Path, protocol: Protocol) -> list[str]:
-    """What is wrong with a file of records, in sentences; none if it is consistent with the protocol of its folder."""
+def problems_of(path: Path, protocol: Protocol) -> list[str]:
+    """Return what is wrong with a file of records, one sentence each; empty if it is consistent with the protocol."""
     if path.stat().st_size > LARGEST_BYTES:
-        return [f"{path} has {path.stat().st_size:,} bytes; at most {LARGEST_BYTES:,} are read"]
+        return [f"{path} has {path.stat().st_size:,} bytes; the limit is {LARGEST_BYTES:,}"]
     try:
-        found = store.read_file(path)
-        tidy(found)
+        records = store.read_file(path)
+        tidy(records)
     except RecordError as error:
         return [str(error)]
-    if not found:
-        return [f"{path} holds no records"]
-    problems = [*_names(path, found), *_identity(found, protocol)]
+    if not records:
+        return [f"no records in {path}"]
+    problems = [*_names(path, records), *_identity(records, protocol)]
     if problems:
         return problems
-    return [*_repeats(found), *_budgets(found, path), *_studies(found, protocol), *_metrics(found, path)]
+    return [*_repeats(records), *_budgets(records, path), *_studies(records, protocol), *_metrics(records, path)]
 
 
 def _where(record: Record) -> str:
     return f"budget {record.budget:g}, {record.kind}, trial {record.trial}, seed {record.seed}"
 
 
-def _names(path: Path, found: list[Record]) -> Iterator[str]:
-    for what, values, folder in (
-        ("data set", {record.dataset for record in found}, path.parent.name),
-        ("model", {record.model for record in found}, path.stem),
+def _names(path: Path, records: list[Record]) -> Iterator[str]:
+    for kind, values, expected in (
+        ("data set", {record.dataset for record in records}, path.parent.name),
+        ("model", {record.model for record in records}, path.stem),
     ):
         for value in sorted(values):
             if not NAME.fullmatch(value):
-                yield f"{what} {value!r} is no name; allowed are 1 to 64 letters, digits, '.', '_' and '-', no leading '.'"
-            elif value != folder:
-                yield f"{what} {value!r} stands in the file of {folder!r}; expected records/<data set>/<model>.jsonl"
+                yield f"invalid {kind} name {value!r}; use 1 to 64 letters, digits, '.', '_' and '-', without a leading '.'"
+            elif value != expected:
+                yield f"{kind} {value!r} is in the file of {expected!r}; expected records/<data set>/<model>.jsonl"
 
 
-def _identity(found: list[Record], protocol: Protocol) -> Iterator[str]:
-    for record in found:
+def _identity(records: list[Record], protocol: Protocol) -> Iterator[str]:
+    for record in records:
         if record.protocol_id != protocol.identity():
-            yield f"records of protocol {record.protocol_id}, the folder's is {protocol.identity()}"
+            yield f"the records are of protocol {record.protocol_id}, the folder's protocol is {protocol.identity()}"
             return
 
 
-def _repeats(found: list[Record]) -> Iterator[str]:
+def _repeats(records: list[Record]) -> Iterator[str]:
     seen = set()
-    for record in found:
+    for record in records:
         key = (record.budget, record.kind, record.trial, None if record.kind == "trial" else record.seed)
         if key in seen:
             yield f"{_where(record)}: recorded twice"
         seen.add(key)
 
 
-def _budgets(found: list[Record], path: Path) -> Iterator[str]:
-    """Whether every trained configuration meets its budget, its FLOPs computed anew where the model is known."""
+def _budgets(records: list[Record], path: Path) -> Iterator[str]:
+    """Check that every trained configuration meets its budget, with recomputed FLOPs if the model is known."""
     fields = _fields(path)
-    for record in found:
+    for record in records:
         if record.status != "complete":
             continue
         flops, forward = record.training_flops, record.forward_flops
-        if not flops or not forward or flops != 3 * forward:
-            yield f"{_where(record)}: training FLOPs {flops} are not 3 x forward FLOPs {forward}"
-        elif abs(flops / (record.budget * 1e6) - 1) > BUDGET_TOLERANCE:
+        if not flops or not forward or flops != TRAINING_FLOPS_PER_FORWARD_FLOP * forward:
+            factor = TRAINING_FLOPS_PER_FORWARD_FLOP
+            yield f"{_where(record)}: training FLOPs {flops} are not {factor} x forward FLOPs {forward}"
+        elif abs(flops / (record.budget * 1e6) - 1) > TOLERANCE:
             yield f"{_where(record)}: {flops:,} training FLOPs are off the budget by {flops / (record.budget * 1e6) - 1:+.1%}"
         elif fields and models.known(record.model):
             try:
-                own = models.load(record.model).Config.model_validate(record.config).flops(*fields)
+                expected = models.load(record.model).Config.model_validate(record.config).flops(*fields)
             except (ValueError, TypeError) as error:
-                yield f"{_where(record)}: no configuration of {record.model}: {str(error).splitlines()[0]}"
+                yield f"{_where(record)}: invalid configuration of {record.model}: {str(error).splitlines()[0]}"
                 continue
-            if own != forward:
-                yield f"{_where(record)}: the configuration has {own:,} forward FLOPs, the record says {forward:,}"
+            if expected != forward:
+                yield f"{_where(record)}: the configuration has {expected:,} forward FLOPs, the record says {forward:,}"
 
 
 def _fields(path: Path) -> tuple[int, int] | None:
-    """Numbers of dense and sparse fields, from the facts in the file's results folder."""
+    """Return the numbers of dense and sparse fields from the facts in the results folder, if it has them."""
     facts = path.parent.parent.parent / "datasets" / f"{path.parent.name}.json"
     if not facts.is_file():
         return None
@@ -103,10 +105,10 @@ def _fields(path: Path) -> tuple[int, int] | None:
     return len(values["dense_columns"]), len(values["sparse_columns"])
 
 
-def _studies(found: list[Record], protocol: Protocol) -> Iterator[str]:
-    """Whether each study has the asked trials and retrials, and final runs of its winner with every seed."""
-    for budget in sorted({record.budget for record in found}):
-        studied = [record for record in found if record.budget == budget]
+def _studies(records: list[Record], protocol: Protocol) -> Iterator[str]:
+    """Check that each study has its trials and retrials, and a final run of its winner with every seed."""
+    for budget in sorted({record.budget for record in records}):
+        studied = [record for record in records if record.budget == budget]
         finals = of_kind(studied, "final")
         n_complete = sum(record.status == "complete" for record in of_kind(studied, "trial"))
         if n_complete != protocol.search.trials:
@@ -115,7 +117,7 @@ def _studies(found: list[Record], protocol: Protocol) -> Iterator[str]:
         if missing := sorted(set(protocol.final.seeds) - seeds):
             yield f"budget {budget:g}: no complete final run with seeds {missing}"
         if extra := sorted(seeds - set(protocol.final.seeds)):
-            yield f"budget {budget:g}: final runs with seeds {extra}, which the protocol does not list"
+            yield f"budget {budget:g}: final runs with seeds {extra}, which are not in the protocol"
         if lacking := missing_retrials(studied, protocol):
             yield f"budget {budget:g}: {len(lacking)} retrials of its finalists are missing"
         best = winner(studied, protocol)
@@ -124,9 +126,9 @@ def _studies(found: list[Record], protocol: Protocol) -> Iterator[str]:
                 yield f"{_where(record)}: not the configuration of trial {best.trial}, the best on validation"
 
 
-def _metrics(found: list[Record], path: Path) -> Iterator[str]:
-    """Whether metrics agree with the history of epochs and, where predictions were sent, with those."""
-    for record in found:
+def _metrics(records: list[Record], path: Path) -> Iterator[str]:
+    """Check metrics against the epochs' history and against the predictions, if those were sent."""
+    for record in records:
         if record.status != "complete" or record.valid is None:
             continue
         if record.history and record.best_epoch and record.best_epoch <= len(record.history):
@@ -152,9 +154,9 @@ def _predicted(record: Record, folder: Path) -> Iterator[str]:
         yield str(error)
         return
     if predictions.digest(logits, labels) != record.predictions:
-        yield f"{file}: not the predictions whose hash the record holds"
+        yield f"{file}: the hash of the predictions is not the one in the record"
         return
-    own = {"auc": float(test.auc[0]), "logloss": float(logloss_differences(labels, logits)[0][0])}
-    for name, value in own.items():
+    metrics = {"auc": float(test.auc[0]), "logloss": float(logloss_differences(labels, logits)[0][0])}
+    for name, value in metrics.items():
         if abs(value - (record.test or {}).get(name, value)) > METRIC_TOLERANCE:
-            yield f"{_where(record)}: test {name} {(record.test or {})[name]} is {value:.7f} by its predictions"
+            yield f"{_where(record)}: test {name} {(record.test or {})[name]} is {value:.7f} from its predictions"

@@ -1,1 +1,1 @@
-"""The command line, one file a group of commands; each command imports what it needs when it runs."""
+"""The command line: one file per group of commands; a command imports its heavy dependencies when it runs."""

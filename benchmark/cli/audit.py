@@ -9,24 +9,24 @@ from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from benchmark import protocol as protocols
-from benchmark.cli.options import Data, Device, Results
-from benchmark.cli.report import Name, folder_of
+from benchmark.cli.options import Data, Device, Results, ResultsName
+from benchmark.cli.report import folder_of
 
 app = typer.Typer()
 
 
 @app.command()
 def audit(
-    name: Name,
+    name: ResultsName,
     results: Results = Path("results"),
-    n: Annotated[int, typer.Option("--records", min=1, help="How many records to train again.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of the draw of records.")] = 0,
+    n: Annotated[int, typer.Option("--records", metavar="N", min=1, help="Number of records to retrain.")] = 3,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the sample.")] = 0,
     data: Data = None,
     device: Device = "auto",
 ) -> None:
-    """Train a random sample of a folder's records again and compare their metrics; writes nothing.
+    """Retrain a random sample of records and compare metrics.
 
-    Exit code 1 if one does not come back. On the same kind of machine all do, to the last bit.
+    Writes nothing. Exits with 1 if a metric is not reproduced; on the same kind of machine all are, bit for bit.
     """
     console, folder = Console(), folder_of(name, results)
     protocol = protocols.load(str(folder / "protocol.toml"))
@@ -35,19 +35,20 @@ def audit(
         from benchmark.execution.devices import chosen_device
         from benchmark.reports import formats
 
-        where, drawn, found = chosen_device(device), audit.sample(folder, n, seed), []
+        chosen, sample = chosen_device(device), audit.sample(folder, n, seed)
+    repetitions = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        for i, record in enumerate(drawn, start=1):
-            took = f"{record.seconds:.0f} s when recorded" if record.seconds else "time unknown"
-            console.print(Text(formats.printable(f"[{i}/{len(drawn)}] {record.name}: {took}")))
-            task = bars.add_task(f"{i}/{len(drawn)}", total=1.0)
+        for i, record in enumerate(sample, start=1):
+            took = f"took {record.seconds:.0f} s when recorded" if record.seconds else "no time recorded"
+            console.print(Text(formats.printable(f"[{i}/{len(sample)}] {record.name}: {took}")))
+            task = bars.add_task(f"{i}/{len(sample)}", total=1.0)
 
             def on_share(share: float, task: TaskID = task) -> None:
                 bars.update(task, completed=share)
 
-            found.append(audit.repeat(record, protocol, data, where, on_share))
+            repetitions.append(audit.repeat(record, protocol, data, chosen, on_share))
             bars.remove_task(task)
-    console.print(formats.terminal(audit.table(found, protocol), console.width))
-    for line in audit.differences(found):
-        console.print(Text(formats.printable(f"other than when recorded, {line}")))
-    raise typer.Exit(0 if all(pair.passed for pair in found) else 1)
+    console.print(formats.terminal(audit.table(repetitions, protocol), console.width))
+    for line in audit.differences(repetitions):
+        console.print(Text(formats.printable(f"changed since the record: {line}")))
+    raise typer.Exit(0 if all(repetition.passed for repetition in repetitions) else 1)

@@ -1,4 +1,4 @@
-"""`wukong-bench data`: get, check and describe data sets. Torch is imported only inside the commands."""
+"""`wukong-bench data`: get, check and describe data sets. Only the commands themselves import torch."""
 
 import time
 from pathlib import Path
@@ -9,29 +9,29 @@ from rich.console import Console
 from rich.table import Table
 
 import datamodules
+from benchmark.cli.options import Data
 
 if TYPE_CHECKING:
     from datamodules.base import CTRDataModule
 
 app = typer.Typer(help="Get, check and describe data sets.", no_args_is_help=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set, as `wukong-bench list datasets` names it.")]
-Folder = Annotated[
-    Path | None, typer.Option("--data", help="Folder of the raw data sets; default $WUKONG_BENCH_DATA or data.")
-]
-AsIs = Annotated[bool, typer.Option("--as-is", help="Use files that are not the published ones; the title says so.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set, see `wukong-bench list datasets`.")]
+Source = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that holds this data set's raw files.")]
+AsIs = Annotated[bool, typer.Option("--as-is", help="Accept unpublished files; the title says so.")]
 
 
 @app.command()
 def prepare(
     name: Name,
-    source: Annotated[
-        Path | None, typer.Option(help="Folder that holds the raw files; without it they are looked for and loaded.")
-    ] = None,
-    data: Folder = None,
+    source: Source = None,
+    data: Data = None,
     as_is: AsIs = False,
 ) -> None:
-    """Get the raw files, check their md5s and encode them. Doing it twice does nothing the second time."""
+    """Get the raw files, check their MD5 sums and encode them.
+
+    Downloads a RecZoo data set's missing files unless --source or --as-is is given. Data already encoded are kept.
+    """
     from datamodules.base.reczoo import RecZooDataModule
 
     console = Console()
@@ -45,7 +45,7 @@ def prepare(
     with console.status(f"encoding {name} ..."):
         module.prepare_data()
     console.print(_summary(module), highlight=False)
-    console.print(f"{time.monotonic() - started:.1f} s; in {module.folder}", highlight=False, soft_wrap=True)
+    console.print(f"ready after {time.monotonic() - started:.1f} s: {module.folder}", highlight=False, soft_wrap=True)
 
 
 def _summary(module: "CTRDataModule") -> Table:
@@ -61,7 +61,7 @@ def _summary(module: "CTRDataModule") -> Table:
     sequences = len(meta["sparse_columns"]) - len(tables)
     table.caption = (
         f"{module.n_dense} dense columns, {len(tables)} sparse and {sequences} sequence fields; {trained:,} table rows, "
-        f"{4 * trained:,} bytes for each embedding dimension; fingerprint {meta['fingerprint']}"
+        f"{4 * trained:,} bytes per embedding dimension; fingerprint {meta['fingerprint']}"
         + (f"; frozen tables: {', '.join(meta['frozen_columns'])}" if n_frozen else "")
         + (f"; ignored columns: {', '.join(meta['ignored_columns'])}" if meta["ignored_columns"] else "")
     )
@@ -71,10 +71,13 @@ def _summary(module: "CTRDataModule") -> Table:
 @app.command()
 def verify(
     name: Name,
-    source: Annotated[Path | None, typer.Option(help="Folder of the raw files.")] = None,
-    data: Folder = None,
+    source: Source = None,
+    data: Data = None,
 ) -> None:
-    """Read every byte again: the raw files against their published md5s, the encoded arrays against their fingerprint."""
+    """Verify the raw files and the encoded arrays.
+
+    Compares the raw files with their published MD5 sums, and the arrays with their fingerprint.
+    """
     console = Console()
     module = datamodules.load(name)(source or data)
     for line in module.verify():
@@ -84,11 +87,14 @@ def verify(
 @app.command()
 def describe(
     name: Name,
-    source: Annotated[Path | None, typer.Option(help="Folder of the raw files.")] = None,
-    data: Folder = None,
-    out: Annotated[Path, typer.Option(help="Folder for the card and its picture.")] = Path("results/data_cards"),
+    source: Source = None,
+    data: Data = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for card and figure.")] = Path("results/data_cards"),
 ) -> None:
-    """Write a data card: fields, cardinalities, OOV rates, class balance, duplicates, a picture of the cardinalities."""
+    """Write a data card with a figure of the cardinalities.
+
+    Lists fields, cardinalities, OOV rates, class balance and duplicates.
+    """
     from benchmark.reports import data_card
 
     console = Console()
@@ -96,17 +102,20 @@ def describe(
     with console.status(f"describing {name} ..."):
         paths = data_card.write(module, name, out)
     console.print(paths[0].read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"in {', '.join(map(str, paths))}", highlight=False, soft_wrap=True)
+    console.print(f"written to {', '.join(map(str, paths))}", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def twin(
     name: Name,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go; made if need be.")],
-    rows: Annotated[int, typer.Option(min=20, help="Rows of the train file.")] = 10_000,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Output folder; created if missing.")],
+    rows: Annotated[int, typer.Option(metavar="N", min=20, help="Rows of the train file.")] = 10_000,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Write a synthetic twin: made-up files in exactly the layout of a set that cannot be had here."""
+    """Write made-up files in the exact layout of a data set.
+
+    Such a twin stands in for a data set that is not available, in tests and timings.
+    """
     from datamodules.base import twins
 
     for path in twins.write(datamodules.load(name).layout(), folder, rows, seed):

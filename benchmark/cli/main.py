@@ -1,7 +1,8 @@
-"""The command line: names and numbers in, tables out. Torch is imported only by commands that train."""
+"""The command line: names and numbers in, tables out. Only commands that train import torch."""
 
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +17,7 @@ from benchmark.errors import ProtocolError, RecordError, RunError, nearest
 from benchmark.published import tables as published
 
 app = typer.Typer(
-    help="Compare click-through-rate models at equal compute, equally tuned.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -30,11 +29,26 @@ app.add_typer(data.app, name="data")
 app.add_typer(speed.app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"wukong-bench {version('wukong-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Compare click-through-rate models at equal compute, equally tuned."""
+
+
 @app.command("list")
 def list_names(
-    kind: Annotated[str, typer.Argument(metavar="models|datasets|protocols|published|presets", help="What to list.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="models, datasets, protocols, published or presets.")],
 ) -> None:
-    """List the models, data sets, protocols, published tables or models' presets at hand."""
+    """List models, data sets, protocols, tables or presets."""
     listings = {
         "models": lambda: {
             name: models.summary(name) for model in models.names() for name in (model, *models.variants(model))
@@ -42,9 +56,9 @@ def list_names(
         "datasets": lambda: {name: datamodules.summary(name) for name in datamodules.names()},
         "protocols": lambda: {name: protocols.load(name).title for name in protocols.names()},
         "presets": lambda: {
-            f"{name} {key}": ", ".join(f"{k} {v}" for k, v in config.model_dump(exclude_unset=True).items())
-            for name in models.names()
-            for key, config in models.presets(name).items()
+            f"{model} {name}": ", ".join(f"{field} {value}" for field, value in fields.items())
+            for model in models.names()
+            for name, fields in models.preset_fields(model).items()
         },
         "published": lambda: {name: published.load(name).title for name in published.names()},
     }
@@ -54,18 +68,16 @@ def list_names(
     entries = listings[kind]()
     width = max(map(len, entries))
     for name, text in entries.items():
-        console.print(f"{name:{width}}  {text}", markup=False, highlight=False)
+        console.print(f"{name:{width}}  {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 def check(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of a model, or path of a .py file, which is run.")
-    ],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model, or path of a .py file, which is executed.")],
 ) -> None:
-    """Check that a model conforms: FLOPs, budgets, gradients, independent rows, determinism, learning, precision.
+    """Check that a model meets the suite's contract.
 
-    Exit code 1 if it does not.
+    Checks FLOPs, budgets, gradients, independent rows, determinism, learning and precision. Exits with 1 if a check fails.
     """
     import torch
 
@@ -77,28 +89,29 @@ def check(
     passed = True
     for line in check(model_class):
         passed &= line.passed
-        console.print(f"{'pass' if line.passed else 'FAIL'}  {line.name}: {line.text}", markup=False, highlight=False)
+        text = f"{'pass' if line.passed else 'FAIL'}  {line.name}: {line.text}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if passed else 1)
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line on standard error and exit code 2."""
+    """Run the command line. An error that the user can fix is one line on standard error and exit code 2."""
     try:
-        sys.exit(app(standalone_mode=False))  # typer turns Ctrl-C into the number to exit with
+        sys.exit(app(standalone_mode=False))  # typer turns Ctrl-C into an exit code
     except SystemExit as stop:
         if stop.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-            print("stopped; repeat the command to go on from the last finished trial", file=sys.stderr)
+            print("stopped; rerun the command to resume after the last finished trial", file=sys.stderr)
         raise
     except Exception as error:
-        if not _is_users(error):
+        if not _fixable(error):
             raise
         print(f"wukong-bench: {_message(error)}", file=sys.stderr)
         sys.exit(2)
 
 
-def _is_users(error: Exception) -> bool:
-    """Whether the error is one that its message tells how to mend, rather than a fault of the suite."""
-    if hasattr(error, "format_message"):  # of click, which typer brings along under a private name
+def _fixable(error: Exception) -> bool:
+    """Return whether the error is the user's to fix, as its message says, and not a bug of the suite."""
+    if hasattr(error, "format_message"):  # click's errors, which typer bundles under a private name
         return True
     kinds = [ProtocolError, RecordError, RunError, models.UnknownModel, datamodules.UnknownDataset]
     if "datamodules.base" in sys.modules:

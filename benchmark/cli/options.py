@@ -1,40 +1,47 @@
-"""Options that several commands share, and what they choose."""
+"""Arguments and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-ProtocolName = Annotated[
-    str, typer.Argument(metavar="PROTOCOL", help="Name of a shipped protocol, or path of a .toml file.")
-]
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds a folder of results for each protocol.")]
+ProtocolName = Annotated[str, typer.Argument(metavar="PROTOCOL", help="Shipped protocol, or path of a .toml file.")]
+ResultsName = Annotated[str, typer.Argument(metavar="NAME", help="Protocol with results, or path of a results folder.")]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Parent of all results folders.")]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder of the raw data sets; default $WUKONG_BENCH_DATA or data.")
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Raw data sets.", show_default="$WUKONG_BENCH_DATA or data"),
 ]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key: --set search.trials=20. Recorded.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key (search.trials=20); repeatable, recorded."),
 ]
-Names = Annotated[str | None, typer.Option(metavar="A,B", help="Only these, in place of the protocol's.")]
-Smoke = Annotated[bool, typer.Option("--smoke", help="The smallest form: one trial, two seeds, 4,096 rows.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Datasets = Annotated[str | None, typer.Option(metavar="A,B", help="Data sets, instead of the protocol's.")]
+Models = Annotated[str | None, typer.Option(metavar="A,B", help="Models, instead of the protocol's.")]
+Budgets = Annotated[str | None, typer.Option(metavar="X,Y", help="Budgets in training MFLOP per example.")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="Smallest form: 1 trial, 2 seeds, 4,096 rows.")]
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Studies run side by side; default one for each core, or one a GPU.")
+    int | None,
+    typer.Option("--jobs", metavar="N", min=1, help="Parallel studies.", show_default="1 per core or GPU"),
 ]
-PerGpu = Annotated[int, typer.Option("--per-gpu", min=1, help="Studies run side by side on each visible GPU.")]
-Devices = Annotated[int, typer.Option("--devices", min=1, help="Devices that train each model together, by DDP.")]
+PerGpu = Annotated[int, typer.Option("--per-gpu", metavar="N", min=1, help="Parallel studies per visible GPU.")]
+Devices = Annotated[int, typer.Option("--devices", metavar="N", min=1, help="Devices per training (DDP).")]
 Accept = Annotated[
-    bool, typer.Option("--accept-changes", help="Go on with a changed protocol, space, data or code; records say so.")
+    bool,
+    typer.Option("--accept-changes", help="Accept a changed protocol, space, data or code; recorded."),
 ]
 Storage = Annotated[
     str | None,
-    typer.Option(help="postgresql://USER@HOST/DATABASE, password in $PGPASSWORD or ~/.pgpass; default SQLite."),
+    typer.Option(
+        metavar="URL",
+        help="postgresql://USER@HOST/DATABASE.",
+        show_default="SQLite",
+    ),
 ]
 Share = Annotated[
     int,
-    typer.Option("--share-studies", min=1, help="Workers at each study of a cluster; above 1 not exact, and recorded."),
+    typer.Option("--share-studies", metavar="N", min=1, help="Workers per study; above 1 inexact."),
 ]
-Cluster = Annotated[
-    str | None, typer.Option(metavar="auto|local|ADDRESS", help="Run the studies as tasks of that Ray cluster.")
-]
-Rename = Annotated[str | None, typer.Option("--name", help="Another name for the protocol and its results folder.")]
+Cluster = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ray cluster: auto, local or its address.")]
+Rename = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Rename the protocol and its results.")]

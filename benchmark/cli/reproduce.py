@@ -14,16 +14,16 @@ from benchmark.records import files
 
 app = typer.Typer()
 
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds a folder for each published table.")]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Parent of the results.")]
 Rows = Annotated[
-    str | None, typer.Option("--rows", metavar="A,B", help="Only these rows, named as published; default all.")
+    str | None, typer.Option("--rows", metavar="A,B", help="Rows, named as published.", show_default="all")
 ]
-NoTraining = Annotated[bool, typer.Option("--no-training", help="Only tabulate the runs that are there.")]
+NoTraining = Annotated[bool, typer.Option("--no-training", help="Only tabulate existing runs.")]
 
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A published table: `list published` has them.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Published table, see `wukong-bench list published`.")],
     results: Results = Path("results/reproduce"),
     data: Data = None,
     rows: Rows = None,
@@ -32,9 +32,10 @@ def reproduce(
     per_gpu: PerGpu = 1,
     no_training: NoTraining = False,
 ) -> None:
-    """Train the configurations of a published table by the rules of its source, and tabulate ours beside theirs.
+    """Train the configurations of a published table.
 
-    Rerun the command to resume after an interruption; finished trainings are not repeated.
+    Follows the training rules of the source, and tabulates ours beside theirs. Rerun the command to resume after an
+    interruption; finished trainings are not repeated.
     """
     from benchmark.execution.run import in_lanes
     from benchmark.execution.studies import facts
@@ -42,40 +43,40 @@ def reproduce(
     from benchmark.reports import formats, tables
 
     table, console, path = published.load(name), Console(), results / name
-    known = [row.published_as for row in table.rows]
-    chosen = rows.split(",") if rows else known
-    for row in sorted(set(chosen) - set(known)):
-        raise ProtocolError(f"no row {row!r} in {name}; {nearest(row, known)}")
+    names = [row.published_as for row in table.rows]
+    chosen = rows.split(",") if rows else names
+    for row in sorted(set(chosen) - set(names)):
+        raise ProtocolError(f"no row {row!r} in {name}; {nearest(row, names)}")
     with claimed(path):
         with console.status("loading PyTorch and the data ..."):
             from benchmark.execution.devices import chosen_device, lanes_here
             from benchmark.published.reproduce import studies_of, train_missing
 
             about = facts(table.protocol(), data)[table.dataset]
-            where = chosen_device(device)
+            torch_device = chosen_device(device)
             fields = len(about["dense_columns"]), len(about["sparse_columns"])
-            studies = studies_of(table, path, fields, data, where)
+            studies = studies_of(table, path, fields, data, torch_device)
         _same_data(path, table.dataset, about)
         left = [study for study in studies if study.published_as in chosen and study.runs_left()]
         left.sort(key=lambda study: -study.budget)
         if left and not no_training:
-            lanes = lanes_here(where, jobs, per_gpu)
+            lanes = lanes_here(torch_device, jobs, per_gpu)
             n_runs = sum(study.runs_left() for study in left)
-            text = f"{name}: {n_runs} runs, {len(lanes)} at a time on {where}; records in {path}"
+            text = f"{name}: {n_runs} runs, {len(lanes)} at a time on {torch_device}; records in {path}"
             console.print(text, highlight=False)
             in_lanes(left, train_missing, lanes, console)
     reproduced = tables.reproduced(table, studies, about["title"])
     files.write_text(path / "table.md", formats.markdown(reproduced))
     files.write_text(path / "table.csv", formats.csv_text(reproduced))
     console.print(formats.terminal(reproduced, console.width))
-    console.print(Text(f"table in {path / 'table.md'}"))
+    console.print(Text(f"table written to {path / 'table.md'}"))
 
 
 def _same_data(path: Path, dataset: str, facts: dict[str, object]) -> None:
-    """Remember what the records were made on. Raises RunError if that was something else."""
+    """Write down the data set's facts. Raises RunError if the existing records were made on other data."""
     file = path / "datasets" / f"{dataset}.json"
-    if file.exists() and (kept := files.read_json(file)["fingerprint"]) != facts["fingerprint"]:
+    if file.exists() and (recorded := files.read_json(file)["fingerprint"]) != facts["fingerprint"]:
         raise RunError(
-            f"{path} holds results on other data: {kept}, now {facts['fingerprint']}; choose another --results"
+            f"{path} holds results on other data: {recorded}, now {facts['fingerprint']}; choose another --results"
         )
     files.write_json(file, facts)

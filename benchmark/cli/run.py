@@ -1,4 +1,4 @@
-"""Commands around the runs of a protocol: run, plan, status, merge."""
+"""Commands that run a protocol or follow its runs: run, plan, status, merge."""
 
 import json
 from pathlib import Path
@@ -11,17 +11,20 @@ from benchmark import protocol as protocols
 from benchmark.cli import report
 from benchmark.cli.options import (
     Accept,
+    Budgets,
     Changes,
     Cluster,
     Data,
+    Datasets,
     Device,
     Devices,
     Jobs,
-    Names,
+    Models,
     PerGpu,
     ProtocolName,
     Rename,
     Results,
+    ResultsName,
     Share,
     Smoke,
     Storage,
@@ -38,23 +41,24 @@ def run_protocol(
     results: Results = Path("results"),
     data: Data = None,
     set_: Changes = None,
-    datasets: Names = None,
-    models: Names = None,
-    budgets: Names = None,
+    datasets: Datasets = None,
+    models: Models = None,
+    budgets: Budgets = None,
     smoke: Smoke = False,
+    rename: Rename = None,
     device: Device = "auto",
     jobs: Jobs = None,
     per_gpu: PerGpu = 1,
-    rename: Rename = None,
     devices: Devices = 1,
     storage: Storage = None,
     cluster: Cluster = None,
     share_studies: Share = 1,
     accept: Accept = False,
 ) -> None:
-    """Tune every model on every data set at every budget, measure the winners, write tables and figures.
+    """Tune every model at every budget and measure the winners.
 
-    Rerun the command to resume after an interruption; finished trainings are not repeated.
+    Covers every data set of the protocol and writes records, tables and figures. Rerun the command to resume after an
+    interruption; finished trainings are not repeated.
     """
     from benchmark.execution.run import run
 
@@ -82,16 +86,19 @@ def plan(
     results: Results = Path("results"),
     data: Data = None,
     set_: Changes = None,
-    datasets: Names = None,
-    models: Names = None,
-    budgets: Names = None,
+    datasets: Datasets = None,
+    models: Models = None,
+    budgets: Budgets = None,
     smoke: Smoke = False,
+    rename: Rename = None,
     device: Device = "auto",
     jobs: Jobs = None,
     per_gpu: PerGpu = 1,
-    rename: Rename = None,
 ) -> None:
-    """Say what `run` would do: trials, FLOPs, measured time for each step, estimated time and memory. Trains nothing."""
+    """Show what `run` would do, and train nothing.
+
+    Shows trials, FLOPs, measured time per step, estimated time and memory.
+    """
     from benchmark.execution import plan
     from benchmark.execution.devices import chosen_device, lanes_here
 
@@ -101,8 +108,8 @@ def plan(
 
 
 @app.command()
-def status(name: ProtocolName, results: Results = Path("results")) -> None:
-    """Say how far a run has come, from its records alone."""
+def status(name: ResultsName, results: Results = Path("results")) -> None:
+    """Show the progress of a run, read from its records."""
     from benchmark.execution.status import status_lines
 
     console = Console()
@@ -114,10 +121,13 @@ def status(name: ProtocolName, results: Results = Path("results")) -> None:
 
 @app.command()
 def merge(
-    target: Annotated[Path, typer.Argument(help="Results folder of one protocol, made if need be.")],
-    sources: Annotated[list[Path], typer.Argument(help="Results folders whose records it lacks.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Results folder; created if missing.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Results folders to add records from.")],
 ) -> None:
-    """Bring the records of several machines or people together; what they disagree about is named and nothing merged."""
+    """Merge the records of several machines or people.
+
+    If the folders disagree, names the conflict and merges nothing.
+    """
     from benchmark.records.folder import claimed
     from benchmark.records.merge import merge
 
@@ -150,7 +160,7 @@ def _protocol(
 
 
 def _value(text: str) -> Any:
-    """A number, list or true/false as TOML and JSON write it; anything else is text."""
+    """Return a number, list or boolean written as in JSON; any other text as it is."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The command `speed`: what the suite's own speed is on this machine."""
+"""The command `speed`: how fast the suite is on this machine."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,17 +13,22 @@ app = typer.Typer()
 
 @app.command()
 def speed(
-    only: Annotated[str | None, typer.Option("--models", metavar="A,B", help="Only these; default all.")] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
-    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds; medians over them are reported.")] = 5,
-    scale: Annotated[bool, typer.Option("--scale", help="Growth with rows, fields, budget and vocabulary.")] = False,
-    output: Annotated[Path | None, typer.Option(help="Also write Markdown, and with --scale a figure, here.")] = None,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    only: Annotated[str | None, typer.Option("--models", metavar="A,B", help="Models.", show_default="all")] = None,
+    device: Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu or cuda.")] = "cpu",
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Interleaved rounds; reports medians.")] = 5,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Measure growth with rows, fields, budget and vocabulary.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write Markdown there, with --scale also a figure.")
+    ] = None,
+    precision: Annotated[str, typer.Option(metavar="NAME", help="fp32 or bf16.")] = "fp32",
     compile_: Annotated[bool, typer.Option("--compile", help="Compile the models.")] = False,
 ) -> None:
-    """Measure speed: every model and part of a step, the loop around it and, where FuxiCTR is installed, against it.
+    """Measure the speed of the suite.
 
-    Five rounds take some 8 minutes on two cores, beside FuxiCTR half an hour; --scale takes 2 for three.
+    Times the parts of every model's step and the loop around it, and compares with FuxiCTR if that is installed. Five rounds
+    take about 8 minutes on two cores, half an hour with FuxiCTR; with --scale, three rounds take 2 minutes.
     """
     import torch
 

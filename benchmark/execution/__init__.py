@@ -1,1 +1,1 @@
-"""Running the studies of a protocol: processes, clusters, the display, plans and status."""
+"""Run the studies of a protocol: processes, clusters, display, plans and status."""

@@ -1,4 +1,4 @@
-"""Which devices train, and how many studies run side by side on them."""
+"""Choose the devices that train and how many studies run on them in parallel."""
 
 import os
 
@@ -6,7 +6,7 @@ from benchmark.errors import ProtocolError
 
 
 def chosen_device(name: str) -> str:
-    """Return the device of that name; `auto` is a CUDA card if there is one. Raises ProtocolError."""
+    """Return the device with that name; `auto` prefers CUDA. Raises ProtocolError if this machine has no such device."""
     import torch
 
     if name == "auto":
@@ -23,9 +23,9 @@ def lanes_here(device: str, jobs: int | None, per_gpu: int) -> list[str]:
     """Return the device of each worker process on this machine.
 
     Args:
-        device: chosen for the run.
-        jobs: number of workers; None: one for each core, or `per_gpu` for each card.
-        per_gpu: workers on each card.
+        device: cpu, cuda (all GPUs) or cuda:N.
+        jobs: number of workers; None: one per core, or `per_gpu` per GPU.
+        per_gpu: workers per GPU.
     """
     import torch
 
@@ -36,16 +36,16 @@ def lanes(device: str, jobs: int | None, per_gpu: int, cores: int, gpus: int) ->
     """Return the device of each worker process.
 
     Args:
-        device: cpu, cuda (all cards) or cuda:N.
-        jobs: number of workers; None: one for each core, or `per_gpu` for each card.
-        per_gpu: workers on each card.
-        cores: processor cores of the machine.
-        gpus: cards of the machine.
+        device: cpu, cuda (all GPUs) or cuda:N.
+        jobs: number of workers; None: one per core, or `per_gpu` per GPU.
+        per_gpu: workers per GPU.
+        cores: number of CPU cores.
+        gpus: number of GPUs.
     """
     if device == "cuda":
-        every = [f"cuda:{index}" for _ in range(per_gpu) for index in range(gpus)]
+        slots = [f"cuda:{index}" for _ in range(per_gpu) for index in range(gpus)]
     elif device.startswith("cuda"):
-        every = [device] * per_gpu
+        slots = [device] * per_gpu
     else:
-        every = [device] * cores
-    return [every[lane % len(every)] for lane in range(jobs or len(every))]
+        slots = [device] * cores
+    return [slots[lane % len(slots)] for lane in range(jobs or len(slots))]

@@ -1,4 +1,4 @@
-"""What a run shows: one live display on a terminal, plain lines elsewhere."""
+"""Show the progress of a run: a live display on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Sequence
@@ -8,13 +8,14 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from benchmark.findings.summary import LABEL
 from benchmark.study import Event, Study
 
-START_UP_MFLOP = 0.6  # cost of a step that no FLOP explains, as training MFLOP per example; weighs small budgets fairly
+OVERHEAD_MFLOP = 0.6  # overhead of a step, as training MFLOP per example; keeps small budgets from counting as free
 
 
 class RunDisplay:
-    """Follows the events of a run: overall share, time left, each running study, its best trial so far."""
+    """Display of a run: overall progress, time left, and each running study with its best trial so far."""
 
     def __init__(self, studies: Sequence[Study], console: Console):
         self.console = console
@@ -50,9 +51,9 @@ class RunDisplay:
         self.bars.stop()
 
     def __call__(self, event: Event) -> None:
-        """Show one event."""
+        """Display one event."""
         name = event.study
-        what = f"trial {event.number}" if event.kind == "trial" else f"{event.kind}, seed {event.number}"
+        run = f"trial {event.number}" if event.kind == "trial" else f"{event.kind} seed {event.number}"
         if name not in self.tasks:
             self.tasks[name] = self.bars.add_task(name, total=1.0, note="")
         if event.finished is None:
@@ -69,8 +70,8 @@ class RunDisplay:
                 better = max if self.monitor == "auc" else min
                 self.best[name] = better(value, self.best.get(name, value))
             if not self.console.is_terminal:
-                self._line(event, what)
-        note = f"{what}{self._best(name)}"
+                self._line(event, run)
+        note = f"{run}{self._best(name)}"
         self.bars.update(self.tasks[name], completed=self.partial[name], note=note)
         if self.left[name] <= 0:
             self.bars.remove_task(self.tasks.pop(name))
@@ -78,27 +79,27 @@ class RunDisplay:
             self.overall, completed=self._share(), note=f"{self.runs_done}/{self.runs} runs, {self._eta()}"
         )
 
-    def _line(self, event: Event, what: str) -> None:
+    def _line(self, event: Event, run: str) -> None:
         record = event.finished
         assert record is not None  # noqa: S101 (tells mypy)
         if record.status == "complete":
             metrics = record.test or record.valid or {}
             part = "test" if record.test else "valid"
-            result = f"{part} auc {metrics['auc']:.4f} logloss {metrics['logloss']:.4f}, {record.seconds:.1f} s"
+            result = f"{part} AUC {metrics['auc']:.4f}, LogLoss {metrics['logloss']:.4f}, {record.seconds:.1f} s"
         else:
             result = f"{record.status}: {record.error}"
         self.console.print(
-            f"[{self.runs_done}/{self.runs}] {event.study} {what}: {result}{self._best(event.study)}; {self._eta()}",
+            f"[{self.runs_done}/{self.runs}] {event.study} {run}: {result}{self._best(event.study)}; {self._eta()}",
             markup=False,
             highlight=False,
             soft_wrap=True,
         )
 
     def _best(self, name: str) -> str:
-        return f", best valid {self.monitor} {self.best[name]:.4f}" if name in self.best else ""
+        return f", best valid {LABEL[self.monitor]} {self.best[name]:.4f}" if name in self.best else ""
 
     def _weight(self, name: str) -> float:
-        return START_UP_MFLOP + self.budget[name]
+        return OVERHEAD_MFLOP + self.budget[name]
 
     def _share(self) -> float:
         running = sum(share * self._weight(name) for name, share in self.partial.items())
@@ -107,12 +108,14 @@ class RunDisplay:
     def _eta(self) -> str:
         share = self._share()
         if share < 0.01:
-            return "time left not known yet"
-        return f"about {duration((time.monotonic() - self.started) * (1 / share - 1))} left"
+            return "estimating time left"
+        if self.runs_done >= self.runs:
+            return "done"
+        return f"{duration((time.monotonic() - self.started) * (1 / share - 1))} left"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 45 s, 12 min, 3.5 h."""
+    """Return a duration in seconds as text: 45 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,6 +1,6 @@
-"""Facts about encoded data sets, kept with the raw files' sizes and times, so that a finished run need not load PyTorch.
+"""Facts about encoded data sets, stored with sizes and times of the raw files so that a finished run need not load PyTorch.
 
-They are kept in the cache of encoded data, not among the results: they name files of this machine.
+They are stored in the cache of encoded data rather than with the results, since they contain paths of this machine.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from benchmark.records import code, files
 
 
 def facts(name: str, data_dir: Path | None, train_rows: int | None) -> dict[str, Any] | None:
-    """Return what `encoded` kept; None if it kept nothing, or if raw files or the reader have changed since.
+    """Return the facts stored by `encoded`; None if there are none, or if raw files or the reader have changed since.
 
     Args:
         name: of the data set.
         data_dir: folder of the raw data sets; None: the default.
-        train_rows: only the first rows of the train part; None: all.
+        train_rows: use only the first rows of the train part; None: all.
     """
     path = _file(name, data_dir, train_rows)
     if not path.exists():
@@ -31,28 +31,28 @@ def facts(name: str, data_dir: Path | None, train_rows: int | None) -> dict[str,
 
 
 def encoded(name: str, data_dir: Path | None, train_rows: int | None) -> dict[str, Any]:
-    """Return the facts about a data set, which is encoded now if need be, and keep them.
+    """Encode a data set unless it is cached, store the facts about it and return them.
 
     Args:
         name: of the data set.
         data_dir: folder of the raw data sets; None: the default.
-        train_rows: only the first rows of the train part; None: all.
+        train_rows: use only the first rows of the train part; None: all.
     """
     data = datamodules.load(name)(data_dir, train_rows=train_rows)
     about = {**data.meta, "licence": data.licence, "citation": data.citation}
     sources = [path.resolve() for path in data.sources()]
-    with suppress(RunError):  # a cache that cannot be written costs seconds, not the run
+    with suppress(RunError):  # without a writable cache the next run only starts more slowly
         files.write_json(_file(name, data_dir, train_rows), {"sources": _states(sources), "facts": about})
     return about
 
 
 def _file(name: str, data_dir: Path | None, train_rows: int | None) -> Path:
-    place = str(data_dir.resolve()) if data_dir else [os.environ.get("WUKONG_BENCH_DATA"), str(Path.cwd())]
-    asked = [name, place, train_rows, code.of_dataset(name), code.of_readers()]
-    return datamodules.cache_root() / "facts" / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]}.json"
+    folder = str(data_dir.resolve()) if data_dir else [os.environ.get("WUKONG_BENCH_DATA"), str(Path.cwd())]
+    key = [name, folder, train_rows, code.of_dataset(name), code.of_readers()]
+    return datamodules.cache_root() / "facts" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.json"
 
 
 def _states(paths: list[Path]) -> list[list[Any]]:
-    """Return path, inode, size and times of each file that is there."""
+    """Return path, inode, size and times of each file that exists."""
     states = [(path, path.stat()) for path in paths if path.exists()]
     return [[str(path), s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] for path, s in states]

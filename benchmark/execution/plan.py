@@ -1,4 +1,4 @@
-"""What a run would do and cost, measured on a few steps of some configurations of each study; trains nothing to keep."""
+"""Estimate what a run would do and cost, from a few timed steps of some configurations of each study."""
 
 import time
 from collections.abc import Iterator
@@ -25,8 +25,9 @@ from benchmark.training.runner import budget_of, data_of
 from benchmark.tuning.space import suggest_optimiser
 from datamodules.base import CTRDataModule
 from models.base import Budget, Config, CTRModel, Execution
+from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
-DRAWS = 2  # random configurations of each study beside its default
+DRAWS = 2  # random configurations of each study, in addition to its default
 WARM_UP_STEPS, TIMED_STEPS = 2, 6
 BYTES_PER_PARAMETER = 16  # float32 weight, gradient and Adam's two moments
 COLUMNS = (
@@ -42,7 +43,16 @@ COLUMNS = (
 
 
 def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, jobs: int, console: Console) -> None:
-    """Print one line for each study and their sum."""
+    """Print a row per study and a summary.
+
+    Args:
+        protocol: what would run.
+        results: folder of its results; finished runs are not counted.
+        data_dir: folder of the raw data sets; None: the default.
+        device: that would train.
+        jobs: number of studies at a time.
+        console: to print to.
+    """
     torch.set_num_threads(1)
     keep_freed_memory()
     about = facts(protocol, data_dir)
@@ -54,20 +64,20 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
         rows.append(row)
         total += seconds
     epochs = f"{protocol.training.epochs} epoch" + "s" * (protocol.training.epochs > 1)
+    search = protocol.search
     table = Table("plan", protocol.name, protocol.title, COLUMNS, tuple(rows))
     console.print(formats.terminal(table, console.width))
     console.print(
-        f"{len(studies)} studies of {protocol.search.trials} trials, {protocol.search.n_retrials} retrials and "
-        f"{len(protocol.final.seeds)} final runs, "
-        f"of at most {epochs}: about {duration(total / jobs)} with {jobs} at a time on {device}, if they do not slow each "
-        f"other down. Times are means over the default configuration and {DRAWS} random ones, memory that of the largest's "
-        "parameters, gradients and Adam's moments.",
+        f"{len(studies)} studies of {search.trials} trials, {search.n_retrials} retrials and {len(protocol.final.seeds)} "
+        f"final runs, at most {epochs} each. Estimated time: {duration(total / jobs)} with {jobs} at a time on {device}, "
+        "assuming that parallel studies do not slow each other down. Times are means over the default configuration and "
+        f"{DRAWS} random ones. Memory is that of parameters, gradients and Adam's moments of the largest of these.",
         highlight=False,
     )
 
 
 def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], float]:
-    """A study's line, and the seconds that it has left."""
+    """Return a study's row and its estimated time in seconds."""
     training, data = study.protocol.training, data_of(study, study.device)
     budget = budget_of(study, data.n_dense, len(data.cardinalities))
     configs = [budgets.default_config(models.load(study.model).Config, budget), *_draws(study, budget)]
@@ -77,9 +87,10 @@ def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], f
         parameters.append(sum(p.numel() for p in model.parameters()))
         seconds.append(_seconds_per_step(study, model, data))
     steps = -(-n_rows["train"] // training.batch_size) * training.epochs
-    forward_only = n_rows["valid"] / 3 / n_rows["train"]  # validation, in epochs of training
+    # in training epochs; validation has a forward pass only
+    validation = n_rows["valid"] / TRAINING_FLOPS_PER_FORWARD_FLOP / n_rows["train"]
     n_runs = study.runs_left()
-    estimate = n_runs * fmean(seconds) * steps * (1 + forward_only)
+    estimate = n_runs * fmean(seconds) * steps * (1 + validation)
     cells = (
         Cell(study.name),
         Cell(str(n_runs)),
@@ -94,7 +105,7 @@ def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], f
 
 
 def _draws(study: Study, budget: Budget) -> Iterator[Config]:
-    """Random configurations of the space, as trials draw them."""
+    """Yield random configurations of the search space, drawn as trials draw them."""
     space = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=study.protocol.search.seed))
     for _ in range(DRAWS):
         trial = space.ask()
@@ -105,7 +116,7 @@ def _draws(study: Study, budget: Budget) -> Iterator[Config]:
 
 
 def _seconds_per_step(study: Study, model: CTRModel, data: CTRDataModule) -> float:
-    """Mean time of a forward, backward and optimiser step on real batches."""
+    """Return the mean time in seconds of a forward, backward and optimiser step on real batches."""
     model.execution = Execution(**study.protocol.training.model_dump(include=set(Execution.model_fields)))
     model.configure_optimizers()
     batches = iter(data.train_dataloader())

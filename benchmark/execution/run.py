@@ -1,4 +1,4 @@
-"""A whole protocol, from its data to its report: what `wukong-bench run` does, for a Python caller, too."""
+"""Run a whole protocol, from data to report; called by `wukong-bench run`, and usable from Python."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmark.execution.workers import Work
     from benchmark.findings import Findings
 
-KEEPS_TO_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # off: Ray's processes bind to 127.0.0.1 and nothing else
+RAY_LOOPBACK_SWITCH = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # if 0, Ray's processes bind to 127.0.0.1 only
 
 
 def run(
@@ -39,24 +39,24 @@ def run(
     accept: bool = False,
     console: Console | None = None,
 ) -> "Findings":
-    """Tune every model of a protocol, measure the winners, write the report and return what it was made from.
+    """Tune every model of a protocol, measure the winners, write the report and return its findings.
 
-    Finished trainings are not repeated. Workers are spawned processes: a script calls this under
-    `if __name__ == "__main__":`. Raises RunError or ProtocolError where the user can help.
+    Finished trainings are not repeated. Workers are spawned processes, so scripts must call this under
+    `if __name__ == "__main__":`. Raises RunError or ProtocolError for problems that the user can fix.
 
     Args:
-        protocol: what is compared; `benchmark.protocol.load` reads one.
-        results: folder that holds a folder of results for each protocol.
+        protocol: what to compare, read by `benchmark.protocol.load`.
+        results: folder that contains a results folder for each protocol.
         data_dir: folder of the raw data sets; None: $WUKONG_BENCH_DATA or data.
         device: auto, cpu, cuda or cuda:N.
-        jobs: studies side by side; None: one for each core, or `per_gpu` for each card.
-        per_gpu: studies side by side on each card.
-        devices: devices that train each model together, by DDP.
+        jobs: number of studies at a time; None: one per core, or `per_gpu` per GPU.
+        per_gpu: number of studies at a time on each GPU.
+        devices: number of devices that train each model together (DDP).
         storage: Optuna's storage URL; None: SQLite in the results folder.
         cluster: auto, local or the address of a Ray cluster; None: this machine.
-        share_studies: workers at each study of a cluster; above 1 draws depend on who is ahead, and records say so.
-        accept: continue with a changed protocol, space, data or code; later records say so.
-        console: where progress is shown; None: standard output.
+        share_studies: workers per study of a cluster; above 1 reruns draw other trials, and records say so.
+        accept: continue although protocol, space, data or code changed; later records say so.
+        console: shows the progress; None: standard output.
     """
     console, path = console or Console(), Path(results) / protocol.name
     with claimed(path):
@@ -77,7 +77,7 @@ def run(
             runs = sum(study.runs_left() for study in left)
             _print(
                 console,
-                f"{protocol.name}: {len(left)} of {len(studies)} studies to do, {runs} runs, {where}; records in {path}",
+                f"{protocol.name}: {len(left)} of {len(studies)} studies left, {runs} runs, {where}; records in {path}",
             )
             from benchmark.tuning import tuner
 
@@ -99,7 +99,7 @@ def _other_code(changes: dict[str, list[str]]) -> Iterator[str]:
         studies.setdefault("; ".join(of_study), []).append(study)
     for text, names in studies.items():
         further = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        yield f"finished with other code: {', '.join(names[:3])}{further}: {text}"
+        yield f"finished with different code: {', '.join(names[:3])}{further}: {text}"
 
 
 def _print(console: Console, *lines: str) -> None:
@@ -110,7 +110,7 @@ def _print(console: Console, *lines: str) -> None:
 def _prepared(
     studies: Sequence[Study], folder: Folder, about: Facts, device: str, devices: int, storage: str | None
 ) -> list[Study]:
-    """Return the studies ready to run: within reach, with their storage, as the folder's earlier records allow."""
+    """Return the studies ready to run, with storage and devices, after checking budgets, code and search spaces."""
     from benchmark.tuning.storage import storage_url
 
     ready = [
@@ -121,13 +121,13 @@ def _prepared(
 
 
 def in_lanes(studies: Sequence[Study], work: "Work", devices: list[str], console: Console) -> None:
-    """Run the studies in one spawned process for each of the devices, shown on the console.
+    """Run the studies in one spawned process per entry of `devices` and show their progress.
 
     Args:
         studies: in the order in which they are started.
         work: finishes one study.
-        devices: of each worker.
-        console: that shows the progress.
+        devices: device of each worker.
+        console: shows the progress.
     """
     from benchmark.execution.display import RunDisplay
     from benchmark.execution.workers import in_processes
@@ -139,17 +139,17 @@ def in_lanes(studies: Sequence[Study], work: "Work", devices: list[str], console
 def on_cluster(
     studies: Sequence[Study], address: str, about: Facts, per_gpu: int, share: int, console: Console
 ) -> None:
-    """Run the studies as tasks of a Ray cluster.
+    """Run the studies as tasks of a Ray cluster and show their progress.
 
-    Raises RunError without the extra, a cluster, or a storage that all machines reach.
+    Raises RunError if the extra 'cluster', the cluster, or a storage that all machines can reach is missing.
 
     Args:
         studies: in the order in which they are submitted.
-        address: auto, local or that of the cluster.
+        address: auto, local or the address of the cluster.
         about: facts about the studies' data sets.
-        per_gpu: studies side by side on each card.
-        share: workers at each study.
-        console: that shows the progress.
+        per_gpu: number of studies at a time on each GPU.
+        share: workers per study.
+        console: shows the progress.
     """
     from benchmark.execution.display import RunDisplay
     from benchmark.training.runner import budget_of
@@ -157,9 +157,11 @@ def on_cluster(
     from benchmark.tuning.resume import renumbered
 
     if studies[0].storage.startswith("sqlite") and address != "local":
-        raise RunError("--cluster needs a storage that all machines reach: --storage postgresql://USER@HOST/DATABASE")
+        raise RunError(
+            "--cluster needs a storage that all machines can reach; use --storage postgresql://USER@HOST/DATABASE"
+        )
     if address == "local":
-        os.environ[KEEPS_TO_LOOPBACK] = "0"  # read when Ray is imported
+        os.environ[RAY_LOOPBACK_SWITCH] = "0"  # read when Ray is imported
     try:
         from benchmark.execution import cluster
     except ImportError:
@@ -176,9 +178,9 @@ def on_cluster(
 
 
 def create(studies: Sequence[Study], console: Console) -> None:
-    """Create the studies in their storage: two workers that open a fresh SQLite file at once lose one.
+    """Create the studies in their storage before workers start, since concurrent creation of a SQLite file can fail.
 
-    Raises RunError at once if it cannot be reached.
+    Raises RunError if the storage cannot be reached.
     """
     from benchmark.tuning import storage
 
@@ -186,7 +188,7 @@ def create(studies: Sequence[Study], console: Console) -> None:
     if first.storage.startswith("sqlite") and (kind := storage.on_network(first.results)):
         _print(
             console,
-            f"warning: SQLite on a {kind} file system may lose its locks; keep {first.results} on a local disk, or use "
+            f"warning: SQLite locks may fail on a {kind} file system; keep {first.results} on a local disk or use "
             "--storage postgresql://USER@HOST/DATABASE",
         )
     try:

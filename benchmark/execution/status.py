@@ -1,4 +1,4 @@
-"""How far a run has come, from its records alone."""
+"""Progress of a run, from its records alone."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from benchmark.study import Study
 
 
 def status_lines(protocol: Protocol, results: Path) -> list[str]:
-    """For each study of a protocol how many trials and final runs it has; the sum first."""
+    """Return a summary line, then a line per study with its numbers of trials, final runs and failed runs."""
     lines, done, total = [], 0, 0
     for dataset in protocol.datasets:
         for model in protocol.models:
@@ -21,6 +21,6 @@ def status_lines(protocol: Protocol, results: Path) -> list[str]:
                 lines.append(
                     f"{study.name}: {n_trials}/{protocol.search.trials} trials, "
                     f"{n_finals}/{len(protocol.final.seeds)} seeds, {n_failed} failed, "
-                    + ("finished" if left == 0 else f"{left} runs to go")
+                    + ("finished" if left == 0 else f"{left} runs left")
                 )
     return [f"{protocol.name}: {done} of {total} studies finished", *lines]

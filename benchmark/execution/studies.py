@@ -12,25 +12,25 @@ from benchmark.protocol import Protocol
 from benchmark.records.folder import Folder
 from benchmark.study import Study
 
-Facts = dict[str, dict[str, Any]]  # about each data set
+Facts = dict[str, dict[str, Any]]  # by data set
 
 
 def facts(protocol: Protocol, data_dir: Path | None) -> Facts:
-    """Return title, columns, rows, fingerprint, licence and citation of each data set, encoded now if need be.
+    """Return title, columns, rows, fingerprint, licence and citation of each data set, encoding it if necessary.
 
-    Data sets whose raw files have not changed since are looked up, without loading PyTorch.
+    If the raw files have not changed since, stored facts are used without loading PyTorch.
     """
     about = {}
     for name in protocol.datasets:
-        known = known_data.facts(name, data_dir, protocol.training.train_rows)
-        about[name] = known or known_data.encoded(name, data_dir, protocol.training.train_rows)
+        stored = known_data.facts(name, data_dir, protocol.training.train_rows)
+        about[name] = stored or known_data.encoded(name, data_dir, protocol.training.train_rows)
     return about
 
 
 def studies_of(
     protocol: Protocol, results: Path, storage: str = "", data_dir: Path | None = None, device: str = "cpu"
 ) -> list[Study]:
-    """Return all studies of a protocol, the costliest first.
+    """Return all studies of a protocol, the most expensive first.
 
     Args:
         protocol: whose data sets, models and budgets are combined.
@@ -48,7 +48,7 @@ def studies_of(
 
 
 def check_reach(studies: Sequence[Study], about: Facts) -> None:
-    """Raise RunError where no shape of a model meets the budget of its study."""
+    """Raise RunError if no shape of a model meets the budget of its study."""
     from benchmark.tuning import space  # with PyTorch
 
     for study in studies:
@@ -57,9 +57,9 @@ def check_reach(studies: Sequence[Study], about: Facts) -> None:
 
 
 def adopted(studies: Sequence[Study], folder: Folder, about: Facts) -> list[Study]:
-    """Return studies that will run as this run of the folder runs them.
+    """Return the studies with the identity, accepted changes and storage namespace of their results folder.
 
-    Raises RunError if code or search space changed since the folder's records were made.
+    Raises RunError if code or search space changed since the folder's records were made and changes are not accepted.
 
     Args:
         studies: those that have runs left.
@@ -73,8 +73,10 @@ def adopted(studies: Sequence[Study], folder: Folder, about: Facts) -> list[Stud
 
     spaces: dict[str, Any] = {}
     for study in studies:
-        asked = space.distributions(space.default_parameters(study), study, budget_of(study, *fields(study, about)))
-        spaces[study.name] = {name: distribution_to_json(value) for name, value in asked.items()}
+        distributions = space.distributions(
+            space.default_parameters(study), study, budget_of(study, *fields(study, about))
+        )
+        spaces[study.name] = {name: distribution_to_json(value) for name, value in distributions.items()}
     folder.adopt_code([study.name for study in studies], spaces, studies[0].protocol)
     run, namespace = uuid4().hex, folder.namespace()
     return [

@@ -1,7 +1,7 @@
-"""Studies in parallel processes of one machine: each worker has its lane, its device and one study at a time.
+"""Studies in parallel processes on one machine: each lane has one worker process, one device and one study at a time.
 
-A lane is a process pool of one, so that a worker that is killed takes no other with it; its lane starts another, which
-goes on with the same study.
+A lane is a process pool of size one, so a killed worker does not affect the others; its lane starts a new worker, which
+resumes the same study.
 """
 
 import multiprocessing
@@ -29,15 +29,15 @@ Work = Callable[[Any, OnEvent], None]  # of a study, or of a kind of study
 
 
 def in_processes(studies: Sequence[Study], work: Work, devices: list[str], on_event: OnEvent) -> None:
-    """Run the studies in one worker process for each of the devices.
+    """Run the studies in one worker process per entry of `devices`.
 
-    Raises what a worker raised, and RunError if workers keep dying without finishing a training.
+    Raises what a worker raised, or RunError if workers keep dying without finishing a training.
 
     Args:
         studies: in the order in which they are started.
-        work: finishes one study; a function of a module, which spawned processes can import.
-        devices: of each worker; a device may be named several times.
-        on_event: called with the workers' progress, in threads of this process.
+        work: finishes one study; a module-level function, so that spawned processes can import it.
+        devices: device of each worker; a device may occur several times.
+        on_event: called with the progress of every training, from threads of this process.
     """
     todo: queue.SimpleQueue[Study] = queue.SimpleQueue()
     for study in studies:
@@ -45,25 +45,25 @@ def in_processes(studies: Sequence[Study], work: Work, devices: list[str], on_ev
     stopping = threading.Event()
     lanes = devices[: len(studies)]
     with stopped_by_sigterm(), ThreadPoolExecutor(len(lanes)) as threads:
-        done = [threads.submit(_lane, device, todo, work, stopping, on_event) for device in lanes]
+        futures = [threads.submit(_lane, device, todo, work, stopping, on_event) for device in lanes]
         try:
-            left = set(done)
-            while left:  # with a timeout: a signal that another thread received wakes the main thread no sooner
+            left = set(futures)
+            while left:  # with a timeout, since a signal received by another thread does not wake the main thread
                 finished, left = wait(left, POLL_SECONDS, FIRST_COMPLETED)
                 for lane in finished:
                     lane.result()
         except BaseException:
             stopping.set()
-            while not all(lane.done() for lane in done):  # a lane may be starting its worker right now
+            while not all(lane.done() for lane in futures):  # a lane may just be starting its worker
                 for process in multiprocessing.active_children():
-                    process.kill()  # which a study survives, and a stalled worker obeys
-                wait(done, timeout=0.1)
+                    process.kill()  # ends stalled workers too; studies can resume from their records
+                wait(futures, timeout=0.1)
             raise
 
 
 @contextmanager
 def stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM, as schedulers send it before they take a machine away, ends the run as Ctrl-C does, with code 143."""
+    """Let SIGTERM, which schedulers send before they reclaim a machine, end the run like Ctrl-C, with exit code 143."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         sys.exit(128 + signal.SIGTERM)
@@ -78,7 +78,7 @@ def stopped_by_sigterm() -> Iterator[None]:
 def _lane(
     device: str, todo: "queue.SimpleQueue[Study]", work: Work, stopping: threading.Event, on_event: OnEvent
 ) -> None:
-    """Take studies and have them run on the device until none is left."""
+    """Run studies from the queue on the device until none is left."""
     try:
         study = todo.get_nowait()
     except queue.Empty:
@@ -100,43 +100,43 @@ def _lane(
         n_records = len(study.records())
         if deaths > LOSSES_ALLOWED:
             raise RunError(
-                f"{study.name}: {deaths} worker processes in a row died before they finished anything; "
-                "is there memory enough? Repeat the command to go on, with fewer --jobs perhaps"
+                f"{study.name}: {deaths} worker processes in a row died before they finished a training (out of memory?); "
+                "rerun the command to resume, with fewer --jobs if memory is short"
             )
 
 
 @contextmanager
 def _worker(on_event: OnEvent) -> Iterator[ProcessPoolExecutor]:
-    """A pool of one spawned process, whose queue of events no other shares: a killed writer may leave it locked."""
+    """Yield a pool of one spawned process with its own event queue, since a killed writer may leave a queue locked."""
     context = multiprocessing.get_context("spawn")
-    events, over = context.Queue(), threading.Event()
-    reader = threading.Thread(target=_forward, args=(events, over, on_event), daemon=True)
+    events, finished = context.Queue(), threading.Event()
+    reader = threading.Thread(target=_forward, args=(events, finished, on_event), daemon=True)
     reader.start()
     try:
         with ProcessPoolExecutor(1, context, _start_worker, (events,)) as pool:
             yield pool
     finally:
-        over.set()
+        finished.set()
         reader.join(timeout=2)
 
 
-def _forward(events: Any, over: threading.Event, on_event: OnEvent) -> None:
+def _forward(events: Any, finished: threading.Event, on_event: OnEvent) -> None:
     while True:
         try:
-            on_event(events.get(timeout=0.2))
+            on_event(events.get(timeout=POLL_SECONDS))
         except queue.Empty:
-            if over.is_set():
+            if finished.is_set():
                 return
 
 
-_events: Any = None  # of a worker process: where its progress goes
+_events: Any = None  # queue for the progress of a worker process
 
 
 def _start_worker(events: Any) -> None:
-    """One thread each: several studies side by side use the cores better than the threads of one."""
-    global _events  # noqa: PLW0603 (a process pool's initialiser has no other place)
+    """Set up a worker process with one thread: parallel studies use the cores better than threads within one study."""
+    global _events  # noqa: PLW0603 (a pool initialiser can only set globals)
     _events = events
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
     end_with_parent()
     import torch
 
@@ -147,5 +147,5 @@ def _start_worker(events: Any) -> None:
 def _finish(work: Work, study: Study) -> None:
     try:
         work(study, _events.put)
-    except SystemExit:  # what Lightning makes of a SIGTERM
+    except SystemExit:  # Lightning turns SIGTERM into SystemExit
         os._exit(128 + signal.SIGTERM)

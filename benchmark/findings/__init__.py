@@ -1,4 +1,4 @@
-"""A results folder read once: its protocol, its records as frames, its data sets' facts. All reports start from it."""
+"""Findings: the contents of a results folder and everything derived from them. All reports start here."""
 
 import re
 from dataclasses import dataclass
@@ -20,51 +20,51 @@ from benchmark.records.record import Record
 
 @dataclass(frozen=True)
 class Findings:
-    """What a results folder holds."""
+    """A results folder's protocol, records and data-set facts, with everything derived from them, computed on demand."""
 
     folder: Path
     protocol: Protocol
     records: list[Record]
-    facts: dict[str, dict[str, Any]]  # of each data set, as far as the folder has them
+    facts: dict[str, dict[str, Any]]  # by data set, where the folder has them
 
     @cached_property
     def runs(self) -> pl.DataFrame:
-        """One row a record."""
+        """Return one row per record."""
         return tidy(self.records)
 
     @cached_property
     def summary(self) -> pl.DataFrame:
-        """One row for each (data set, budget, model), with letters."""
+        """Return one row per (data set, budget, model), with letters."""
         return with_letters(summary(self.runs), self.runs)
 
     @cached_property
     def leaders(self) -> dict[str, dict[tuple[str, float, str], Place]]:
-        """By metric the places of those that lead their budget beyond doubt."""
+        """Return {metric: places}, with places only where the best is told apart from every other model."""
         return {metric: leaders(self.summary, self.runs, metric) for metric in METRICS}
 
     @property
     def datasets(self) -> list[str]:
-        """Data sets that have records."""
+        """Return the data sets that have records."""
         return sorted({record.dataset for record in self.records})
 
     def title(self, dataset: str) -> str:
-        """The data set's name as its facts give it."""
+        """Return the data set's title from its facts, or its name."""
         return str(self.facts.get(dataset, {}).get("title", dataset))
 
     def heading(self, dataset: str) -> str:
-        """Data set and protocol, for the head of a table or figure."""
+        """Return the data set and protocol as the heading of a table or figure."""
         return f"{self.title(dataset)}, protocol {self.protocol.name}"
 
     def rows(self, dataset: str) -> pl.DataFrame:
-        """The data set's part of the summary."""
+        """Return the summary rows of a data set."""
         return self.summary.filter(pl.col("dataset") == dataset)
 
     def bounds(self, dataset: str) -> dict[str, dict[str, float]]:
-        """Scores that are known for the data set, Bayes for one: {name: {metric: value}}."""
+        """Return reference scores of the data set, such as the Bayes bound: {name: {metric: value}}."""
         return dict(self.facts.get(dataset, {}).get("bounds") or {})
 
     def reference(self, dataset: str) -> str:
-        """The model that the others of this data set are measured against."""
+        """Return the reference model of the data set."""
         return reference(self.rows(dataset)["model"].unique().to_list()) or ""
 
     @cached_property
@@ -77,7 +77,7 @@ class Findings:
         }
 
     def scaling(self, dataset: str) -> tuple[float, float, list[Scaling]]:
-        """Baseline LogLoss, unit FLOPs and each model's scaling."""
+        """Return the baseline LogLoss, the unit FLOPs and each model's scaling."""
         return self._scaling[dataset]
 
     @cached_property
@@ -91,32 +91,32 @@ class Findings:
         return self.folder / "row_noise" / f"{file_name(dataset)}.json"
 
     def row_noise(self, dataset: str) -> list[RowNoise]:
-        """What the finite test part leaves open, where predictions were kept or what was found from them is."""
+        """Return the sampling noise of the test part, from kept predictions or from the stored row noise."""
         return self._row_noise[dataset].found
 
     def recovery(self, dataset: str) -> list[Recovery]:
-        """What each model learnt of the orders of interaction, where the data set's law is known."""
+        """Return how much of each interaction order the models recovered, if the data set's true logits are known."""
         return recovery(self.records, dataset, self.bounds(dataset).get("Bayes", {}).get("logloss"))
 
     def keep_row_noise(self) -> None:
-        """Write what was found from predictions beside the records, so that a folder without predictions reports it too."""
+        """Store the row noise beside the records, so that a folder without predictions gives the same report."""
         for dataset, noise in self._row_noise.items():
             noise.keep(self._row_noise_file(dataset))
 
 
 def read(folder: Path) -> Findings:
-    """The findings of a results folder. Raises RecordError or ProtocolError where a file of it is not as it must be."""
-    found = store.read(folder)
+    """Return the findings of a results folder. Raises RecordError or ProtocolError if one of its files is invalid."""
+    records = store.read(folder)
     facts = {}
-    for dataset in sorted({record.dataset for record in found}):
+    for dataset in sorted({record.dataset for record in records}):
         path = folder / "datasets" / f"{dataset}.json"
         if NAME.fullmatch(dataset) and path.exists():
             facts[dataset] = files.read_json(path)
-    return Findings(folder, load(str(folder / "protocol.toml")), found, facts)
+    return Findings(folder, load(str(folder / "protocol.toml")), records, facts)
 
 
 def file_name(name: str) -> str:
-    """A name as part of a file's name: what is no safe name is replaced and told apart by its hash."""
+    """Return the name for use in a file name; unsafe characters are replaced and a hash keeps the result unique."""
     if NAME.fullmatch(name):
         return name
     return f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)[:40]}-{digest(name)}"

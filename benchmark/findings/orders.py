@@ -1,4 +1,4 @@
-"""How much of each planted order of interaction a model has learnt, on data whose law is known."""
+"""Recovery of each planted interaction order, on data with known true logits."""
 
 import re
 from collections.abc import Iterable
@@ -7,30 +7,36 @@ from dataclasses import dataclass
 from benchmark.records.record import Record
 from benchmark.statistics import mean_interval
 
-KEY = re.compile(r"recovered_order_(\d+)")  # of a final run's test metrics, see datamodules/synthetic.py
+KEY = re.compile(r"recovered_order_(\d+)")  # in a final run's test metrics, see datamodules/synthetic.py
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """One model at one budget: means over seeds with half-widths of their 95 % t intervals."""
+    """One model at one budget: (mean over seeds, half-width of its t interval)."""
 
     budget: float  # training MFLOP per example
     model: str
-    regret: tuple[float, float]  # test LogLoss above the Bayes bound's
-    share: dict[int, tuple[float, float]]  # by order: 0 nothing of its part of the logit, 1 all of it
+    regret: tuple[float, float]  # test LogLoss minus that of the Bayes bound
+    share: dict[int, tuple[float, float]]  # by order: 0 if none of its part of the logit was learnt, 1 if all of it was
 
 
 def recovery(records: Iterable[Record], dataset: str, bayes: float | None) -> list[Recovery]:
-    """Of every model and budget whose final runs know the law; by budget, then the least regret first."""
+    """Return the recovery of every model and budget whose final runs record it, by budget, then by regret.
+
+    Args:
+        records: of a results folder.
+        dataset: whose records are used.
+        bayes: LogLoss of the Bayes bound; if None, the result is empty.
+    """
     if bayes is None:
         return []
     groups: dict[tuple[float, str], list[dict[str, float]]] = {}
     for record in records:
         if record.dataset == dataset and record.test and any(map(KEY.fullmatch, record.test)):
             groups.setdefault((record.budget, record.model), []).append(record.test)
-    found = []
+    recoveries = []
     for (budget, model), tests in groups.items():
         orders = {int(match[1]): match[0] for match in map(KEY.fullmatch, tests[0]) if match}
         share = {order: mean_interval([test[key] for test in tests]) for order, key in sorted(orders.items())}
-        found.append(Recovery(budget, model, mean_interval([test["logloss"] - bayes for test in tests]), share))
-    return sorted(found, key=lambda r: (r.budget, r.regret[0], r.model))
+        recoveries.append(Recovery(budget, model, mean_interval([test["logloss"] - bayes for test in tests]), share))
+    return sorted(recoveries, key=lambda r: (r.budget, r.regret[0], r.model))

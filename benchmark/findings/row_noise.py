@@ -1,7 +1,7 @@
-"""What the finite test part leaves open: gaps between models on the same examples, from kept predictions.
+"""Sampling noise of the finite test part: gaps between models on the same examples, from kept predictions.
 
-Predictions are large and local. What was found from them is kept in `row_noise/<dataset>.json` under the digest of the very
-predictions that the records name, so that a folder without them reports the same.
+Predictions are large and stay on the machine that made them. The results are stored in `row_noise/<dataset>.json` under a
+digest of the predictions that the records name, so a folder without predictions gives the same report.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ from benchmark.statistics import auc_test, bootstrap_error, logloss_differences,
 
 @dataclass(frozen=True)
 class RowNoise:
-    """One model at one budget against the leader there; gaps are model minus leader, nan for the leader itself.
+    """One model at one budget against the leader there: gaps (model minus leader) and their standard errors.
 
-    Errors are over test examples: paired DeLong for AUC, paired per-example losses for LogLoss, their variances averaged
-    over the shared seeds, since all seeds are scored on the same examples.
+    Errors are over test examples: paired DeLong for AUC, paired per-example losses for LogLoss. Their variances are
+    averaged over the shared seeds, since all seeds are scored on the same examples. The leader's own gap is nan.
     """
 
     budget: float
@@ -37,30 +37,32 @@ class RowNoise:
     error: dict[str, float]
 
     def detectable(self, metric: str) -> float:
-        """Least true gap that so many test examples show 4 times in 5."""
+        """Return the minimum detectable gap of these test examples."""
         return minimum_detectable(self.error[metric])
 
 
 class TestNoise(BaseModel):
-    """What a data set's predictions say, the content of `row_noise/<dataset>.json`."""
+    """Row noise of one data set: the content of `row_noise/<dataset>.json`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     found: list[RowNoise]
-    predictions: str | None  # digest over the digests of all runs' predictions; None if some could not be read
+    predictions: str | None  # digest of the digests of all runs' predictions; None if some could not be read
 
     @classmethod
     def kept(cls, file: Path) -> Self | None:
-        """As `keep` wrote it, None if it did not. Raises RecordError if the file holds something else."""
+        """Return what `keep` wrote to the file, None if there is no file. Raises RecordError if the file is invalid."""
         try:
             return cls.model_validate_json(file.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            raise RecordError(f"{file}: {error}; remove it, and `report` makes it anew from the predictions") from None
+            raise RecordError(
+                f"{file}: {error}; remove it and rerun `report` to compute it from the predictions"
+            ) from None
 
     def keep(self, file: Path) -> None:
-        """Write it, unless it was found from a part of the predictions."""
+        """Write the file, unless some of the predictions were missing."""
         if self.predictions is not None:
             files.write_text(file, self.model_dump_json(indent=1) + "\n")
 
@@ -68,9 +70,16 @@ class TestNoise(BaseModel):
 Logits = dict[str, dict[int, predictions.Logits]]  # {model: {seed: logits}}
 
 
-def row_noise(folder: Path, made: list[Record], dataset: str, file: Path) -> TestNoise:
-    """Of every budget at which two models or more have predictions for a shared seed: as kept in `file`, or found anew."""
-    runs = [r for r in made if (r.dataset, r.kind, r.status) == (dataset, "final", "complete") and r.predictions]
+def row_noise(folder: Path, records: list[Record], dataset: str, file: Path) -> TestNoise:
+    """Return the row noise at every budget where at least two models have predictions for a shared seed.
+
+    Args:
+        folder: with the predictions.
+        records: of that folder.
+        dataset: whose records are used.
+        file: the stored row noise, which is returned if it matches the predictions that the records name.
+    """
+    runs = [r for r in records if (r.dataset, r.kind, r.status) == (dataset, "final", "complete") and r.predictions]
     if not runs:
         return TestNoise(found=[], predictions=None)
     named = sorted((run.model, run.budget, run.seed, run.predictions) for run in runs)
@@ -78,18 +87,18 @@ def row_noise(folder: Path, made: list[Record], dataset: str, file: Path) -> Tes
     kept = TestNoise.kept(file)
     if kept is not None and kept.predictions == digest:
         return kept
-    found, n_read = [], 0
+    noises, n_read = [], 0
     for budget in sorted({run.budget for run in runs}):
         labels, logits = _read(folder, [run for run in runs if run.budget == budget])
         n_read += sum(len(seeds) for seeds in logits.values())
         shared = sorted(set.intersection(*(set(seeds) for seeds in logits.values()))) if logits else []
         if len(logits) > 1 and shared and labels is not None:
-            found += _of_budget(budget, labels, logits, shared)
-    return TestNoise(found=found, predictions=digest if n_read == len(runs) else None)
+            noises += _of_budget(budget, labels, logits, shared)
+    return TestNoise(found=noises, predictions=digest if n_read == len(runs) else None)
 
 
 def _read(folder: Path, runs: list[Record]) -> tuple[predictions.Labels | None, Logits]:
-    """Labels and logits of the runs whose file is the one that their record names."""
+    """Return labels and logits of the runs whose predictions match the digest in their record."""
     labels: predictions.Labels | None = None
     logits: Logits = {}
     for run in runs:

@@ -1,4 +1,4 @@
-"""How each model's LogLoss moves with compute: slopes by seed, saturation, stability, compute needed to match."""
+"""Scaling of each model's LogLoss with compute: slopes by seed, saturation, stability, compute to match."""
 
 import math
 from dataclasses import dataclass
@@ -21,37 +21,37 @@ from benchmark.statistics import (
     power_law,
 )
 
-FINISHED_SHARE = 0.8  # of the trials; below it a model is called unstable
-EXPONENT_BUDGETS, EXPONENT_DECADES = 6, 2.5  # fewer budgets do not determine an exponent
+FINISHED_SHARE = 0.8  # of the trials; below it a model counts as unstable
+EXPONENT_BUDGETS, EXPONENT_DECADES = 6, 2.5  # the fewest budgets and decades that determine an exponent
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One model on one data set: mean test LogLoss, or another metric, at each budget, the smallest first."""
+    """One model on one data set: mean test LogLoss (or another metric) at each budget, in ascending order."""
 
     model: str
     flops: list[float]  # training, per example
     losses: list[float]
-    by_seed: dict[int, list[float]]  # only seeds that are complete at every budget
+    by_seed: dict[int, list[float]]  # only seeds with a complete run at every budget
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a curve says. Relative LogLoss is in percent of the baseline, the interval's half-width nan where unknown."""
+    """Scaling of one model. Relative LogLoss is in percent of the baseline; a half-width is nan if unknown."""
 
     curve: Curve
     fit: Line | None  # through the means
-    intercept: tuple[float, float]  # at the smallest budget: mean over seeds, half-width
-    slope: tuple[float, float]  # per 4x
+    intercept: tuple[float, float]  # relative LogLoss at the smallest budget: mean over seeds, half-width
+    slope: tuple[float, float]  # of relative LogLoss per 4x compute: mean over seeds, half-width
     against: Pair | None  # slope minus the reference's
-    last_step: Difference | None  # LogLoss at the last budget minus that at the one before
+    last_step: Difference | None  # LogLoss at the last budget minus LogLoss at the one before
     power: PowerLaw | None
     failed: int
-    attempted: int  # trials and final runs that trained
+    attempted: int  # trials and final runs that were trained
 
     @property
     def trend(self) -> Literal["gains", "saturated", "worsens"] | None:
-        """What the last step did: saturated where its change is within noise or too small to name; None where unknown."""
+        """Return the trend of the last step: saturated if the change is within noise or below SMALLEST; None if unknown."""
         step = self.last_step
         if step is None or math.isnan(step.p):
             return None
@@ -61,19 +61,25 @@ class Scaling:
 
     @property
     def unstable(self) -> bool:
-        """Whether too many of its runs failed."""
+        """Return whether too many of the runs failed."""
         return self.attempted > 0 and self.failed / self.attempted > 1 - FINISHED_SHARE
 
     @property
     def exponent_known(self) -> bool:
-        """Whether budgets are many and wide enough, and the fit closed, to speak of an exponent."""
+        """Return whether there are enough budgets over enough decades, and the range of the exponent is closed."""
         decades = math.log10(self.curve.flops[-1] / self.curve.flops[0])
         enough = len(self.curve.flops) >= EXPONENT_BUDGETS and decades >= EXPONENT_DECADES
         return enough and self.power is not None and not self.power.open
 
 
 def curves(runs: pl.DataFrame, dataset: str, metric: str = "logloss") -> dict[str, Curve]:
-    """{model: its curve}, of models that have a final run."""
+    """Return {model: curve} of the models with final runs.
+
+    Args:
+        runs: tidy runs.
+        dataset: whose runs are used.
+        metric: of the curve.
+    """
     values: dict[str, dict[float, dict[int, float]]] = {}
     for (name, budget), cell in sorted(cells(runs, metric).items()):
         if name == dataset:
@@ -85,46 +91,56 @@ def curves(runs: pl.DataFrame, dataset: str, metric: str = "logloss") -> dict[st
         .select("model", "budget", pl.col("training_flops").fill_null(pl.col("budget") * 1e6))
         .iter_rows()
     }
-    found = {}
-    for model, at in sorted(values.items()):
-        shared = set.intersection(*(set(seeds) for seeds in at.values()))
-        found[model] = Curve(
+    result = {}
+    for model, budgets in sorted(values.items()):
+        shared = set.intersection(*(set(seeds) for seeds in budgets.values()))
+        result[model] = Curve(
             model,
-            [flops[model, budget] for budget in at],
-            [float(np.mean(list(seeds.values()))) for seeds in at.values()],
-            {seed: [seeds[seed] for seeds in at.values()] for seed in sorted(shared)},
+            [flops[model, budget] for budget in budgets],
+            [float(np.mean(list(seeds.values()))) for seeds in budgets.values()],
+            {seed: [seeds[seed] for seeds in budgets.values()] for seed in sorted(shared)},
         )
-    return found
+    return result
 
 
 def scaling(
     runs: pl.DataFrame, dataset: str, against: str, floor: float | None = None
 ) -> tuple[float, float, list[Scaling]]:
-    """Baseline LogLoss, unit FLOPs (the smallest budget) and each model's scaling; `floor` is a known least LogLoss.
+    """Return the baseline LogLoss, the unit FLOPs (the smallest budget) and each model's scaling.
 
-    The baseline is the reference's mean LogLoss at its smallest budget, as the paper's is its smallest DLRM.
+    The baseline is the reference's mean LogLoss at its smallest budget, like the smallest DLRM in the Wukong paper.
+
+    Args:
+        runs: tidy runs.
+        dataset: whose runs are used.
+        against: the reference model, with which slopes are compared.
+        floor: the least possible LogLoss if it is known.
     """
-    found = curves(runs, dataset)
-    if not found:
+    by_model = curves(runs, dataset)
+    if not by_model:
         return math.nan, math.nan, []
-    base = found.get(against) or next(iter(found.values()))
-    baseline, unit = base.losses[0], min(curve.flops[0] for curve in found.values())
-    lines = {model: _lines(curve, baseline, unit) for model, curve in found.items()}
-    theirs = lines.get(against, {})
-    others = [(m, against, difference(_slopes(lines[m]), _slopes(theirs))) for m in found if m != against and theirs]
+    base = by_model.get(against) or next(iter(by_model.values()))
+    baseline, unit = base.losses[0], min(curve.flops[0] for curve in by_model.values())
+    lines = {model: _lines(curve, baseline, unit) for model, curve in by_model.items()}
+    reference = lines.get(against, {})
+    others = [
+        (model, against, difference(_slopes(lines[model]), _slopes(reference)))
+        for model in by_model
+        if model != against and reference
+    ]
     pairs = {pair.a: pair for pair in family(others)}
     return (
         baseline,
         unit,
         [
             _scaling(curve, lines[m], pairs.get(m), runs.filter(pl.col("dataset") == dataset), baseline, unit, floor)
-            for m, curve in found.items()
+            for m, curve in by_model.items()
         ],
     )
 
 
 def relative(losses: list[float], baseline: float) -> list[float]:
-    """Relative LogLoss in percent, as in the Wukong paper's figure 1: below 0 is better than the baseline."""
+    """Return relative LogLoss in percent (Wukong paper, figure 1); below 0 is better than the baseline."""
     return [100 * (loss / baseline - 1) for loss in losses]
 
 
@@ -171,20 +187,20 @@ def _over_seeds(values: list[float]) -> tuple[float, float]:
 
 
 def fitted(flops: list[float], by_seed: list[list[float]]) -> tuple[list[float], list[float]]:
-    """A line's mean and half-width of its 95 % interval at each budget, from lines fitted seed by seed; nan for one seed."""
+    """Return the mean and the half-width of the interval at each budget of lines fitted seed by seed; nan for one seed."""
     unit, x = flops[0], np.log(np.array(flops) / flops[0]) / math.log(STEP)
     fits = [line(flops, values, unit) for values in by_seed]
-    at = [mean_interval([fit.intercept + fit.slope * place for fit in fits]) for place in x.tolist()]
-    return [mean for mean, _ in at], [half for _, half in at]
+    intervals = [mean_interval([fit.intercept + fit.slope * place for fit in fits]) for place in x.tolist()]
+    return [mean for mean, _ in intervals], [half for _, half in intervals]
 
 
-def matches(found: dict[str, Curve]) -> dict[tuple[str, str], tuple[Match, float]]:
-    """{(model, other): (training FLOPs at which it reaches the other's best LogLoss, times the other's compute there)}."""
+def matches(by_model: dict[str, Curve]) -> dict[tuple[str, str], tuple[Match, float]]:
+    """Return {(model, other): (training FLOPs to reach the other's best LogLoss, multiple of the other's compute)}."""
     result = {}
-    for other, theirs in found.items():
-        at = int(np.argmin(theirs.losses))
-        for model, curve in found.items():
+    for other, target in by_model.items():
+        best = int(np.argmin(target.losses))
+        for model, curve in by_model.items():
             if model != other:
-                match = compute_to_match(curve.flops, curve.losses, theirs.losses[at])
-                result[model, other] = match, match.flops / theirs.flops[at]
+                match = compute_to_match(curve.flops, curve.losses, target.losses[best])
+                result[model, other] = match, match.flops / target.flops[best]
     return result

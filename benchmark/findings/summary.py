@@ -1,4 +1,4 @@
-"""Records to tidy frames: one row a record, and one row for each (data set, budget, model)."""
+"""Records as tidy frames: one row per record, and one row per (data set, budget, model)."""
 
 import json
 import math
@@ -20,7 +20,7 @@ LABEL = {"logloss": "LogLoss", "auc": "AUC"}
 
 @cache
 def title(model: str) -> str:
-    """The model's name in its paper; of a model that the suite does not have, the name in its records."""
+    """Return the model's name in its paper, or the name in its records if the suite does not have the model."""
     return models.title(model) if models.known(model) else model
 
 
@@ -50,10 +50,10 @@ RUN_COLUMNS: dict[str, Any] = {
 
 
 def tidy(records: Iterable[Record]) -> pl.DataFrame:
-    """One row a record. Raises RecordError, naming the difference, if the records may not share a table."""
-    found = list(records)
-    _check_comparable(found)
-    return pl.DataFrame([_run(record) for record in found], schema=RUN_COLUMNS, orient="row")
+    """Return one row per record. Raises RecordError if the records differ in protocol, schema or data."""
+    rows = list(records)
+    _check_comparable(rows)
+    return pl.DataFrame([_run(record) for record in rows], schema=RUN_COLUMNS, orient="row")
 
 
 def _run(record: Record) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _run(record: Record) -> dict[str, Any]:
 
 
 def _check_comparable(records: Iterable[Record]) -> None:
-    """Raise RecordError where records of different protocols, schemas or data would meet."""
+    """Raise RecordError if records differ in protocol, schema or data."""
     seen: dict[str, Any] = {}
     for record in records:
         values = {
@@ -74,11 +74,11 @@ def _check_comparable(records: Iterable[Record]) -> None:
             "protocols": record.protocol_id,
             f"data of {record.dataset}": record.data_fingerprint,
         }
-        for what, value in values.items():
-            earlier = seen.setdefault(what, value)
+        for kind, value in values.items():
+            earlier = seen.setdefault(kind, value)
             if earlier != value:
                 raise RecordError(
-                    f"records of different {what} cannot share a table: {earlier} and {value} "
+                    f"records of different {kind} cannot share a table: {earlier} and {value} "
                     f"(the second in {record.dataset}/{record.model}, budget {record.budget:g})"
                 )
 
@@ -98,7 +98,7 @@ SUMMARY_COLUMNS: dict[str, Any] = {
     "embedding_parameters": pl.Int64,
     "examples_per_second": pl.Float64,
     "trials": pl.Int64,  # complete
-    "failed": pl.Int64,  # trials, retrials and final runs that diverged or broke
+    "failed": pl.Int64,  # trials, retrials and final runs that failed
     "trials_failed": pl.Int64,
     "infeasible": pl.Int64,
     "seeds": pl.Int64,
@@ -108,9 +108,9 @@ SUMMARY_COLUMNS: dict[str, Any] = {
 
 
 def summary(runs: pl.DataFrame) -> pl.DataFrame:
-    """One row for each (data set, budget, model) of the tidy runs, the lowest mean test LogLoss first.
+    """Return one row per (data set, budget, model) of the tidy runs, sorted by mean test LogLoss within a budget.
 
-    Metrics are means over the seeds of the final runs with half-widths of their 95 % t intervals; what is not known is null.
+    Metrics are means over the seeds of the final runs, with half-widths of their t intervals; unknown values are null.
     """
     groups = runs.group_by("dataset", "budget", "model", maintain_order=True)
     rows = [_row(key, group) for key, group in groups]
@@ -119,15 +119,14 @@ def summary(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def finals(runs: pl.DataFrame) -> pl.DataFrame:
-    """The complete final runs."""
+    """Return the complete final runs."""
     return runs.filter((pl.col("kind") == "final") & (pl.col("status") == "complete"))
 
 
 def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
     dataset, budget, model = key
-    done, of = finals(group), group["kind"].to_list()
-    status = group["status"].to_list()
-    count = Counter(zip(of, status, strict=True))
+    done, status = finals(group), group["status"].to_list()
+    count = Counter(zip(group["kind"].to_list(), status, strict=True))
     row: dict[str, Any] = dict.fromkeys(SUMMARY_COLUMNS)
     row |= {
         "dataset": dataset,

@@ -1,4 +1,4 @@
-"""What may be said of a data set in a sentence, what forbids to say it, and what a reader must be warned of."""
+"""The verdict on a data set in one sentence, the reasons for naming no winner, and warnings for the reader."""
 
 import math
 from dataclasses import dataclass
@@ -9,15 +9,16 @@ from benchmark.findings import Findings
 from benchmark.findings.comparison import Pair, all_pairs, better, cells
 from benchmark.findings.scaling import FINISHED_SHARE
 from benchmark.findings.summary import LABEL, title
+from benchmark.statistics import SIGNIFICANCE
 
-TRIALS_NEEDED = 10  # of each study: with fewer, the best of a search says more about luck than about a model
+TRIALS_NEEDED = 10  # per study; with fewer, the best trial depends more on luck than on the model
 SEEDS_NEEDED = 5
-NEAR_BOUND = 0.05  # of the learning rate's range in logarithms
+NEAR_BOUND = 0.05  # share of the learning rate's range, in logarithms
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The sentence on one data set; without a winner, why none is named."""
+    """The sentence on one data set, the winner if there is one, and otherwise the reasons."""
 
     sentence: str
     winner: str | None
@@ -25,13 +26,13 @@ class Verdict:
 
 
 def verdict(findings: Findings, dataset: str) -> Verdict:
-    """Who is best at the largest budget, by the protocol's metric, or why nobody is called so."""
+    """Return which model is best at the largest budget, by the protocol's metric, or why no winner is named."""
     name, metric = findings.title(dataset), findings.protocol.training.monitor
     rows = findings.rows(dataset).drop_nulls(metric)
     if rows.is_empty():
         failed = int(findings.rows(dataset)["failed"].sum())
-        why = "no final run is complete" + (f"; {failed} runs failed" if failed else "")
-        return Verdict(f"{name}: no winner is named: {why}.", None, (why,))
+        reason = "no final run is complete" + (f"; {failed} runs failed" if failed else "")
+        return Verdict(f"{name}: no winner is named: {reason}.", None, (reason,))
     budget = _compared_budget(rows)
     rows = rows.filter(pl.col("budget") == budget).sort(metric, descending=better(metric) > 0)
     best, value, half = rows.select("model", metric, f"{metric}_interval").row(0)
@@ -45,18 +46,18 @@ def verdict(findings: Findings, dataset: str) -> Verdict:
     ]
     score = f"{LABEL[metric]} {value:.4f}" + (f" ± {half:.4f}" if half is not None else "")
     lead = _lead(best, rows["model"].to_list(), pairs)
-    at = f"at {budget:g} training MFLOP per example"
+    where = f"at {budget:g} training MFLOP per example"
     if reasons:
         return Verdict(
-            f"{name}: no winner is named. {title(best)} has the best mean {at}, {score}{lead}; but {'; '.join(reasons)}.",
+            f"{name}: no winner is named. {title(best)} has the best mean {where}, {score}{lead}, but {'; '.join(reasons)}.",
             None,
             tuple(reasons),
         )
-    return Verdict(f"{name}: {title(best)} is best {at}, {score}{lead}.{_trend(findings, dataset, best)}", best)
+    return Verdict(f"{name}: {title(best)} is best {where}, {score}{lead}.{_trend(findings, dataset, best)}", best)
 
 
 def _compared_budget(rows: pl.DataFrame) -> float:
-    """The largest budget at which two models can be compared; else the largest."""
+    """Return the largest budget at which at least two models have final runs, or else the largest."""
     counts = rows.group_by("budget").len().sort("budget")
     several = counts.filter(pl.col("len") > 1)["budget"].to_list()
     return float((several or counts["budget"].to_list())[-1])
@@ -78,48 +79,55 @@ def _lead(best: str, ranked: list[str], pairs: dict[str, Pair]) -> str:
 
 def _missing(findings: Findings, rows: pl.DataFrame, budget: float) -> list[str]:
     if len(rows) == 1:
-        return ["no other model has a final run there"]
+        return ["no other model has a final run at this budget"]
     missing = [title(m) for m in findings.protocol.models if m not in rows["model"].to_list()]
-    return [f"{_listed(missing)} {'has' if len(missing) == 1 else 'have'} no final run there"] if missing else []
+    return (
+        [f"{_listed(missing)} {'has' if len(missing) == 1 else 'have'} no final run at this budget"] if missing else []
+    )
 
 
 def _too_few(rows: pl.DataFrame) -> list[str]:
     trials, seeds = rows["trials"].to_list(), rows["seeds"].to_list()
     reasons = []
     if min(trials) != max(trials):
-        reasons.append(f"models had from {min(trials)} to {max(trials)} trials, not the same number")
+        reasons.append(f"the number of trials differs between models ({min(trials)} to {max(trials)})")
     if min(trials) < TRIALS_NEEDED:
-        reasons.append(f"{min(trials)} trials a study are under the {TRIALS_NEEDED} that a winner needs")
+        count = f"{min(trials)} {'trial' if min(trials) == 1 else 'trials'} per study"
+        reasons.append(f"{count} is below the {TRIALS_NEEDED} required to name a winner")
     if min(seeds) < SEEDS_NEEDED:
-        reasons.append(
-            f"{min(seeds)} {'seed is' if min(seeds) == 1 else 'seeds are'} under the {SEEDS_NEEDED} that a winner needs"
-        )
+        count = f"{min(seeds)} {'seed' if min(seeds) == 1 else 'seeds'}"
+        reasons.append(f"{count} is below the {SEEDS_NEEDED} required to name a winner")
     return reasons
 
 
 def _not_apart(pairs: dict[str, Pair]) -> list[str]:
     others = [title(model) for model, pair in pairs.items() if not pair.apart]
-    return [f"its seeds do not tell it apart from {_listed(others)}"] if others else []
+    return [f"it cannot be told apart from {_listed(others)} by its seeds"] if others else []
 
 
 def _few_examples(findings: Findings, dataset: str, budget: float, best: str, metric: str) -> list[str]:
     noise = [n for n in findings.row_noise(dataset) if n.budget == budget and n.leader == best and n.model != best]
     close = [title(n.model) for n in noise if abs(n.gap[metric]) < n.detectable(metric)]
-    return [f"{noise[0].examples:,} test examples do not show a gap like that to {_listed(close)}"] if close else []
+    if not close:
+        return []
+    return [f"the gap to {_listed(close)} is within the sampling noise of the {noise[0].examples:,} test examples"]
 
 
 def _trend(findings: Findings, dataset: str, best: str) -> str:
-    """How the winner scales, and whether its lead over the reference grows with compute."""
-    _, _, found = findings.scaling(dataset)
-    own = next((s for s in found if s.curve.model == best), None)
-    if own is None or math.isnan(own.slope[1]):
+    """Return how the winner scales, and whether its lead over the reference changes with compute."""
+    _, _, scalings = findings.scaling(dataset)
+    scaling = next((s for s in scalings if s.curve.model == best), None)
+    if scaling is None or math.isnan(scaling.slope[1]):
         return ""
-    said = f" Its LogLoss changes by {own.slope[0]:+.2f} ± {own.slope[1]:.2f} % per 4x compute".replace("-", "−")
-    if own.against is None:
-        return f"{said}."
-    against = f"{own.against.difference.mean:+.2f} ± {own.against.difference.half:.2f}".replace("-", "−")
-    told = "its lead changes with compute" if own.against.p < 0.05 else "a changing lead is not shown"
-    return f"{said}, {against} against {title(own.against.b)}: {told}."
+    slope = f" Its LogLoss changes by {scaling.slope[0]:+.2f} ± {scaling.slope[1]:.2f} % per 4x compute".replace(
+        "-", "−"
+    )
+    if scaling.against is None:
+        return f"{slope}."
+    against = f"{scaling.against.difference.mean:+.2f} ± {scaling.against.difference.half:.2f}".replace("-", "−")
+    significant = scaling.against.p < SIGNIFICANCE
+    lead = "its lead changes with compute" if significant else "no significant change of its lead with compute"
+    return f"{slope}, a difference of {against} points from {title(scaling.against.b)}: {lead}."
 
 
 def _listed(names: list[str]) -> str:
@@ -127,7 +135,7 @@ def _listed(names: list[str]) -> str:
 
 
 def warnings(findings: Findings, dataset: str) -> list[str]:
-    """What a reader must know before trusting the data set's numbers."""
+    """Return what a reader must know before relying on the data set's numbers."""
     return [
         *_near_bounds(findings, dataset),
         *_unfinished(findings, dataset),
@@ -147,23 +155,24 @@ def _near_bounds(findings: Findings, dataset: str) -> list[str]:
         finals.select("model", "budget", "learning_rate").unique().sort("model", "budget").iter_rows()
     ):
         if margin > 0 and rate > 0 and not low + margin <= math.log(rate) <= high - margin:
-            near.append(f"{title(model)} at {budget:g} ({rate:.2g})")
-    return [f"The best learning rate lies within 5 % of an end of its range: {', '.join(near)}."] if near else []
+            near.append(f"{title(model)} at {budget:g} MFLOP ({rate:.2g})")
+    share = f"{100 * NEAR_BOUND:g} %"
+    return [f"The best learning rate is within {share} of an end of its range: {', '.join(near)}."] if near else []
 
 
 def _unfinished(findings: Findings, dataset: str) -> list[str]:
-    said = []
-    asked = findings.protocol.search.trials
+    texts = []
+    requested = findings.protocol.search.trials
     for row in findings.rows(dataset).sort("model", "budget").iter_rows(named=True):
         name = f"{title(row['model'])} at {row['budget']:g} MFLOP"
         attempted = row["trials"] + row["trials_failed"]
         if attempted and row["trials"] / attempted < FINISHED_SHARE:
-            said.append(f"{name}: {row['trials']} of {attempted} trials finished.")
-        elif row["trials"] < asked:
-            said.append(f"{name}: {row['trials']} of {asked} trials so far.")
+            texts.append(f"{name}: {row['trials']} of {attempted} trials finished.")
+        elif row["trials"] < requested:
+            texts.append(f"{name}: {row['trials']} of {requested} trials so far.")
         if row["seeds_failed"]:
-            said.append(f"{name}: {row['seeds_failed']} of {row['seeds'] + row['seeds_failed']} seeds failed.")
-    return said
+            texts.append(f"{name}: {row['seeds_failed']} of {row['seeds'] + row['seeds_failed']} seeds failed.")
+    return texts
 
 
 def _beyond_bayes(findings: Findings, dataset: str) -> list[str]:
@@ -177,22 +186,24 @@ def _beyond_bayes(findings: Findings, dataset: str) -> list[str]:
         .sort()
         .to_list()
     )
-    return [f"Below the Bayes bound, which no model can be: {_listed([title(m) for m in beyond])}."] if beyond else []
+    return (
+        [f"Better than the Bayes bound, which is impossible: {_listed([title(m) for m in beyond])}."] if beyond else []
+    )
 
 
 def _mixed(findings: Findings, dataset: str) -> list[str]:
-    own = [record for record in findings.records if record.dataset == dataset]
-    said = []
+    records = [record for record in findings.records if record.dataset == dataset]
+    texts = []
     kinds: dict[str, set[object]] = {
-        "devices": {record.device for record in own},
-        "commits of the suite": {record.commit for record in own},
-        "package versions": {tuple(sorted(record.versions.items())) for record in own},
+        "devices": {record.device for record in records},
+        "commits of the suite": {record.commit for record in records},
+        "package versions": {tuple(sorted(record.versions.items())) for record in records},
     }
-    said += [f"Records come from {len(values)} different {what}." for what, values in kinds.items() if len(values) > 1]
-    if any(record.dirty for record in own):
-        said.append("Some records were made with uncommitted changes in the suite.")
+    texts += [f"Records come from {len(values)} different {kind}." for kind, values in kinds.items() if len(values) > 1]
+    if any(record.dirty for record in records):
+        texts.append("Some records were made with uncommitted changes in the suite.")
     if findings.protocol.overrides:
-        said.append(f"The protocol was changed on the command line: {', '.join(findings.protocol.overrides)}.")
-    if not findings.row_noise(dataset) and any(record.test for record in own):
-        said.append("No test predictions were kept, so the noise of the test part is not measured.")
-    return said
+        texts.append(f"The protocol was changed on the command line: {', '.join(findings.protocol.overrides)}.")
+    if not findings.row_noise(dataset) and any(record.test for record in records):
+        texts.append("No test predictions were kept, so the sampling noise of the test part is unknown.")
+    return texts

@@ -1,1 +1,1 @@
-"""Results published by others, and their configurations trained again."""
+"""Results published by others, and how to retrain their configurations."""

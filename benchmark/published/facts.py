@@ -1,4 +1,4 @@
-"""Facts from papers and leaderboards, and why they are or are not comparable with ours."""
+"""Results from papers and leaderboards, and how far they are comparable with ours."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,9 +9,9 @@ from benchmark.published.tables import FOLDER
 
 PAPER, BARS = "Wukong paper", "BARS"
 REASONS = {
-    PAPER: "each model at its own compute; no seeds or intervals; Wukong was tuned in more respects than the others",
-    BARS: "each model at its own compute; mostly one seed; the grid's best by test AUC in most grids where validation "
-    "chose another; grids of unequal length",
+    PAPER: "each model at its own compute; no seeds or intervals; more hyperparameters tuned for Wukong than for the others",
+    BARS: "each model at its own compute; mostly one seed; where validation and test AUC pick different runs of a "
+    "grid, mostly the one picked by test AUC; grids of different lengths",
 }
 
 
@@ -19,7 +19,7 @@ REASONS = {
 class Fact:
     """A published result on a public data set."""
 
-    model: str  # its title in this suite
+    model: str  # title in this suite
     auc: float
     logloss: float
     training_flops: float | None  # per example
@@ -31,9 +31,10 @@ class Fact:
 
 @cache
 def facts(dataset_title: str) -> tuple[Fact, ...]:
-    """What was published on the data set of that title: 'Frappe_x1 (train negatives re-drawn)' is looked up as frappe_x1.
+    """Return the results published on the data set of that title, of which the part in parentheses is ignored.
 
-    'Frappe_x1 without cost' is a data set of its own, on which nothing was.
+    'Frappe_x1 (train negatives re-drawn)' is looked up as frappe_x1. 'Frappe_x1 without cost' is a different data set, on
+    which nothing was published.
     """
     key = dataset_title.partition(" (")[0].lower().replace(" ", "_")
     paper = pl.read_csv(FOLDER / "wukong_paper_public.csv").filter(pl.col("dataset") == key)
@@ -69,7 +70,7 @@ def facts(dataset_title: str) -> tuple[Fact, ...]:
 
 
 def comparability(dataset_title: str, origin: str) -> str:
-    """Why a published number cannot be set against ours without care; a changed data set is named first."""
+    """Return why a published number is not directly comparable with ours; a changed data set comes first."""
     _, _, change = dataset_title.partition(" (")
     changed = f"ours is another data set ({change}; " if change else ""
     return changed + REASONS[origin]

@@ -1,7 +1,7 @@
-"""Published configurations trained anew, ours beside theirs: `benchmark/published/<name>.toml` says what was published.
+"""Train published configurations: `benchmark/published/configurations/<name>.toml` holds what was published.
 
-No search, no budget: each row of a published table is one configuration, trained by the rules of its source with several
-seeds. The records of a reproduction stand apart from those of protocols, since its models do not compete.
+There is no search and no budget: each row of a published table is one configuration, trained by the rules of its source
+with several seeds. These records are kept apart from those of protocols, because the models do not compete.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from benchmark.study import OnEvent, Study
 
 @dataclass(frozen=True)
 class FixedStudy(Study):
-    """One published configuration and its runs, one for each seed; its records' `trial` is its row."""
+    """One published configuration and its runs, one per seed; `trial` in its records is the row in the table."""
 
     row: int = 0
     published_as: str = ""
@@ -25,30 +25,36 @@ class FixedStudy(Study):
 
     @property
     def name(self) -> str:
-        """Its name on the screen."""
+        """Name shown on the screen."""
         return f"{self.dataset}/{self.published_as}"
 
     def records(self) -> list[Record]:
-        """Its records so far."""
+        """Return the records so far."""
         path = store.record_file(self.results, self.dataset, self.model)
         return [record for record in store.read_file(path) if record.trial == self.row] if path.exists() else []
 
     def seeds_left(self) -> list[int]:
-        """Seeds without a complete run."""
+        """Return the seeds without a complete run."""
         done = {record.seed for record in self.records() if record.status == "complete"}
         return [seed for seed in self.protocol.final.seeds if seed not in done]
 
     def runs_left(self) -> int:
-        """How many trainings it still needs."""
+        """Return how many trainings are missing."""
         return len(self.seeds_left())
 
     def keep_predictions(self, seed: int, logits: object, labels: object) -> str | None:
-        """Not kept: a published table has no rows to compare them with."""
+        """Keep none: published tables come without predictions to compare with.
+
+        Args:
+            seed: of the final run.
+            logits: of the test part.
+            labels: of the test part.
+        """
         return None
 
 
 def train_missing(study: FixedStudy, on_event: OnEvent) -> None:
-    """Train a published configuration with the seeds that have no complete run yet."""
+    """Train a published configuration with each seed that has no complete run."""
     from benchmark.training.runner import Runner
     from models.base import Optimiser
 
@@ -66,20 +72,20 @@ def studies_of(
 
     Args:
         table: the published table.
-        results: folder of its records.
-        n_fields: numbers of dense and sparse columns of its data set.
+        results: folder for the records.
+        n_fields: numbers of dense and sparse columns of the data set.
         data_dir: folder of the raw data sets; None: the default.
-        device: that trains.
+        device: to train on.
     """
     import models
     from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
     protocol = table.protocol()
-    fixed = []
+    studies = []
     for i, row in enumerate(table.rows):
         config = models.load(row.model).Config.model_validate(table.settings(row))
         mflop = TRAINING_FLOPS_PER_FORWARD_FLOP * config.flops(*n_fields) / 1e6
-        fixed.append(
+        studies.append(
             FixedStudy(
                 protocol,
                 table.dataset,
@@ -95,4 +101,4 @@ def studies_of(
                 optimiser=table.optimiser(row),
             )
         )
-    return fixed
+    return studies

@@ -1,8 +1,8 @@
-"""Identity of the code that decides a study's numbers, by meaning: comments, docstrings and error messages do not count.
+"""Identity of the code that determines a study's numbers; comments, docstrings and error messages do not count.
 
-Each part is the hash of its files' syntax trees. A declared version would rest on somebody remembering to raise it; the
-syntax tree cannot be forgotten, and refuses too much only when code is rewritten to the same effect. Names of this suite's
-own modules in import statements are left out as well, so that a file may move.
+Each part is a hash of its files' syntax trees. A declared version would depend on someone remembering to raise it. The
+hash also changes when code is rewritten without effect. Names of this suite's own modules in import statements are left
+out, so files may move.
 """
 
 import ast
@@ -19,7 +19,7 @@ import models
 ROOT = Path(__file__).parents[2]
 OWN = ("benchmark", "models", "datamodules")
 PACKAGES = ("torch", "lightning", "torchmetrics", "optuna", "numpy", "polars")
-PARTS = {  # decide the numbers of every study
+PARTS = {  # determine the numbers of every study
     "training": ("benchmark/training/*.py",),
     "search": ("benchmark/tuning/*.py", "benchmark/study.py"),
     "budget": ("benchmark/budget.py",),
@@ -29,30 +29,30 @@ PARTS = {  # decide the numbers of every study
 
 
 def of_everything() -> dict[str, str]:
-    """Return what all studies share: the hash of each of PARTS and the version of each of PACKAGES."""
+    """Return what all studies share: a hash for each of PARTS and the version of each of PACKAGES."""
     shared = {part: _hash([_meaning(path) for path in _files(*globs)]) for part, globs in PARTS.items()}
     return shared | {name: version(name) for name in PACKAGES}
 
 
 def of_model(name: str) -> str:
-    """Return the hash of a model's file and, for a variant, of the fields that it holds."""
+    """Return the hash of a model's file and, for a variant, of the fields that it fixes."""
     base = name.partition(".")[0]
-    held = models.variants(base)[name].fields if base != name else {}
-    return _hash([_meaning(path) for path in _files(f"models/{base}.py")] + [json.dumps(held, sort_keys=True)])
+    fixed = models.variants(base)[name].fields if base != name else {}
+    return _hash([_meaning(path) for path in _files(f"models/{base}.py")] + [json.dumps(fixed, sort_keys=True)])
 
 
 def of_dataset(name: str) -> str:
-    """Return the hash of a data set's file and of its name, which carries its variants."""
+    """Return the hash of a data set's file and of its name, which identifies a variant."""
     return _hash([name, *(_meaning(path) for path in _files(f"datamodules/{name.partition('.')[0]}.py"))])
 
 
 def of_readers() -> str:
-    """Return the hash of what reads and encodes data sets."""
+    """Return the hash of the code that reads and encodes data sets."""
     return _hash([_meaning(path) for path in _files("datamodules/base/*.py")])
 
 
 def meaning(source: str) -> str:
-    """Return a Python source without what decides no number: equal for sources that differ in nothing else."""
+    """Return a Python source reduced to what can affect numbers, as text to compare or hash."""
     return json.dumps(_plain(ast.parse(source)))
 
 
@@ -71,7 +71,7 @@ def _hash(parts: list[str]) -> str:
 
 
 def _plain(node: Any) -> Any:
-    """Return a syntax tree as lists; fields that are empty are left out, since their number grows with Python's versions."""
+    """Return a syntax tree as nested lists without empty fields, since newer Python versions add more of them."""
     if isinstance(node, list):
         return [_plain(child) for child in node]
     if not isinstance(node, ast.AST):
@@ -89,6 +89,6 @@ def _plain(node: Any) -> Any:
 
 
 def _is_message(function: ast.expr) -> bool:
-    """Whether a call only makes an error or a warning, whose words decide no number."""
+    """Return whether a call only creates an error or issues a warning, whose text affects no number."""
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     return name.endswith("Error") or name == "warn"

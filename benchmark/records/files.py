@@ -1,4 +1,4 @@
-"""JSON and text files of a results folder, replaced in one step."""
+"""JSON and text files of a results folder, replaced atomically."""
 
 import json
 import os
@@ -9,12 +9,15 @@ from benchmark.errors import RecordError, disk_errors
 
 
 def write_json(path: Path, value: object) -> None:
-    """Replace a file of a results folder in one step."""
+    """Replace a JSON file atomically. Raises RunError if disk or folder are at fault."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file in one step: readers see the old or the new content, never a part."""
+    """Replace a text file atomically: readers see the old or the new content.
+
+    Raises RunError if disk or folder are at fault.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +32,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file of a results folder. Raises RecordError if it is not one."""
+    """Return the content of a JSON file. Raises RecordError if it cannot be read or parsed."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A results folder: held by one run at a time, and what its records were made with, so that no change goes unnoticed."""
+"""A results folder: locked by one run at a time, and checked against what its records were made with."""
 
 import os
 import tomllib
@@ -12,18 +12,18 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from benchmark.errors import RunError
-from benchmark.protocol import Protocol, validated
+from benchmark.protocol import LISTS, Protocol, validated
 from benchmark.records import code, files, store
 
 WAYS_OUT = (
     "Choose another folder with --results or another name with --name, or continue with --accept-changes; "
-    "every later record then names the change"
+    "every later record will name the change"
 )
 
 
 @contextmanager
 def claimed(results: Path) -> Iterator[None]:
-    """Hold a results folder, so that no second run writes there. Raises RunError if it cannot be written or is held."""
+    """Lock a results folder against other runs. Raises RunError if it is locked or not writable."""
     try:
         results.mkdir(parents=True, exist_ok=True)
         probe = results / f".probe.{os.getpid()}"
@@ -33,7 +33,7 @@ def claimed(results: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunError(
-            f"{results} is in use by another run; wait for it, or choose another folder with --results"
+            f"{results} is in use by another run; wait for it to finish or choose another folder with --results"
         ) from None
     except OSError as error:
         raise RunError(f"cannot write to {results}: {error.strerror}; choose another folder with --results") from None
@@ -44,8 +44,8 @@ def claimed(results: Path) -> Iterator[None]:
 class Folder:
     """What a claimed folder's records were made with: `protocol.toml`, `datasets/*.json`, `made_with.json`.
 
-    A difference raises RunError, which lists all of it, unless changes are accepted; then it is added to `changes.json` and
-    to every later record that it concerns. `notes` says what was restored or differs without consequence.
+    If anything differs, RunError lists all differences; with `accept` they are added to `changes.json` and to every later
+    record that they affect. `notes` lists the files that were restored.
     """
 
     def __init__(self, path: Path, *, accept: bool = False):
@@ -54,44 +54,45 @@ class Folder:
         changes = path / "changes.json"
         kept: dict[str, Any] = files.read_json(changes) if changes.exists() else {}
         self.identity: str = kept.get("identity", "")
-        self._accepted: tuple[str, ...] = tuple(kept.get("accepted", ()))  # concern all studies
+        self._accepted: tuple[str, ...] = tuple(kept.get("accepted", ()))  # affect all studies
         self._of_studies: dict[str, list[str]] = kept.get("of_studies", {})
 
     def accepted(self, study: str = "") -> tuple[str, ...]:
-        """Return the accepted changes that concern all studies, and those that concern the study of that name."""
+        """Return the accepted changes that affect all studies, and those that affect the study with that name."""
         return (*self._accepted, *self._of_studies.get(study, ()))
 
     def namespace(self) -> str:
-        """Return a name that no other folder has, for a storage that several share."""
+        """Return a name unique to this folder, for a storage that several folders share."""
         path = self.path / ".storage-id"
         if not path.exists():
             files.write_text(path, uuid4().hex[:12])
         return path.read_text(encoding="utf-8")
 
     def adopt(self, protocol: Protocol) -> None:
-        """Write the protocol, merged with the one in the folder."""
+        """Write the protocol, merged with the one in the folder. Raises RunError if their identities differ."""
         path = self.path / "protocol.toml"
         if path.exists():
             kept = validated(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
             if kept.identity() != protocol.identity():
-                changes = differences(_compared(kept), _compared(protocol))
+                changes = differences(kept.compared(), protocol.compared())
                 self._refuse_or_accept("results of another protocol", changes, kept.identity())
-            lists = ("datasets", "models", "budgets")
-            merged = {key: _union(getattr(kept, key), getattr(protocol, key)) for key in lists}
+            merged = {key: _union(getattr(kept, key), getattr(protocol, key)) for key in LISTS}
             protocol = protocol.model_copy(update=merged)
         elif identities := {record.protocol_id for record in store.first_of_each_file(self.path)}:
             self.notes.append(f"{path} was missing and has been restored")
             if identities != {self.identity or protocol.identity()}:
                 ids = ", ".join(sorted(identities))
-                changes = [f"protocol.toml is missing; identity of its records {ids}, now {protocol.identity()}"]
+                changes = [f"protocol.toml is missing; its records have identity {ids}, this run {protocol.identity()}"]
                 self._refuse_or_accept("results of another protocol", changes, min(identities))
         files.write_text(path, protocol.toml())
 
     def adopt_data(self, facts: Mapping[str, dict[str, Any]], protocol: Protocol) -> None:
-        """Write the facts about the data sets. If changed data are accepted, their old records move to `superseded/`.
+        """Write the facts about the data sets. If changed data are accepted, the old records move to `superseded/`.
+
+        Raises RunError if data changed and changes are not accepted.
 
         Args:
-            facts: of each data set, its `fingerprint` among them.
+            facts: by data set, including its `fingerprint`.
             protocol: of this run.
         """
         paths = {name: self.path / "datasets" / f"{name}.json" for name in facts}
@@ -109,22 +110,21 @@ class Folder:
             files.write_json(path, facts[name])
 
     def code_changes(self, studies: Sequence[str], spaces: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
-        """Return by study what decides its numbers and differs from what the folder's records were made with.
+        """Return by study how the code and search space differ from those that the folder's records were made with.
 
-        A study that no record can differ from, of a model that joins the folder or in a folder without records, has no
-        changes. Names are `<data set>/<model>/<budget>`.
+        In a folder without records nothing differs. A model or data set that is new to the folder can differ in the shared
+        code only.
 
         Args:
-            studies: names of studies.
-            spaces: the search space of each of them; None: not compared.
+            studies: names of studies, `<data set>/<model>/<budget>`.
+            spaces: search space by study; None: not compared.
         """
         path = self.path / "made_with.json"
-        models_with_records = {(r.dataset, r.model) for r in store.first_of_each_file(self.path)}
-        if not models_with_records:
+        if not store.first_of_each_file(self.path):
             return {}
         if not path.exists() or "all" not in (kept := files.read_json(path)):
-            lost = "is of an earlier version" if path.exists() else "is missing"
-            return {name: [f"{path} {lost}: whether the code is the same cannot be told"] for name in studies}
+            problem = "is of an earlier version" if path.exists() else "is missing"
+            return {name: [f"{path} {problem}: whether the code is the same cannot be told"] for name in studies}
         now = _made_with(studies, spaces or {})
         shared = differences(kept["all"], now["all"])
         changes = {}
@@ -140,18 +140,20 @@ class Folder:
         return changes
 
     def adopt_code(self, studies: Sequence[str], spaces: Mapping[str, Any], protocol: Protocol) -> None:
-        """Write what decides the numbers of the studies that will run: code by meaning, package versions, search spaces.
+        """Write what determines the numbers of the studies that will run: code, package versions, search spaces.
+
+        Raises RunError if any of it changed and changes are not accepted.
 
         Args:
             studies: names of the studies that will run.
-            spaces: the search space of each of them.
+            spaces: search space by study.
             protocol: of this run.
         """
         path = self.path / "made_with.json"
         changes = self.code_changes(studies, spaces)
         if changes:
-            every = list(dict.fromkeys(change for of_study in changes.values() for change in of_study))
-            self._refuse_or_accept("results of other code", every, protocol.identity(), changes)
+            distinct = list(dict.fromkeys(change for own in changes.values() for change in own))
+            self._refuse_or_accept("results of other code", distinct, protocol.identity(), changes)
         kept = files.read_json(path) if path.exists() else {}
         now = _made_with(studies, spaces)
         files.write_json(path, {part: kept.get(part, {}) | values for part, values in now.items()})
@@ -165,19 +167,19 @@ class Folder:
         self.identity = self.identity or identity
         if of_studies is None:
             self._accepted += tuple(f"{day} {change}" for change in changes)
-        for name, concerning in (of_studies or {}).items():
-            self._of_studies.setdefault(name, []).extend(f"{day} {change}" for change in concerning)
+        for name, own in (of_studies or {}).items():
+            self._of_studies.setdefault(name, []).extend(f"{day} {change}" for change in own)
         kept = {"identity": self.identity, "accepted": self._accepted, "of_studies": self._of_studies}
         files.write_json(self.path / "changes.json", kept)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Return what differs among the keys that both have, as 'key before -> now'.
+    """Return the differences among the keys that both have, as 'key before -> now'.
 
     Args:
-        before: values, sections of them nested.
-        now: the same later or elsewhere.
-        prefix: of the keys, for a nested section.
+        before: values; sections are nested.
+        now: values to compare with.
+        prefix: put before each key, for a nested section.
     """
     changes = []
     for key in sorted(before.keys() & now.keys()):
@@ -189,7 +191,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
 
 
 def _made_with(studies: Sequence[str], spaces: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Content of `made_with.json`."""
+    """Return the content of `made_with.json`."""
     parts = [name.split("/") for name in studies]
     return {
         "all": code.of_everything(),
@@ -197,11 +199,6 @@ def _made_with(studies: Sequence[str], spaces: Mapping[str, Any]) -> dict[str, d
         "datasets": {name: code.of_dataset(name) for name in dict.fromkeys(name for name, _, _ in parts)},
         "space": {name: spaces[name] for name in studies if name in spaces},
     }
-
-
-def _compared(protocol: Protocol) -> dict[str, Any]:
-    listed = {"name", "title", "datasets", "models", "budgets", "overrides"}
-    return protocol.model_dump(mode="json", exclude=listed)
 
 
 def _union(kept: tuple[Any, ...], now: tuple[Any, ...]) -> tuple[Any, ...]:

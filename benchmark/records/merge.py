@@ -1,4 +1,4 @@
-"""Records of several results folders brought together by their content."""
+"""Merge the records of several results folders by content."""
 
 import tomllib
 from pathlib import Path
@@ -13,23 +13,24 @@ Slot = tuple[str, str, float, str, int, int]  # data set, model, budget, kind, t
 
 
 def merge(target: Path, sources: list[Path]) -> int:
-    """Add to a results folder the records of others that it lacks, with their protocol and data facts; returns how many.
+    """Add the records that a results folder lacks, with their protocol and data facts, and return how many were added.
 
-    Equal records, but for what the clock decided, are one. Raises RecordError, which names each conflict, and adds nothing
-    if two records fill the same place differently; RunError if the folders differ in protocol or data.
+    Records that differ only in times, device, threads or `dirty` count as equal. If two records of the same training
+    differ in anything else, nothing is added and RecordError names each conflict. Raises RunError if the folders differ in
+    protocol or data.
     """
-    known = {_slot(record): (record, target) for record in store.read(target)}
+    merged = {_slot(record): (record, target) for record in store.read(target)}
     added: list[Record] = []
     conflicts: list[str] = []
     for source in sources:
         for record in store.read(source):
-            earlier, folder = known.setdefault(_slot(record), (record, source))
+            earlier, folder = merged.setdefault(_slot(record), (record, source))
             if earlier is record:
                 added.append(record)
             elif differing := _differing(earlier, record):
                 conflicts.append(f"{record.name} in {folder} and {source}: {', '.join(differing)}")
     if conflicts:
-        raise RecordError(f"nothing merged into {target}, {len(conflicts)} conflicts: {'; '.join(conflicts)}")
+        raise RecordError(f"nothing merged into {target}, {len(conflicts)} conflict(s): {'; '.join(conflicts)}")
     for source in sources:
         _adopt(target, source)
     for record in added:
@@ -54,6 +55,6 @@ def _slot(record: Record) -> Slot:
 
 
 def _differing(a: Record, b: Record) -> list[str]:
-    """Names of the fields that differ, those of the clock and the machine aside."""
+    """Return the names of the fields that differ, leaving out times and machine."""
     first, second = a.timeless(), b.timeless()
     return [key for key in first if first[key] != second[key] and key not in ("device", "threads", "dirty")]

@@ -1,7 +1,7 @@
-"""Test predictions of final runs, kept beside the records for what needs single examples: DeLong and the bootstrap.
+"""Test predictions of final runs, kept for statistics over single examples (DeLong, bootstrap).
 
-`predictions/<dataset>/<model>/<budget>-<seed>.npz` holds the float32 logits and the labels as bits, about 4 bytes an
-example after compression; its hash stands in the run's record. Test parts over LIMIT examples are not kept.
+`predictions/<dataset>/<model>/<budget>-<seed>.npz` holds the float32 logits and the labels as bits, about 4 bytes per
+example after compression; the run's record holds its hash. Predictions on more than LIMIT examples are not kept.
 """
 
 import hashlib
@@ -14,25 +14,38 @@ from numpy.typing import NDArray
 
 from benchmark.errors import RecordError, disk_errors
 
-LIMIT = 2**20  # examples; on more, a gap worth naming is many standard errors, and a run's file would pass 4 MiB
+LIMIT = 2**20  # examples; beyond, a relevant gap is many standard errors wide and a file would exceed 4 MiB
 
 Logits = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
 
 def prediction_file(results: Path, dataset: str, model: str, budget: float, seed: int) -> Path:
-    """Where the predictions of a final run stand."""
+    """Return the path of a final run's predictions.
+
+    Args:
+        results: results folder.
+        dataset: name of the data set.
+        model: name of the model.
+        budget: training MFLOP per example.
+        seed: of the final run.
+    """
     return results / "predictions" / dataset / model / f"{budget:g}-{seed}.npz"
 
 
 def write(path: Path, logits: Logits, labels: Labels) -> str | None:
-    """Keep the logits and labels (N,) of a test part in its order; returns their hash, None if they are too many.
+    """Write the predictions on a test part and return their hash; None, and nothing is written, above LIMIT examples.
 
-    Raises RunError if the disk is full or cannot be written; nothing is left then.
+    Raises RunError, and leaves no file, if the disk is full or not writable.
+
+    Args:
+        path: of the file.
+        logits: (N,), in the order of the test part.
+        labels: (N,).
     """
     if len(logits) > LIMIT:
         return None
-    packed = BytesIO()  # first, since a zip file on a full disk raises once more when it is closed
+    packed = BytesIO()  # in memory first: closing a zip file on a full disk raises a second error
     np.savez_compressed(packed, logits=logits.astype("<f4"), labels=np.packbits(labels.astype(np.uint8)))
     temporary = path.with_name(f".{path.name}")
     with disk_errors(path):
@@ -46,20 +59,20 @@ def write(path: Path, logits: Logits, labels: Labels) -> str | None:
 
 
 def read(path: Path) -> tuple[Logits, Labels]:
-    """Logits and labels (N,). Raises RecordError if the file is not one that `write` made."""
+    """Return logits and labels, (N,) each. Raises RecordError if the file was not written by `write`."""
     try:
         with zipfile.ZipFile(path) as archive:
             largest = max((entry.file_size for entry in archive.infolist()), default=0)
             if largest > 8 * LIMIT:
-                raise RecordError(f"{path}: {largest} bytes unpacked; at most {8 * LIMIT} are read")
+                raise RecordError(f"{path}: {largest} bytes when unpacked; at most {8 * LIMIT} are allowed")
         with np.load(path, allow_pickle=False) as arrays:
             logits = arrays["logits"].astype(np.float32)
             labels = np.unpackbits(arrays["labels"], count=len(logits))
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise RecordError(f"{path}: no predictions can be read from it ({error})") from None
+        raise RecordError(f"{path}: not a valid predictions file ({error})") from None
     return logits, labels
 
 
 def digest(logits: Logits, labels: Labels) -> str:
-    """SHA-256 of the logits' and labels' bytes."""
+    """Return the SHA-256 of the bytes of logits and labels."""
     return hashlib.sha256(logits.astype("<f4").tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Where a record comes from: source commit, versions and device; no host name, user or path."""
+"""Where a record comes from: source commit, versions and device, but no host name, user or path."""
 
 import platform
 import re
@@ -10,25 +10,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmark.records import code
+
 LONGEST_ERROR = 300  # characters
-CODE = ("models", "datamodules", "benchmark", "pyproject.toml")  # changes elsewhere, in results say, change no number
-PACKAGES = ("wukong-bench", "torch", "lightning", "torchmetrics", "optuna", "numpy", "polars")
+SOURCES = (*code.OWN, "pyproject.toml")  # changes elsewhere, e.g. in results/, affect no number
+PACKAGES = ("wukong-bench", *code.PACKAGES)
 
 
 @cache
 def provenance() -> dict[str, Any]:
-    """Fields of a record that are the same for all runs of a process."""
+    """Return the fields of a record that are the same for all runs of a process."""
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": None if (changes := _git("status", "--porcelain", "--", *CODE)) is None else bool(changes),
+        "dirty": None if (changes := _git("status", "--porcelain", "--", *SOURCES)) is None else bool(changes),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 
 
 def device_name(device: str) -> str:
-    """The card's model name, or the processor's and the vector instructions that PyTorch uses on it.
+    """Return the model name of the GPU, or that of the CPU and the vector instructions that PyTorch uses on it.
 
-    Sums of other vectors round otherwise; $ATEN_CPU_CAPABILITY (avx2, say) chooses among those that a processor has.
+    Sums round differently with other vector instructions; $ATEN_CPU_CAPABILITY (e.g. avx2) selects them.
     """
     import torch
 
@@ -46,7 +48,10 @@ def _processor() -> str:
 
 
 def anonymous(text: str) -> str:
-    """The first line of an error, at most 300 characters, without home folder, folders of packages, host or user name."""
+    """Return the first line of an error, without home folder, package folders or host name.
+
+    It is cut to LONGEST_ERROR characters.
+    """
     line = text.partition("\n")[0]
     for private, name in _private().items():
         line = re.sub(rf"(?<![\w.-]){re.escape(private)}(?![\w.-])", name, line)
@@ -55,25 +60,24 @@ def anonymous(text: str) -> str:
 
 @cache
 def _private() -> dict[str, str]:
-    """What an error must not tell, the longest first, and what stands in its place."""
-    found = {
-        str(Path(__file__).parents[1]): "<suite>",
+    """Return texts that an error must not disclose and their replacements, the longest text first."""
+    replacements = {
+        str(code.ROOT): "<suite>",
         sys.prefix: "<python>",
         tempfile.gettempdir(): "<tmp>",
         str(Path.cwd()): "<folder>",
         str(Path.home()): "~",
         platform.node(): "<host>",
     }
-    return {text: found[text] for text in sorted(found, key=len, reverse=True)}
+    return {text: replacements[text] for text in sorted(replacements, key=len, reverse=True)}
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says of the checkout whose root this package stands in; None where there is none."""
-    root = Path(__file__).parents[1]
-    if not (root / ".git").exists():
+    """Return git's output for the checkout that contains this package; None if there is no checkout."""
+    if not (code.ROOT / ".git").exists():
         return None
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
+        done = subprocess.run(["git", "-C", str(code.ROOT), *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -1,7 +1,7 @@
-"""Record files: JSON lines, appended and never edited; the only reader and writer of `records/` in a results folder.
+"""Record files: JSON lines, appended and never edited. Only this module reads and writes `records/` in a results folder.
 
 A results folder is self-contained: `protocol.toml` (resolved), `datasets/<dataset>.json` (facts about the data),
-`records/<dataset>/<model>.jsonl` and what `report` generates from them.
+`records/<dataset>/<model>.jsonl`, and what `report` generates from them.
 """
 
 import errno
@@ -17,14 +17,20 @@ from benchmark.records.record import KINDS, Record
 
 
 def record_file(results: Path, dataset: str, model: str) -> Path:
-    """Where the records of a data set and model stand."""
+    """Return the path of the records of a data set and model.
+
+    Args:
+        results: results folder.
+        dataset: name of the data set.
+        model: name of the model.
+    """
     return results / "records" / dataset / f"{model}.jsonl"
 
 
 def append(results: Path, record: Record) -> None:
-    """Add a record with one write; a last line torn by a kill is moved to a `.torn` file first.
+    """Append a record with a single write; a last line torn by a kill is first moved to a `.torn` file.
 
-    Raises RunError if the disk is full or cannot be written; the file then ends where it ended.
+    Raises RunError, and leaves the file as it was, if the disk is full or not writable.
     """
     path = record_file(results, record.dataset, record.model)
     line = (record.model_dump_json() + "\n").encode()
@@ -34,7 +40,7 @@ def append(results: Path, record: Record) -> None:
             _cut_torn_line(path)
             end = path.stat().st_size
             try:
-                if os.write(file.fileno(), line) < len(line):  # what a disk does that is almost full
+                if os.write(file.fileno(), line) < len(line):  # happens on an almost full disk
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(file.fileno())
             except OSError:
@@ -43,37 +49,47 @@ def append(results: Path, record: Record) -> None:
 
 
 def set_aside(results: Path, dataset: str, fingerprint: str) -> None:
-    """Move the records made on data of that fingerprint out of the tables' sight; nothing is deleted.
+    """Move the records of a data set to `superseded/`, where no table reads them; nothing is deleted.
 
-    They go to superseded/<dataset>-<fingerprint>, and where data went back and forth to the first of ...-2, ...-3 that is
-    free.
+    The new folder is superseded/<dataset>-<fingerprint>; if it exists, the first free one of ...-2, ...-3 and so on.
+
+    Args:
+        results: results folder.
+        dataset: name of the data set.
+        fingerprint: of the data that the records were made on.
     """
-    there = results / "records" / dataset
-    if there.exists():
-        kept = results / "superseded" / f"{dataset}-{fingerprint}"
-        again = (kept.with_name(f"{kept.name}-{n}") for n in itertools.count(2))
-        kept.parent.mkdir(exist_ok=True)
-        there.rename(next(folder for folder in itertools.chain([kept], again) if not folder.exists()))
+    current = results / "records" / dataset
+    if current.exists():
+        first = results / "superseded" / f"{dataset}-{fingerprint}"
+        further = (first.with_name(f"{first.name}-{n}") for n in itertools.count(2))
+        first.parent.mkdir(exist_ok=True)
+        current.rename(next(folder for folder in itertools.chain([first], further) if not folder.exists()))
 
 
 def read(results: Path) -> list[Record]:
-    """All records of a results folder, ordered by data set, model, budget, kind, trial and seed.
+    """Return all records of a results folder, ordered by data set, model, budget, kind, trial and seed.
 
-    A torn last line is passed over, since its trial will run again; any other line that is not a record raises
-    RecordError.
+    A torn last line is skipped, since its trial will run again. Raises RecordError if any other line is not a record.
     """
     records = [record for path in sorted((results / "records").glob("*/*.jsonl")) for record in read_file(path)]
     return sorted(records, key=lambda r: (r.dataset, r.model, r.budget, KINDS.index(r.kind), r.trial, r.seed))
 
 
 def first_of_each_file(results: Path) -> list[Record]:
-    """Return the first record of each file, which names its data set, model, protocol and data. Raises RecordError."""
+    """Return the first record of each file, which identifies its data set, model, protocol and data. Raises RecordError."""
     paths = sorted((results / "records").glob("*/*.jsonl"))
     return [records[0] for path in paths if (records := read_file(path, at_most=1))]
 
 
 def of_study(results: Path, dataset: str, model: str, budget: float) -> list[Record]:
-    """The records of one study and its final runs, in the order they were written."""
+    """Return the records of one study in the order they were written.
+
+    Args:
+        results: results folder.
+        dataset: name of the data set.
+        model: name of the model.
+        budget: training MFLOP per example.
+    """
     path = record_file(results, dataset, model)
     return [record for record in read_file(path) if record.budget == budget] if path.exists() else []
 
@@ -83,23 +99,23 @@ def read_file(path: Path, at_most: int | None = None) -> list[Record]:
 
     Args:
         path: of the file.
-        at_most: so many records from its start; None: all.
+        at_most: read only this many records from the start; None: all.
     """
     records = []
-    lines = path.read_bytes().split(b"\n")[:-1]  # the last piece is empty or torn
+    lines = path.read_bytes().split(b"\n")[:-1]  # the last part is empty or torn
     for number, line in enumerate(lines[:at_most], start=1):
         try:
             records.append(Record.model_validate_json(line))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise RecordError(f"{path}, line {number}: {key + ': ' if key else ''}{first['msg']}") from None
+            problem = error.errors()[0]
+            key = ".".join(map(str, problem["loc"]))
+            raise RecordError(f"{path}, line {number}: {key + ': ' if key else ''}{problem['msg']}") from None
     return records
 
 
 def _cut_torn_line(path: Path) -> None:
     content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        path.with_suffix(".torn").write_bytes(content[whole:])
-        os.truncate(path, whole)
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        path.with_suffix(".torn").write_bytes(content[end:])
+        os.truncate(path, end)

@@ -1,1 +1,1 @@
-"""Tables, figures and pages made from findings."""
+"""Tables, figures and pages built from findings."""

@@ -1,45 +1,59 @@
-"""Numbers and words as cells. A hole prints —, never 0."""
+"""Table cells from numbers and text, and phrases that several legends share. An unknown value prints as —, never 0."""
 
 import math
 
 from benchmark.reports.table import HOLE, Cell
+from benchmark.statistics import CONFIDENCE, POWER
+
+INTERVAL = f"{100 * CONFIDENCE:g} %"
+T_INTERVAL = f"± half-width of the {INTERVAL} t interval"
+WITH_POWER = f"with {100 * POWER:g} % power"
 
 
 def count(value: float | None) -> str:
-    """A count with its unit prefix: 1.23 k, 45.6 M."""
+    """Return a count with a unit prefix: 1.23 k, 45.6 M."""
     if value is None:
         return HOLE
+    rounded = float(f"{value:.3g}")  # 999,999 is 1 M, not 1e+03 k
     for size, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= size:
-            return f"{value / size:.3g}{prefix}"
+        if rounded >= size:
+            return f"{rounded / size:.3g}{prefix}"
     return f"{value:.0f}"
 
 
 def number(value: float | None, form: str = ".4f", half: float | None = None) -> Cell:
-    """A number with its interval; what is not known is a hole."""
+    """Return a cell with a number and its interval.
+
+    Args:
+        value: None or nan if unknown.
+        form: format of the number; the interval has the same without sign.
+        half: half-width of the interval; None or nan if unknown.
+    """
     if value is None or math.isnan(value):
         return Cell(HOLE)
-    known = half if half is not None and not math.isnan(half) else None
+    if half is not None and math.isnan(half):
+        half = None
     shown = format(value, form)
     shown = (shown if shown.strip("+-0.") else shown.lstrip("+-")).replace("-", "−")  # no sign before 0
-    return Cell(shown + (f" ± {format(known, form.lstrip('+'))}" if known is not None else ""), value, half=known)
+    return Cell(shown + (f" ± {format(half, form.lstrip('+'))}" if half is not None else ""), value, half=half)
 
 
 def p_value(value: float | None) -> Cell:
-    """The p of a test; a small one is bounded, for none is 0."""
-    return Cell("< 0.001", value) if value is not None and value < 0.0005 else number(value, ".3f")
+    """Return the p value of a test; one that would round to 0 is shown as a bound."""
+    cell = number(value, ".3f")
+    return Cell("< 0.001", value) if cell.text == "0.000" else cell
 
 
 def text(value: str | None) -> Cell:
-    """Words."""
+    """Return a cell of text."""
     return Cell(value or HOLE, value)
 
 
 def whole(value: int | None) -> Cell:
-    """A count as it is."""
+    """Return a cell with a count in full."""
     return Cell(HOLE if value is None else str(value), value)
 
 
 def size(value: float | None) -> Cell:
-    """A count with its unit prefix."""
+    """Return a cell with a count and its unit prefix."""
     return Cell(count(value), value)

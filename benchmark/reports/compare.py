@@ -1,4 +1,4 @@
-"""What differs between two results folders: protocol, data, versions, hardware, and the numbers themselves."""
+"""Differences between two results folders: protocol, data, versions, hardware and metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from benchmark.findings.comparison import cells, family
 from benchmark.findings.summary import LABEL, METRICS, title
 from benchmark.records.folder import differences
 from benchmark.records.record import Record
-from benchmark.reports.cells import number, p_value, text
+from benchmark.reports.cells import T_INTERVAL, number, p_value, text
 from benchmark.reports.table import Cell, Column, Table
 from benchmark.statistics import difference, mean_interval
 
@@ -23,7 +23,7 @@ FIELDS: dict[str, Callable[[Record], Any]] = {
     ),
 }
 
-CLOCK = {
+INCIDENTAL = {  # fields that may differ between equal runs
     "train_seconds",
     "seconds",
     "finished",
@@ -39,7 +39,7 @@ CLOCK = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences as rows of (what, in A, in B), one table of numbers for each shared data set, and what only one has."""
+    """A table of differences (setting, A, B), a table of metrics per shared data set, and notes in sentences."""
 
     differences: Table
     numbers: list[Table]
@@ -47,13 +47,13 @@ class Comparison:
 
 
 def compare(a: Findings, b: Findings) -> Comparison:
-    """Compare two results folders. Numbers are set side by side cell by cell, never averaged over the folders."""
+    """Compare two results folders side by side; metrics are never averaged over the folders."""
     shared = sorted(set(a.datasets) & set(b.datasets))
     rows = [tuple(text(part) for part in row) for row in _differences(a, b)]
-    columns = tuple(Column(name, numeric=False) for name in ("what", "A", "B"))
+    columns = tuple(Column(name, numeric=False) for name in ("setting", "A", "B"))
     subject = f"A = {a.folder}, B = {b.folder}"
     return Comparison(
-        Table("what_differs", "What differs", subject, columns, tuple(rows)),
+        Table("what_differs", "Differences", subject, columns, tuple(rows)),
         [_numbers(a, b, dataset, subject) for dataset in shared],
         _notes(a, b),
     )
@@ -63,13 +63,14 @@ def _differences(a: Findings, b: Findings) -> list[tuple[str, str, str]]:
     rows = []
     for change in differences(a.protocol.model_dump(mode="json"), b.protocol.model_dump(mode="json")):
         key, _, values = change.partition(" ")
-        there, _, here = values.partition(" -> ")
-        rows.append((f"protocol: {key}", there, here))
+        left, _, right = values.partition(" -> ")
+        rows.append((f"protocol: {key}", left, right))
     for dataset in sorted(set(a.datasets) & set(b.datasets)):
-        left, right = ({r.data_fingerprint for r in f.records if r.dataset == dataset} for f in (a, b))
-        rows.append((f"data of {dataset}", _listed(left), _listed(right)))
-    for name, of in FIELDS.items():
-        rows.append((name, _listed({of(r) for r in a.records}), _listed({of(r) for r in b.records})))
+        left, right = (_listed({r.data_fingerprint for r in f.records if r.dataset == dataset}) for f in (a, b))
+        rows.append((f"data of {dataset}", left, right))
+    for name, value_of in FIELDS.items():
+        left, right = (_listed({value_of(r) for r in f.records}) for f in (a, b))
+        rows.append((name, left, right))
     return [row for row in rows if row[1] != row[2]]
 
 
@@ -78,7 +79,7 @@ def _listed(values: set[Any]) -> str:
 
 
 def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
-    """Both folders' means for each budget and model, and B minus A paired by seed, Holm-corrected over the table."""
+    """Return both folders' means per budget and model, and B minus A paired by seed, Holm-corrected over the table."""
     rows: dict[tuple[float, str], list[Cell]] = {}
     for metric in METRICS:
         left, right = (
@@ -97,23 +98,23 @@ def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
     for metric in METRICS:
         columns += [Column(f"{LABEL[metric]} {side}", narrow=side == "B − A") for side in ("A", "B", "B − A")]
         columns.append(Column(f"{LABEL[metric]} p (Holm)", narrow=False))
-    legend = "Means over seeds ± half-width of the 95 % t interval; B − A is paired by the seeds that both have."
-    cells_of = tuple(tuple(row) for row in rows.values())
-    return Table("numbers", f"Numbers on {a.title(dataset)}", subject, tuple(columns), cells_of, legend, groups=True)
+    legend = f"Mean over seeds {T_INTERVAL}; B − A is paired by shared seeds."
+    body = tuple(tuple(row) for row in rows.values())
+    return Table("numbers", f"Metrics on {a.title(dataset)}", subject, tuple(columns), body, legend, groups=True)
 
 
 def _notes(a: Findings, b: Findings) -> list[str]:
-    notes = [] if _differences(a, b) else ["Protocol, data, versions and hardware are equal."]
+    notes = [] if _differences(a, b) else ["Protocol, data, versions and hardware are identical."]
     keys = [{(r.dataset, r.model, r.budget) for r in f.records} for f in (a, b)]
     for name, own, other in (("A", keys[0], keys[1]), ("B", keys[1], keys[0])):
         only = sorted(own - other)
         if only:
             shown = ", ".join(f"{dataset}/{title(model)}/{budget:g}" for dataset, model, budget in only[:10])
             notes.append(f"Only in {name}: {shown}{f' and {len(only) - 10} more' if len(only) > 10 else ''}.")
-    left, right = ({_key(r): r.model_dump(exclude=CLOCK) for r in f.records} for f in (a, b))
+    left, right = ({_key(r): r.model_dump(exclude=INCIDENTAL) for r in f.records} for f in (a, b))
     both = left.keys() & right.keys()
     same = sum(left[k] == right[k] for k in both)
-    notes.append(f"{same} of {len(both)} records that both have agree in everything but clock, machine and source.")
+    notes.append(f"{same} of {len(both)} shared records are identical apart from timing, machine and source.")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""A data card: what a set is, as Markdown and a picture."""
+"""Data cards: a data set described in Markdown with a figure."""
 
 from pathlib import Path
 
@@ -8,11 +8,18 @@ from matplotlib.figure import Figure
 
 from benchmark.records.files import write_text
 from benchmark.reports import plots
+from benchmark.reports.formats import pipe_table
 from datamodules.base import CTRDataModule, card
 
 
 def write(data: CTRDataModule, name: str, folder: Path) -> list[Path]:
-    """Write <name>.md, <name>.png and <name>.svg to the folder and return their paths."""
+    """Write the card and its figure and return their paths.
+
+    Args:
+        data: the data set, prepared.
+        name: of the files, without suffix.
+        folder: to write to.
+    """
     fields = card.fields(data)
     pictures = plots.save(picture(fields, data.meta["title"]), folder / name)
     path = folder / f"{name}.md"
@@ -21,7 +28,13 @@ def write(data: CTRDataModule, name: str, folder: Path) -> list[Path]:
 
 
 def text(data: CTRDataModule, fields: pl.DataFrame, picture_name: str) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown.
+
+    Args:
+        data: the data set.
+        fields: one row per sparse field.
+        picture_name: file name of the figure.
+    """
     meta = data.meta
     lines = [
         f"# {meta['title']}",
@@ -35,26 +48,24 @@ def text(data: CTRDataModule, fields: pl.DataFrame, picture_name: str) -> str:
         "",
         "## Parts",
         "",
-        *_table(card.balance(data).join(card.duplicates(data), on="part")),
+        _table(card.balance(data).join(card.duplicates(data), on="part")),
         "",
-        "`repeated_within`: rows whose encoded features an earlier row of the part has; `also_in_train`, `also_in_valid`: rows "
-        "whose encoded features stand in that part. The label is left out.",
+        "`repeated_within`: rows whose encoded features already occur in an earlier row of the part; `also_in_train`, "
+        "`also_in_valid`: rows whose encoded features also occur in that part. Labels are ignored.",
         "",
         "## Sparse fields",
         "",
-        f"![table rows of the fields]({picture_name})",
+        f"![embedding table rows per field]({picture_name})",
         "",
-        *_table(fields),
+        _table(fields),
         "",
     ]
     return "\n".join(lines)
 
 
-def _table(frame: pl.DataFrame) -> list[str]:
-    names = frame.columns
-    rule = ["---:" if frame[name].dtype.is_numeric() else "---" for name in names]
+def _table(frame: pl.DataFrame) -> str:
     rows = [[_cell(value) for value in row] for row in frame.iter_rows()]
-    return [f"| {' | '.join(row)} |" for row in (names, rule, *rows)]
+    return pipe_table(frame.columns, rows, [dtype.is_numeric() for dtype in frame.dtypes])
 
 
 def _cell(value: object) -> str:
@@ -66,7 +77,7 @@ def _cell(value: object) -> str:
 
 
 def picture(fields: pl.DataFrame, title: str) -> Figure:
-    """Table rows of each field on a log axis, the largest first, with the share of test cells that are OOV beside."""
+    """Draw the table rows of each field on a log axis, largest first, and beside them its share of OOV test values."""
     ordered = fields.sort("table_rows", "field", descending=[True, False])
     with plots.styled():
         figure = Figure(figsize=(10, 1.6 + 0.27 * len(ordered)), layout="constrained")
@@ -77,9 +88,9 @@ def picture(fields: pl.DataFrame, title: str) -> Figure:
         left.set_xlim(1, 8 * ordered["table_rows"].to_numpy().max())
         left.grid(visible=False)
         left.bar_label(left.containers[0], fmt="{:,.0f}", padding=3, fontsize=9)
-        left.set(xlabel="rows of the field's table", ylabel="")
+        left.set(xlabel="embedding table rows", ylabel="")
         sns.barplot(x=100 * ordered["oov_test"].to_numpy(), y=ordered["field"].to_list(), ax=right, color="0.6")
-        right.set(xlabel="OOV cells in the test part, %", ylabel="")
+        right.set(xlabel="OOV values in the test part, %", ylabel="")
         for axis in (left, right):
             axis.tick_params(labelsize=9)
             sns.despine(ax=axis, left=True)

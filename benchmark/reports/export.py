@@ -1,4 +1,4 @@
-"""Results in the forms that others read: BARS's leaderboard row, Hugging Face's model index, plain parquet."""
+"""Export of results: BARS leaderboard rows, a Hugging Face model index, parquet."""
 
 import csv
 import io
@@ -16,9 +16,15 @@ FORMATS = ("bars", "hugging-face", "parquet")
 
 
 def write(findings: Findings, form: str, out: Path) -> list[Path]:
-    """Write the folder's results in one of FORMATS under `out`; returns the files. Raises RecordError without records."""
+    """Write the results and return the files. Raises RecordError if there are no records.
+
+    Args:
+        findings: of a results folder.
+        form: one of FORMATS.
+        out: folder to write to.
+    """
     if not findings.records:
-        raise RecordError(f"{findings.folder} holds no records; there is nothing to export")
+        raise RecordError(f"no records in {findings.folder}; nothing to export")
     if form == "parquet":
         out.mkdir(parents=True, exist_ok=True)
         written = {"runs.parquet": findings.runs, "summary.parquet": findings.summary}
@@ -34,7 +40,7 @@ def write(findings: Findings, form: str, out: Path) -> list[Path]:
 
 
 def bars(findings: Findings, dataset: str) -> str:
-    """Rows of BARS's leaderboard csv: each model's best budget by mean test AUC, the mean over seeds in its note."""
+    """Return rows of the BARS leaderboard CSV: each model at its best budget by mean test AUC, means over seeds."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["Year", "Publication", "Model", "Paper URL", "AUC", "Logloss", "Running Steps", "Contributor"])
@@ -49,7 +55,7 @@ def bars(findings: Findings, dataset: str) -> str:
 
 
 def model_index(findings: Findings, dataset: str) -> str:
-    """A Hugging Face model index in YAML's JSON form, a result for each model and budget."""
+    """Return a Hugging Face model index as JSON, which is valid YAML, with one result per model and budget."""
     results = []
     for row in findings.rows(dataset).drop_nulls("auc").iter_rows(named=True):
         name = f"{title(row['model'])} at {row['budget']:g} training MFLOP per example"
@@ -57,7 +63,7 @@ def model_index(findings: Findings, dataset: str) -> str:
             {"type": kind, "name": f"mean test {label} over {row['seeds']} seeds", "value": row[metric]}
             for kind, label, metric in (("roc_auc", "AUC", "auc"), ("log_loss", "LogLoss", "logloss"))
         ]
-        name_of_data = printable(findings.title(dataset))
+        dataset_title = printable(findings.title(dataset))
         revision = next(record.data_fingerprint for record in findings.records if record.dataset == dataset)
         results.append(
             {
@@ -65,7 +71,7 @@ def model_index(findings: Findings, dataset: str) -> str:
                 "results": [
                     {
                         "task": {"type": "tabular-classification", "name": "click-through rate prediction"},
-                        "dataset": {"type": printable(dataset), "name": name_of_data, "revision": revision},
+                        "dataset": {"type": printable(dataset), "name": dataset_title, "revision": revision},
                         "metrics": metrics,
                     }
                 ],

@@ -1,10 +1,10 @@
-"""A table as Markdown, CSV, LaTeX and on the terminal. Names come from records, which anybody may send: all is escaped."""
+"""Tables as Markdown, CSV, LaTeX and terminal output. Names come from records that anybody may send, so all are escaped."""
 
 import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.table import Table as RichTable
@@ -14,12 +14,12 @@ from benchmark.reports.table import Cell, Table, Value
 
 
 def printable(text: str) -> str:
-    """The text without control, formatting or unassigned characters: no escape sequence reaches a terminal or a file."""
+    """Return the text with control, format and unassigned characters replaced, so that no escape sequence gets through."""
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c).startswith("C") else c for c in text)
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is: no table, link, image, HTML or emphasis begins in it."""
+    """Return text that Markdown shows literally: no table, link, image, HTML or emphasis can start in it."""
     escaped = re.sub(r"([\\`*_\[\]<>|!#&~$@])", r"\\\1", printable(text))
     return re.sub(r"(?i)((?<=www)\.|:(?=//))", r"\\\1", escaped)
 
@@ -44,12 +44,12 @@ LATEX = {
 
 
 def escape_latex(text: str) -> str:
-    """Text that LaTeX sets as it is."""
+    """Return text that LaTeX typesets literally."""
     return "".join(LATEX.get(c, c) for c in printable(text))
 
 
 def escape_csv(value: Value) -> Value:
-    """Text that no spreadsheet takes for a formula; numbers as they are."""
+    """Return text that no spreadsheet reads as a formula; numbers are unchanged."""
     if not isinstance(value, str):
         return value
     text = printable(value)
@@ -57,22 +57,35 @@ def escape_csv(value: Value) -> Value:
 
 
 def markdown(table: Table) -> str:
-    """A pipe table under a heading, its legend below."""
+    """Return a pipe table with a heading above and its legend below."""
     return f"## {escape_markdown(table.heading)}\n\n{markdown_body(table)}"
 
 
 def markdown_body(table: Table) -> str:
-    """The pipe table and its legend alone."""
-    lines = [
-        _pipes(escape_markdown(column.name) for column in table.columns),
-        f"|{'|'.join('--:' if column.numeric else '---' for column in table.columns)}|",
-        *(_pipes(_markdown_cell(cell) for cell in row) for row in table.rows),
-    ]
-    return "\n".join([*lines, "", *([escape_markdown(table.legend), ""] if table.legend else [])])
+    """Return the pipe table and its legend, without a heading."""
+    body = pipe_table(
+        [escape_markdown(column.name) for column in table.columns],
+        [[_markdown_cell(cell) for cell in row] for row in table.rows],
+        [column.numeric for column in table.columns],
+    )
+    return "\n".join([body, "", *([escape_markdown(table.legend), ""] if table.legend else [])])
 
 
-def _pipes(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def pipe_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], right_aligned: Sequence[bool] | None = None
+) -> str:
+    """Return plain cells as a Markdown pipe table. Nothing is escaped.
+
+    Args:
+        header: column names.
+        rows: cells of each row.
+        right_aligned: for each column; all but the first if None.
+    """
+    if right_aligned is None:
+        right_aligned = [i > 0 for i in range(len(header))]
+    head, *body = (f"| {' | '.join(cells)} |" for cells in (header, *rows))
+    rule = f"|{'|'.join('--:' if right else '---' for right in right_aligned)}|"
+    return "\n".join([head, rule, *body])
 
 
 def _markdown_cell(cell: Cell) -> str:
@@ -85,7 +98,7 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """Comma-separated values in full precision; an interval's half-width and the letters have their own columns."""
+    """Return the table as CSV in full precision; half-widths and letters have columns of their own."""
     half = [any(row[i].half is not None for row in table.rows) for i in range(len(table.columns))]
     lettered = [any(row[i].letters for row in table.rows) for i in range(len(table.columns))]
     out = io.StringIO()
@@ -103,7 +116,7 @@ def csv_text(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A booktabs table: best in bold, second underlined, letters raised. Needs the packages booktabs and textcomp."""
+    """Return a booktabs table: best in bold, second underlined, letters raised. Needs the packages booktabs and textcomp."""
     align = "".join("r" if column.numeric else "l" for column in table.columns)
     lines = [
         r"\begin{table}",
@@ -129,7 +142,7 @@ def _latex_cell(cell: Cell) -> str:
 
 
 def terminal(table: Table, width: int) -> RichTable:
-    """The table for a terminal of that width; on a narrow one only what the comparison turns on."""
+    """Return the table for a terminal of this width; if it does not fit, only the essential columns."""
     fits = sum(_width(table, i) + 2 for i in range(len(table.columns))) <= width
     shown = [i for i, column in enumerate(table.columns) if fits or column.narrow]
     drawn = RichTable(
@@ -142,7 +155,7 @@ def terminal(table: Table, width: int) -> RichTable:
     for i in shown:
         numeric = table.columns[i].numeric
         name = Text(table.columns[i].name)
-        # names break, where the table is too wide, so that no number is cut
+        # in a table that is too wide, names wrap and numbers do not
         drawn.add_column(name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for number, row in enumerate(table.rows):
         if table.groups and number and row[0].value != table.rows[number - 1][0].value:
@@ -152,7 +165,7 @@ def terminal(table: Table, width: int) -> RichTable:
 
 
 def _width(table: Table, i: int) -> int:
-    """Characters that a column needs."""
+    """Return the width of a column in characters."""
     cells = (_terminal_cell(row[i]).cell_len for row in table.rows)
     return max([len(table.columns[i].name), *cells])
 

@@ -1,4 +1,4 @@
-"""A static page over all results folders: what each says of each data set, never two of them in one table."""
+"""A static page over all results folders: one section per folder and data set; tables never mix folders."""
 
 import os
 from pathlib import Path
@@ -13,38 +13,38 @@ from benchmark.reports import page
 
 
 def write(results: Path) -> Path:
-    """Write leaderboard/index.html from the records of every folder of results; returns its path.
+    """Write leaderboard/index.html over all folders in `results` and return its path.
 
-    Raises RecordError if there is none, or where a folder's records do not belong together.
+    Raises RecordError if no folder has records, or if the records of a folder are not comparable.
     """
     folders = sorted(path.parent for path in results.glob("*/protocol.toml"))
-    found = [read for read in map(findings.read, folders) if read.records]
-    if not found:
-        raise RecordError(f"no folder in {results} holds records; `wukong-bench run` makes them")
+    boards = [board for board in map(findings.read, folders) if board.records]
+    if not boards:
+        raise RecordError(f"no folder in {results} has records; create some with `wukong-bench run`")
     path = results / "leaderboard" / "index.html"
-    files.write_text(path, render(found, path.parent))
+    files.write_text(path, render(boards, path.parent))
     return path
 
 
-def render(found: list[Findings], base: Path) -> str:
-    """The page for these results folders, its links relative to the folder `base`; a section for each data set of each."""
+def render(boards: list[Findings], base: Path) -> str:
+    """Return the page over these results folders, with links relative to the folder `base`."""
     keys = sorted(
-        ((f.title(dataset), f.protocol.name, i, dataset) for i, f in enumerate(found) for dataset in f.datasets)
+        ((f.title(dataset), f.protocol.name, i, dataset) for i, f in enumerate(boards) for dataset in f.datasets)
     )
     return page.page(
         heading="Leaderboard",
-        subtitle="Every data set under every protocol; numbers of different protocols or data are not comparable.",
-        sections=[_section(found[i], dataset, base) for _, _, i, dataset in keys],
+        subtitle="All data sets and protocols. Numbers from different protocols or data are not comparable.",
+        sections=[_section(boards[i], dataset, base) for _, _, i, dataset in keys],
         provenance=[
             (f.protocol.name, f"identity {f.protocol.identity()}; {len(f.records):,} records; {f.protocol.title}")
-            for f in found
+            for f in boards
         ],
         protocol_text="",
     )
 
 
-def _section(found: Findings, dataset: str, base: Path) -> dict[str, Any]:
-    root = quote(os.path.relpath(found.folder, base)) + "/"
-    section = page.section(found, dataset, title=found.heading(dataset), root=root)
+def _section(board: Findings, dataset: str, base: Path) -> dict[str, Any]:
+    root = quote(os.path.relpath(board.folder, base)) + "/"
+    section = page.section(board, dataset, title=board.heading(dataset), root=root)
     kept = [table for table in section["tables"] if table.name in ("quality", "published")]
     return section | {"tables": kept, "figures": [], "report": f"{root}report.html"}

@@ -1,4 +1,4 @@
-"""Result blocks of a text, between `<!-- results: NAME -->` and `<!-- end results -->`, made from results folders."""
+"""Result blocks in a text, between `<!-- results: NAME -->` and `<!-- end results -->`, filled from results folders."""
 
 import os
 import re
@@ -16,35 +16,42 @@ BLOCK = re.compile(r"(<!-- results: (?P<name>[A-Za-z0-9._-]+) -->\n).*?(<!-- end
 
 
 def rewritten(text: str, results: Path, base: Path) -> str:
-    """The text with every block made anew from the results folder that it names; links are relative to the folder `base`.
+    """Return the text with every block filled from the results folder that it names.
 
-    Raises RecordError where a folder is missing or a block does not end.
+    Raises RecordError if a folder is missing or a block is not closed.
+
+    Args:
+        text: with result blocks.
+        results: folder of the results folders.
+        base: folder of the text, to which links are relative.
     """
-    n_begun, n_whole = text.count("<!-- results: "), len(BLOCK.findall(text))
-    if n_begun != n_whole:
-        raise RecordError(f"{n_begun} result blocks begin and {n_whole} end; each ends with <!-- end results -->")
-    return BLOCK.sub(lambda found: f"{found[1]}{block(results / found['name'], base)}{found[3]}", text)
+    n_opened, n_closed = text.count("<!-- results: "), len(BLOCK.findall(text))
+    if n_opened != n_closed:
+        raise RecordError(
+            f"{n_opened} result blocks are opened but {n_closed} closed; close each with <!-- end results -->"
+        )
+    return BLOCK.sub(lambda match: f"{match[1]}{block(results / match['name'], base)}{match[3]}", text)
 
 
 def block(folder: Path, base: Path) -> str:
-    """Verdict, figure and headline table of each data set of a results folder."""
+    """Return verdict, figure and headline table of each data set of a results folder; links are relative to `base`."""
     if not (folder / "protocol.toml").is_file():
         raise RecordError(f"no results in {folder}")
-    found = findings.read(folder)
+    contents = findings.read(folder)
     parts = []
-    for dataset in found.datasets:
-        table = tables.headline(found, dataset)
+    for dataset in contents.datasets:
+        table = tables.headline(contents, dataset)
         figure = folder / "figures" / f"{file_name(dataset)}_quality_against_compute.svg"
-        parts.append(formats.escape_markdown(verdict(found, dataset).sentence))
+        parts.append(formats.escape_markdown(verdict(contents, dataset).sentence))
         if figure.exists():
-            alt = formats.escape_markdown(f"Quality against compute: {found.heading(dataset)}")
+            alt = formats.escape_markdown(f"Quality against compute: {contents.heading(dataset)}")
             parts.append(f"![{alt}]({quote(os.path.relpath(figure, base))})")
         parts.append(formats.markdown_body(table).rstrip())
     return "\n\n".join(["", *parts, "", ""]) if parts else "\nNo records yet.\n\n"
 
 
 def rewrite(path: Path, results: Path) -> bool:
-    """Rewrite the blocks of a file in place; returns whether anything changed."""
+    """Rewrite the blocks of a file in place and return whether anything changed."""
     before = path.read_text(encoding="utf-8")
     after = rewritten(before, results, path.parent)
     if after != before:

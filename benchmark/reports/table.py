@@ -1,4 +1,4 @@
-"""What every table is made of, whatever format it is written in."""
+"""Tables, independent of the format they are written in."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,18 +10,18 @@ Mark = Literal["", "best", "second"]
 
 @dataclass(frozen=True)
 class Cell:
-    """What is shown, and the value behind it for CSV and sorting."""
+    """The text shown, and the value behind it for CSV and sorting."""
 
     text: str
     value: Value = None
     mark: Mark = ""
     letters: str = ""  # models that share one cannot be told apart
-    half: float | None = None  # of the value's interval
+    half: float | None = None  # half-width of the value's interval
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading; numbers stand to the right."""
+    """A column's name and layout; numeric columns are right-aligned."""
 
     name: str
     numeric: bool = True
@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under columns, a legend below."""
+    """Rows of cells under named columns, with a legend."""
 
     name: str  # in file names
     title: str
@@ -38,9 +38,9 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     legend: str = ""
-    groups: bool = False  # a rule where the first column changes
+    groups: bool = False  # draw a rule where the first column changes
 
     @property
     def heading(self) -> str:
-        """What is tabulated, and of what."""
+        """Return title and subject."""
         return f"{self.title}: {self.subject}"

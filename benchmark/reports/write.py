@@ -1,4 +1,4 @@
-"""Everything that is generated from a results folder's records: row noise, tables and figures of each data set, the page."""
+"""The report of a results folder: row noise, tables and figures of each data set, and the HTML page."""
 
 import hashlib
 import json
@@ -12,22 +12,22 @@ from benchmark.reports import formats
 from benchmark.reports.tables import tables_of
 
 ROOT = Path(__file__).parents[2]
-STATE = ".report.json"  # digests of what the last report was made from and of the files it wrote
+STATE = ".report.json"  # digests of the last report's inputs and of the files it wrote
 DRAWN_BY = ("benchmark/**/*", "models/*.py", "models/*.toml")
 PACKAGES = ("matplotlib", "seaborn", "polars", "numpy", "scipy", "jinja2")
 
 
 def write_report(folder: Path, *, if_changed: bool = False) -> Findings:
-    """Write row_noise/, tables/, figures/ and report.html of a results folder and return what they were made from.
+    """Write row_noise/, tables/, figures/ and report.html of a results folder and return its findings.
 
     Args:
-        folder: of the results.
-        if_changed: leave the report alone if neither what it is made from nor its files changed since it was written.
+        folder: the results folder.
+        if_changed: skip writing if neither the inputs nor the files of the report have changed since it was written.
     """
     findings = readings.read(folder)
     if if_changed and _state(folder) == _kept_state(folder):
         return findings
-    from benchmark.reports import page, plots  # with matplotlib, which takes a second to load
+    from benchmark.reports import page, plots  # import matplotlib, which takes a second
 
     findings.keep_row_noise()
     written = []
@@ -56,7 +56,7 @@ def write_tables(findings: Findings, dataset: str) -> list[Path]:
 
 
 def remove_stale(findings: Findings, written: list[Path]) -> None:
-    """Remove the tables and figures that an earlier report left and this one did not write."""
+    """Remove tables and figures of an earlier report that this one did not write."""
     prefixes = tuple(f"{file_name(dataset)}_" for dataset in findings.datasets)
     for path in {*findings.folder.glob("tables/*"), *findings.folder.glob("figures/*")} - {*written}:
         if path.name.startswith(prefixes):
@@ -64,13 +64,13 @@ def remove_stale(findings: Findings, written: list[Path]) -> None:
 
 
 def _state(folder: Path) -> dict[str, str]:
-    """Return digests of the records and facts, of the code that draws, and of the report's files."""
-    made_from = ("protocol.toml", "datasets/*.json", "records/*/*.jsonl", "row_noise/*.json")
+    """Return digests of the records and facts, of the report's code, and of the report's files."""
+    inputs = ("protocol.toml", "datasets/*.json", "records/*/*.jsonl", "row_noise/*.json")
     predictions = [
         f"{path.relative_to(folder)} {path.stat().st_size}" for path in sorted(folder.glob("predictions/**/*.npz"))
     ]
     return {
-        "records": _digest(folder, made_from, predictions),
+        "records": _digest(folder, inputs, predictions),
         "code": _digest(ROOT, DRAWN_BY, [version(name) for name in PACKAGES]),
         "files": _digest(folder, ("tables/*", "figures/*", "report.html")),
     }

@@ -1,1 +1,1 @@
-"""Measurements of the suite itself, beside its peers where they are installed."""
+"""Speed measurements of the suite, compared with FuxiCTR where that is installed."""

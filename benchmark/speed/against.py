@@ -1,7 +1,7 @@
-"""Whole steps and whole trials against FuxiCTR's: each side in a process of its own, in turn on the same rows.
+"""Whole steps and whole trials compared with FuxiCTR's: each side in its own process, taking turns on the same rows.
 
-A process has one allocator. Ours is told to keep what is freed, as in every run; FuxiCTR's users have the one that the
-system gives them. So FuxiCTR runs both ways, and what the setting alone is worth can be read off.
+A process has one allocator. Ours keeps freed memory, as in every run; users of FuxiCTR have the system's default. FuxiCTR is
+measured with both, which shows how much the setting alone contributes.
 """
 
 import logging
@@ -20,19 +20,9 @@ from typing import Any
 import torch
 
 import models
-from benchmark.speed.parts import (
-    N_DENSE,
-    N_SPARSE,
-    SIZES,
-    Clock,
-    Section,
-    endless,
-    prepared,
-    rounds,
-    spread,
-    table,
-    write_clicks,
-)
+from benchmark.reports.formats import pipe_table
+from benchmark.speed.inputs import N_DENSE, N_SPARSE, endless, prepared, write_clicks
+from benchmark.speed.parts import SIZES, Clock, Section, rounds, spread
 from benchmark.speed.peer import configured, copy_weights, difference, forever, loader, peer
 from benchmark.speed.trial import Given, whole
 from benchmark.training.memory import keep_freed_memory
@@ -40,8 +30,8 @@ from datamodules.base import Batches
 from models.base import Config, CTRModel, Execution, Optimiser, SparseOptimiser
 
 SMALL = (0.1, 4096)  # forward MFLOP and batch size where the embeddings and what surrounds the arithmetic weigh most
-STEP_CELLS = (("mlp", *SMALL), *(("mlp", *size) for size in SIZES), ("dcnv2", 0.85, 4096), ("dcnv2", *SIZES[1]))
-TRIAL_CELLS = (("mlp", *SMALL), ("mlp", *SIZES[0]))
+STEP_SETTINGS = (("mlp", *SMALL), *(("mlp", *size) for size in SIZES), ("dcnv2", 0.85, 4096), ("dcnv2", *SIZES[1]))
+TRIAL_SETTINGS = (("mlp", *SMALL), ("mlp", *SIZES[0]))
 STEPS_PER_ROUND = 4
 TRIAL_STEPS = 128
 EMBEDDING_L2 = 1e-5  # of nearly all of BARS's configurations on Criteo_x1
@@ -50,7 +40,7 @@ TOLERANCE = 1e-5  # of predictions before and after three steps
 
 @dataclass(frozen=True)
 class Side:
-    """Who trains, and how."""
+    """Which of the two trains, and how."""
 
     fuxictr: bool = False
     keeps_memory: bool = True
@@ -59,7 +49,7 @@ class Side:
 
     @property
     def optimiser(self) -> Optimiser:
-        """Our settings of it."""
+        """Our optimiser's settings."""
         return Optimiser(embedding_l2=self.embedding_l2)
 
 
@@ -67,7 +57,7 @@ OURS, OURS_L2, ROWWISE = Side(), Side(embedding_l2=EMBEDDING_L2), Side(sparse_op
 THEIRS = Side(fuxictr=True, keeps_memory=False)
 THEIRS_L2 = Side(fuxictr=True, keeps_memory=False, embedding_l2=EMBEDDING_L2)
 THEIRS_KEEPING = Side(fuxictr=True)
-RATIOS = {  # FuxiCTR's time over ours, by what a column says
+RATIOS = {  # FuxiCTR's time over ours, by column heading
     "as each comes": (THEIRS, OURS),
     "with embedding L2": (THEIRS_L2, OURS_L2),
     "same allocator": (THEIRS_KEEPING, OURS),
@@ -77,8 +67,8 @@ DENSE_ADAM = tuple(how for how, (_, ours) in RATIOS.items() if ours.sparse_optim
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What is trained, and the folder of the rows it is trained on."""
+class Setting:
+    """A model at a size, and the rows that both sides train it on."""
 
     name: str
     mflop: float
@@ -87,140 +77,177 @@ class Cell:
     folder: Path
 
     def batches(self) -> Batches:
-        """Our batches of the rows."""
+        """Return our batches of the rows."""
         return Batches(self.folder, self.batch_size, seed=0)
 
     def their_batches(self) -> Any:
-        """FuxiCTR's loader of the same rows."""
+        """Return FuxiCTR's loader of the same rows."""
         folder = self.folder / str(os.getpid())
         folder.mkdir()
         return loader(self.batches(), self.cardinalities, folder)
 
     @cached_property  # solved before anything is timed
     def config(self) -> Config:
-        """The configuration of both sides' models."""
+        """Configuration of both sides' models."""
         return configured(self.name, self.mflop)
 
     def ours(self, side: Side) -> CTRModel:
-        """Our model."""
+        """Return our model."""
         execution = Execution(sparse_optimiser=side.sparse_optimiser)
         return prepared(self.name, self.config, self.cardinalities, execution=execution, optimiser=side.optimiser)
 
     def theirs(self, side: Side) -> Any:
-        """FuxiCTR's model."""
+        """Return FuxiCTR's model."""
         return peer(self.name, self.config, self.cardinalities, side.embedding_l2)
 
     def both(self, side: Side) -> tuple[CTRModel, Any]:
-        """Ours and FuxiCTR's with the same weights."""
+        """Return our model and FuxiCTR's with the same weights."""
         ours, theirs = self.ours(side), self.theirs(side)
         copy_weights(ours, theirs, self.cardinalities)
         return ours, theirs
 
     def difference(self, side: Side) -> float:
-        """Greatest difference of the two models' predictions; raises ArithmeticError if they are not the same model."""
+        """Return the largest difference in predictions. Raises ArithmeticError if the two are not the same model."""
         off = difference(*self.both(side), self.batches())
         if off > TOLERANCE:
-            raise ArithmeticError(f"{self.name}: predictions differ from FuxiCTR's by {off:.1e}; no speeds compared")
+            raise ArithmeticError(
+                f"{self.name}: predictions differ from FuxiCTR's by {off:.1e}; speeds are not compared"
+            )
         return off
 
 
-Maker = Callable[[Side, Cell], Callable[[], object]]
+Maker = Callable[[Side, Setting], Callable[[], object]]
 
 
-def steps(side: Side, cell: Cell) -> Callable[[], object]:
-    """Some steps, loader included."""
+def steps(side: Side, setting: Setting) -> Callable[[], object]:
+    """Return work that takes some steps, loader included."""
     source: Iterator[Any]
     if side.fuxictr:
-        theirs, source = cell.both(side)[1], forever(cell.their_batches())
+        theirs, source = setting.both(side)[1], forever(setting.their_batches())
         # its epoch's loop reads every loss
         return lambda: [theirs.train_step(batch).item() for batch in islice(source, STEPS_PER_ROUND)]
-    ours, source = cell.ours(side), endless(cell.batches())
+    ours, source = setting.ours(side), endless(setting.batches())
     return lambda: [ours.step(batch) for batch in islice(source, STEPS_PER_ROUND)]  # type: ignore[func-returns-value]
 
 
-def trial(side: Side, cell: Cell) -> Callable[[], object]:
-    """Build, train an epoch, validate, keep the best weights."""
+def trial(side: Side, setting: Setting) -> Callable[[], object]:
+    """Return work that builds a model, trains an epoch, validates and keeps the best weights."""
     if not side.fuxictr:
-        return partial(whole, cell.name, cell.config, Given(cell.batches(), cell.cardinalities), side.optimiser)
-    rows = cell.their_batches()
+        return partial(
+            whole, setting.name, setting.config, Given(setting.batches(), setting.cardinalities), side.optimiser
+        )
+    rows = setting.their_batches()
 
     def fit() -> None:
-        model = cell.theirs(side)
-        model.checkpoint = str(cell.folder / f"{os.getpid()}.model")
+        model = setting.theirs(side)
+        model.checkpoint = str(setting.folder / f"{os.getpid()}.model")
         model.fit(rows, epochs=1, validation_data=rows)
 
     return fit
 
 
 @cache
-def ready(make: Maker, side: Side, cell: Cell) -> Callable[[], object]:
-    """What this process is to do again and again, made once."""
+def ready(make: Maker, side: Side, setting: Setting) -> Callable[[], object]:
+    """Return the work that this process repeats, built once.
+
+    Args:
+        make: builds the work of one side.
+        side: ours or FuxiCTR's, and how it is run.
+        setting: what both sides train.
+    """
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
     if side.keeps_memory:
         keep_freed_memory()
-    return make(side, cell)
+    return make(side, setting)
 
 
-def prepare(make: Maker, side: Side, cell: Cell) -> None:
-    """Make it."""
-    ready(make, side, cell)
+def prepare(make: Maker, side: Side, setting: Setting) -> None:
+    """Build the work before anything is timed.
+
+    Args:
+        make: builds the work of one side.
+        side: ours or FuxiCTR's, and how it is run.
+        setting: what both sides train.
+    """
+    ready(make, side, setting)
 
 
-def seconds(make: Maker, side: Side, cell: Cell) -> float:
-    """CPU seconds that it takes."""
-    return Clock().of(ready(make, side, cell))
+def seconds(make: Maker, side: Side, setting: Setting) -> float:
+    """Return the CPU seconds that the work takes.
+
+    Args:
+        make: builds the work of one side.
+        side: ours or FuxiCTR's, and how it is run.
+        setting: what both sides train.
+    """
+    return Clock().of(ready(make, side, setting))
 
 
-def in_turn(make: Maker, sides: set[Side], cell: Cell, n: int) -> dict[Side, list[float]]:
-    """CPU seconds of each side's work in each of n rounds."""
+def in_turn(make: Maker, sides: set[Side], setting: Setting, n: int) -> dict[Side, list[float]]:
+    """Return the CPU seconds of each side's work in each round, every side in a process of its own.
+
+    Args:
+        make: builds the work of one side.
+        sides: that take turns.
+        setting: what they train.
+        n: number of rounds.
+    """
     with ExitStack() as stack:
         spawn = multiprocessing.get_context("spawn")
         pools = {side: stack.enter_context(ProcessPoolExecutor(1, spawn)) for side in sides}
-        for started in [pool.submit(prepare, make, side, cell) for side, pool in pools.items()]:
+        for started in [pool.submit(prepare, make, side, setting) for side, pool in pools.items()]:
             started.result()
 
         def once(side: Side) -> float:
-            return pools[side].submit(seconds, make, side, cell).result()
+            return pools[side].submit(seconds, make, side, setting).result()
 
-        what = f"{make.__name__} beside FuxiCTR's, {models.title(cell.name)} {cell.mflop:g} MFLOP"
-        found = rounds(what, {repr(side): partial(once, side) for side in sorted(sides, key=repr)}, n)
-    return {side: found[repr(side)] for side in sides}
+        what = f"{make.__name__} beside FuxiCTR's, {models.title(setting.name)} {setting.mflop:g} MFLOP"
+        taken = rounds(what, {repr(side): partial(once, side) for side in sorted(sides, key=repr)}, n)
+    return {side: taken[repr(side)] for side in sides}
 
 
 def compared(
     make: Maker,
-    cells: tuple[tuple[str, float, int], ...],
+    settings: tuple[tuple[str, float, int], ...],
     rows: int,
     columns: tuple[str, ...],
     n: int,
 ) -> Section:
-    """The table of those RATIOS, by model and size."""
+    """Return a table of ratios of FuxiCTR's time over ours, a row for each model and size.
+
+    Args:
+        make: builds the work of one side.
+        settings: model, forward MFLOP and batch size of each row.
+        rows: training rows, in batches.
+        columns: names of RATIOS.
+        n: number of rounds.
+    """
     lines: list[tuple[str, ...]] = []
     ratios: dict[str, list[float]] = {}
-    for name, mflop, batch_size in cells:
+    for name, mflop, batch_size in settings:
         with tempfile.TemporaryDirectory() as folder:
             cardinalities = write_clicks(Path(folder), rows * batch_size)
-            cell = Cell(name, mflop, batch_size, cardinalities, Path(folder))
-            off = max(cell.difference(OURS), cell.difference(OURS_L2))
-            taken = in_turn(make, {side for column in columns for side in RATIOS[column]}, cell, n)
-        found = {
+            setting = Setting(name, mflop, batch_size, cardinalities, Path(folder))
+            off = max(setting.difference(OURS), setting.difference(OURS_L2))
+            taken = in_turn(make, {side for column in columns for side in RATIOS[column]}, setting, n)
+        ratio_of = {
             column: [a / b for a, b in zip(*(taken[side] for side in RATIOS[column]), strict=True)]
             for column in columns
         }
         what = f"FuxiCTR's {make.__name__} over ours, {models.title(name)} {mflop:g}"
-        ratios |= {f"{what}, {column}": values for column, values in found.items()}
-        flops = cell.config.flops(N_DENSE, N_SPARSE) / 1e6
+        ratios |= {f"{what}, {column}": values for column, values in ratio_of.items()}
+        flops = setting.config.flops(N_DENSE, N_SPARSE) / 1e6
         where = (models.title(name), f"{flops:.2f}", f"{batch_size:,}", f"{off:.0e}")
-        lines.append((*where, *(spread(values) for values in found.values())))
-    return Section(table(("model", "forward MFLOP", "batch", "greatest difference", *columns), lines), ratios)
+        lines.append((*where, *(spread(values) for values in ratio_of.values())))
+    return Section(pipe_table(("model", "forward MFLOP", "batch", "greatest difference", *columns), lines), ratios)
 
 
 def of_steps(n: int) -> Section:
-    """Whole steps, loader included."""
-    return compared(steps, STEP_CELLS, 24, tuple(RATIOS), n)
+    """Compare whole steps, loader included."""
+    return compared(steps, STEP_SETTINGS, 24, tuple(RATIOS), n)
 
 
 def of_trials(n: int) -> Section:
     """Whole trials: FuxiCTR's `fit` against ours."""
-    return compared(trial, TRIAL_CELLS, TRIAL_STEPS, DENSE_ADAM, n)
+    return compared(trial, TRIAL_SETTINGS, TRIAL_STEPS, DENSE_ADAM, n)

@@ -1,8 +1,9 @@
-"""How fast raw Criteo rows become ids, against pandas and FuxiCTR, and how fast batches come: `python -m benchmark.speed.data`.
+"""Speed of encoding raw Criteo rows, against pandas and FuxiCTR, and of loading batches: `python -m benchmark.speed.data`.
 
-Each way runs in a process of its own, in interleaved rounds (ABC, CBA, ...), on the same synthetic twin of the raw Criteo
-log. Timed is the work from the raw file to arrays on disk; importing the packages and starting FuxiCTR's workers is stated
-apart. All ways split by time 8:1:1, keep categories seen at least 10 times in the train part and scale the 13 counts.
+Each program runs in its own process, in interleaved rounds (ABC, CBA, ...), on the same synthetic twin of the raw Criteo
+log. The timing covers the work from the raw file to arrays on disk; importing packages and starting FuxiCTR's workers is
+reported separately. All programs split by time 8:1:1, keep categories seen at least 10 times in the train part and scale the
+13 counts.
 """
 
 import argparse
@@ -75,13 +76,19 @@ ENDING = """
 import json, resource
 ended, cpu = time.monotonic(), time.process_time() - used
 peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-found = {"start": started - begun, "seconds": ended - started, "cpu_seconds": cpu, "peak_mb": peak / 1000}
-print(json.dumps({key: round(value, 2) for key, value in found.items()}))
+measured = {"start": started - begun, "seconds": ended - started, "cpu_seconds": cpu, "peak_mb": peak / 1000}
+print(json.dumps({key: round(value, 2) for key, value in measured.items()}))
 """
 
 
 def measure(python: str, program: str, folder: Path) -> dict[str, Any]:
-    """Seconds of start and of work, and peak memory, of one way in a process of its own."""
+    """Return startup seconds, seconds of work and peak memory of one program in its own process.
+
+    Args:
+        python: interpreter that runs it.
+        program: source of the program.
+        folder: raw files.
+    """
     with tempfile.TemporaryDirectory() as out:
         head = f"folder, out = {str(folder)!r}, {out!r}\ncounts, categories = {COUNTS}, {CATEGORIES}\n"
         environment = {**os.environ, "WUKONG_BENCH_CACHE": out, "RAY_ADDRESS": "local", "RAY_TMPDIR": out}
@@ -94,7 +101,7 @@ def measure(python: str, program: str, folder: Path) -> dict[str, Any]:
 
 
 def write_twin(folder: Path, rows: int) -> None:
-    """The twin as raw TSV and, for FuxiCTR, as three csv files with a header."""
+    """Write the twin as raw TSV and, for FuxiCTR, as three csv files with headers."""
     import datamodules
     from datamodules.base import twins
 
@@ -108,7 +115,7 @@ def write_twin(folder: Path, rows: int) -> None:
 
 
 def batch_rate(folder: Path, batch_size: int = 4096) -> float:
-    """Shuffled training rows for each CPU-second, from the memory map, the median of 5 epochs."""
+    """Return shuffled training rows per CPU second, read from the memory map; median of 5 epochs."""
     import torch
 
     import datamodules
@@ -124,33 +131,33 @@ def batch_rate(folder: Path, batch_size: int = 4096) -> float:
 
 
 def main() -> None:
-    """Print a line for each way and round, then medians and ratios."""
+    """Print one line per program and round, then medians and ratios."""
     parser = argparse.ArgumentParser(description=textwrap.dedent(__doc__ or ""))
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--fuxictr", metavar="PYTHON", help="interpreter of an environment with fuxictr 2.3.10")
     arguments = parser.parse_args()
-    ways = {"wukong-bench": (sys.executable, OURS), "pandas": (sys.executable, PANDAS)}
+    programs = {"wukong-bench": (sys.executable, OURS), "pandas": (sys.executable, PANDAS)}
     if arguments.fuxictr:
-        ways["FuxiCTR"] = (arguments.fuxictr, FUXICTR)
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        programs["FuxiCTR"] = (arguments.fuxictr, FUXICTR)
+    runs_of: dict[str, list[dict[str, Any]]] = {name: [] for name in programs}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         write_twin(folder, arguments.rows)
         for i in range(arguments.rounds):
-            for way in list(ways)[:: 1 if i % 2 == 0 else -1]:
-                found[way].append(measure(*ways[way], folder))
-                print(f"round {i + 1}  {way:12}  {json.dumps(found[way][-1])}", flush=True)
-        for way, runs in found.items():
+            for name in list(programs)[:: 1 if i % 2 == 0 else -1]:
+                runs_of[name].append(measure(*programs[name], folder))
+                print(f"round {i + 1}  {name:12}  {json.dumps(runs_of[name][-1])}", flush=True)
+        for name, runs in runs_of.items():
             seconds, cpu, start = (
                 statistics.median(run[key] for run in runs) for key in ("seconds", "cpu_seconds", "start")
             )
             wall_ratio, cpu_ratio = (
-                statistics.median(run[key] / ours[key] for run, ours in zip(runs, found["wukong-bench"], strict=True))
+                statistics.median(run[key] / ours[key] for run, ours in zip(runs, runs_of["wukong-bench"], strict=True))
                 for key in ("seconds", "cpu_seconds")
             )
             print(
-                f"{way:12}  {seconds:7.2f} s  {arguments.rows / seconds / 1e3:7.1f} k rows/s  {wall_ratio:6.2f} x our time  "
+                f"{name:12}  {seconds:7.2f} s  {arguments.rows / seconds / 1e3:7.1f} k rows/s  {wall_ratio:6.2f} x our time  "
                 f"{cpu:.2f} CPU-s of its own process ({cpu_ratio:.2f} x)  start {start:.1f} s  "
                 f"peak {max(run['peak_mb'] for run in runs):.0f} MB"
             )
@@ -159,7 +166,7 @@ def main() -> None:
             for _ in range(4):
                 file.write(whole.read_bytes())
         (folder / "four.txt").replace(whole)
-        peak = measure(*ways["wukong-bench"], folder)
+        peak = measure(*programs["wukong-bench"], folder)
         print(f"four times the rows, the same values: {json.dumps(peak)}")
         os.environ["WUKONG_BENCH_CACHE"] = str(folder / "cache")
         print(f"training batches of 4096: {batch_rate(folder) / 1e6:.2f} M rows/CPU-s")

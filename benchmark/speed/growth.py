@@ -1,4 +1,4 @@
-"""Measured growth of a step's cost with vocabulary, fields, budget and rows; nothing should grow faster than its work."""
+"""Measured growth of a step's cost with vocabulary, fields, budget and rows; cost should grow no faster than the work."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +10,9 @@ import polars as pl
 import seaborn as sns
 
 import models
-from benchmark.speed.parts import Clock, Section, clicks, config_at, endless, prepared, rounds, table
+from benchmark.reports.formats import pipe_table
+from benchmark.speed.inputs import clicks, config_at, endless, prepared
+from benchmark.speed.parts import Clock, Section, rounds
 from models.base import Execution, SparseOptimiser
 
 MODELS = ("mlp", "wukong")
@@ -23,13 +25,13 @@ ROWS = (100_000, 1_000_000, 10_000_000)
 
 
 def measured(n: int, output: Path | None) -> Section:
-    """The table of all growths; the figure, too, if a folder is given."""
+    """Return the table of all measurements from n rounds each; also draw the figure if an output folder is given."""
     rows = [*_vocabulary(n), *_fields(n), *_budget(n), *_rows(n)]
     frame = pl.DataFrame(rows, schema=("axis", "case", "size", "microseconds"), orient="row")
     if output:
         output.mkdir(parents=True, exist_ok=True)
         draw(frame, output / "scale.png")
-    text = table(
+    text = pipe_table(
         ("axis", "case", "size", "µs per example", "growth", "growth of the size"),
         [
             (
@@ -54,7 +56,7 @@ def _pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any] | None, 
 def _step(
     name: str, mflop: float, n: int, n_sparse: int = 26, table_rows: int = 1_000_000, execution: Execution | None = None
 ) -> float:
-    """Median microseconds per example of a whole step."""
+    """Return the median microseconds per example of a whole step."""
     clock = Clock()
     with clicks(8 * BATCH_SIZE, BATCH_SIZE, n_sparse=n_sparse, table_rows=table_rows) as (batches, cardinalities):
         model = prepared(name, config_at(name, mflop, n_sparse), cardinalities, execution=execution)
@@ -84,7 +86,7 @@ def _budget(n: int) -> Iterator[tuple[str, str, float, float]]:
 
 
 def _rows(n: int) -> Iterator[tuple[str, str, float, float]]:
-    """An epoch's batches alone."""
+    """Yield the cost of loading an epoch's batches, without training."""
     clock = Clock()
     for rows in ROWS:
         with clicks(rows, 4096) as (batches, _):
@@ -93,7 +95,7 @@ def _rows(n: int) -> Iterator[tuple[str, str, float, float]]:
 
 
 def draw(frame: pl.DataFrame, path: Path) -> None:
-    """One panel an axis, both scales logarithmic, so that a straight line is a power."""
+    """Draw one panel per axis, log-log, so that a power law is a straight line."""
     grid = sns.relplot(
         frame.to_pandas(),
         x="size",
@@ -110,7 +112,7 @@ def draw(frame: pl.DataFrame, path: Path) -> None:
     grid.set(xscale="log", yscale="log")
     for axes, (_, rows) in zip(grid.axes.flat, frame.group_by("axis", maintain_order=True), strict=True):
         values = rows["microseconds"].to_list()
-        axes.set_ylim(min(values) / 10, max(values) * 10)  # noise must not fill a panel
+        axes.set_ylim(min(values) / 10, max(values) * 10)  # so that noise does not fill a panel
     grid.set_axis_labels("", "µs per example")
     grid.set_titles("{col_name}")
     grid.savefig(path, dpi=150)

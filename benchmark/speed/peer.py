@@ -1,7 +1,7 @@
-"""The same models built from FuxiCTR's layers, trained by its own step on its own loader; equal numbers before speed.
+"""The same models built from FuxiCTR's layers, trained by its own step on its own loader.
 
-Its package on PyPI has layers, loaders and the training loop, but not the models: DNN and DCNv2 are put together here as
-its documentation describes them. Everything that runs is FuxiCTR's.
+FuxiCTR's package on PyPI has layers, loaders and the training loop but no models. DNN and DCNv2 are assembled here as its
+documentation describes them; all code that runs in them is FuxiCTR's. Predictions are compared before speeds are.
 """
 
 import tempfile
@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.speed.parts import EMBEDDING_DIM, N_DENSE, N_SPARSE, config_at, endless
+from benchmark.speed.inputs import EMBEDDING_DIM, N_DENSE, N_SPARSE, config_at, endless
 from datamodules.base import Batches
 from models.base import Batch, Config, CTRModel
 from models.dcnv2 import DCNv2Config
 
 
 def feature_map(cardinalities: Sequence[int]) -> Any:
-    """FuxiCTR's description of the fields, in our order."""
+    """Return FuxiCTR's description of the fields, in our order."""
     from fuxictr.features import FeatureMap
 
     fields = FeatureMap("speed", ".")
@@ -38,7 +38,14 @@ def feature_map(cardinalities: Sequence[int]) -> Any:
 
 
 def peer(name: str, config: Any, cardinalities: Sequence[int], embedding_l2: float = 0.0) -> Any:
-    """FuxiCTR's model of that architecture, ready to take steps."""
+    """Return FuxiCTR's model of that architecture, ready to take steps.
+
+    Args:
+        name: mlp or dcnv2.
+        config: our configuration.
+        cardinalities: rows of each sparse column's table.
+        embedding_l2: L2 penalty of the embeddings.
+    """
     from fuxictr.pytorch.layers import CrossNetV2, FeatureEmbedding, MLP_Block
     from fuxictr.pytorch.models import BaseModel
 
@@ -71,7 +78,7 @@ def peer(name: str, config: Any, cardinalities: Sequence[int], embedding_l2: flo
 
 
 def configured(name: str, mflop: float) -> Config:
-    """Trial 0 at so many forward MFLOP, but full-rank cross layers where FuxiCTR has no others, one of them."""
+    """Return trial 0 at that many forward MFLOP; for DCNv2 one full-rank cross layer, the only kind that FuxiCTR has."""
     config = config_at(name, mflop)
     if name == "dcnv2":
         width = (N_DENSE + N_SPARSE) * EMBEDDING_DIM
@@ -81,7 +88,13 @@ def configured(name: str, mflop: float) -> Config:
 
 
 def copy_weights(ours: Any, theirs: Any, cardinalities: Sequence[int]) -> None:
-    """Give the peer our weights."""
+    """Copy our weights into FuxiCTR's model.
+
+    Args:
+        ours: our model.
+        theirs: FuxiCTR's model, changed in place.
+        cardinalities: rows of each sparse column's table.
+    """
     with torch.no_grad():
         layers = theirs.embedding.embedding_layer.embedding_layers
         for i in range(N_DENSE):
@@ -98,7 +111,7 @@ def copy_weights(ours: Any, theirs: Any, cardinalities: Sequence[int]) -> None:
 
 
 def as_columns(batch: Batch) -> dict[str, Tensor]:
-    """A batch as FuxiCTR's collator makes it."""
+    """Return a batch in the form that FuxiCTR's collator makes."""
     dense_BN, sparse_BF, label_B = batch
     columns = {f"x{i}": x for i, x in enumerate(dense_BN.double().unbind(1))}
     columns |= {f"c{i}": x for i, x in enumerate(sparse_BF.double().unbind(1))}
@@ -106,7 +119,13 @@ def as_columns(batch: Batch) -> dict[str, Tensor]:
 
 
 def loader(batches: Batches, cardinalities: Sequence[int], folder: Path) -> Any:
-    """FuxiCTR's loader of the same rows, without worker processes, whose CPU time would not be seen."""
+    """Return FuxiCTR's loader of the same rows, without worker processes because their CPU time would not be measured.
+
+    Args:
+        batches: our batches, which give rows and batch size.
+        cardinalities: rows of each sparse column's table.
+        folder: for FuxiCTR's copy of the rows.
+    """
     from fuxictr.pytorch.dataloaders import RankDataLoader
 
     dense, sparse, label = (array.numpy() for array in batches.arrays)
@@ -123,7 +142,13 @@ def loader(batches: Batches, cardinalities: Sequence[int], folder: Path) -> Any:
 
 
 def difference(ours: CTRModel, theirs: Any, batches: Batches) -> float:
-    """Greatest difference of the predictions before and after three steps of each."""
+    """Return the largest difference in predictions, before and after three steps of each model.
+
+    Args:
+        ours: our model.
+        theirs: FuxiCTR's model with the same weights.
+        batches: rows to train on.
+    """
     source = endless(batches)
     worst = 0.0
     for batch in islice(source, 4):
@@ -136,6 +161,6 @@ def difference(ours: CTRModel, theirs: Any, batches: Batches) -> float:
 
 
 def forever(batches: Any) -> Iterator[Any]:
-    """The loader's full batches, epoch after epoch."""
+    """Yield the loader's full batches, epoch after epoch."""
     while True:
         yield from islice(batches, len(batches) - 1)

@@ -1,15 +1,16 @@
-"""The ratios that the suite is meant to reach on a CPU, and which of them a run of `speed` reached."""
+"""Target ratios for the suite on a CPU, and which of them a run of `speed` met."""
 
 from dataclasses import dataclass
 from statistics import median
 
+from benchmark.reports.formats import pipe_table
 from benchmark.speed.against import DENSE_ADAM
-from benchmark.speed.parts import Section, spread, table
+from benchmark.speed.parts import Section, spread
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound of a ratio."""
+    """A bound on a ratio."""
 
     bound: float
     at_most: bool = False
@@ -18,11 +19,11 @@ class Target:
         return f"{'at most' if self.at_most else 'at least'} {self.bound:g}"
 
     def met(self, value: float) -> bool:
-        """Whether the value is on the right side."""
+        """Return whether the value is within the bound."""
         return value <= self.bound if self.at_most else value >= self.bound
 
     def verdict(self, values: list[float]) -> str:
-        """Whether the median is on the right side, and whether all rounds agree."""
+        """Return whether the median is within the bound, and whether all rounds agree."""
         met = self.met(median(values))
         agreed = all(self.met(value) is met for value in values)
         return ("met" if met else "missed") + ("" if agreed else ", not in every round")
@@ -52,11 +53,11 @@ TARGETS = {
 
 
 def reached(ratios: dict[str, list[float]]) -> Section:
-    """The table of all targets; what was not measured is said."""
+    """Return the table of all targets, including those that were not measured."""
     rows = [
         (what, str(target), spread(ratios[what]), target.verdict(ratios[what]))
         if what in ratios
         else (what, str(target), "", "not measured")
         for what, target in TARGETS.items()
     ]
-    return Section("Models by forward MFLOP.\n\n" + table(("what", "target", "measured", "result"), rows))
+    return Section("Models by forward MFLOP.\n\n" + pipe_table(("what", "target", "measured", "result"), rows))

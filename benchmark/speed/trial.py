@@ -1,4 +1,4 @@
-"""What surrounds the steps: a whole Lightning trial against a bare loop, batches, metrics."""
+"""Speed of what surrounds the steps: a whole Lightning trial against a bare loop, batches, metrics."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,17 +8,19 @@ import torch
 
 import models
 from benchmark.protocol import Training
-from benchmark.speed.parts import Clock, Section, clicks, config_at, prepared, rounds, spread, table
+from benchmark.reports.formats import pipe_table
+from benchmark.speed.inputs import clicks, config_at, prepared
+from benchmark.speed.parts import Clock, Section, rounds, spread
 from benchmark.training.loop import train
 from datamodules.base import Batches, CTRDataModule
 from models.base import Config, Optimiser, Predictions
 
 PREDICTIONS = 5_000_000
-CELLS = (("mlp", 0.03, 1024), ("mlp", 0.4, 4096), ("wukong", 0.4, 4096))  # the first is the quickstart's smallest
+CELLS = (("mlp", 0.03, 1024), ("mlp", 0.4, 4096), ("wukong", 0.4, 4096))  # the first is the smallest of quickstart
 
 
 class Given(CTRDataModule):
-    """Batches that exist already, as a data module."""
+    """A data module of given batches, the same for training and validation."""
 
     def __init__(self, batches: Batches, cardinalities: Sequence[int]):
         super().__init__(batch_size=batches.batch_size)
@@ -30,18 +32,24 @@ class Given(CTRDataModule):
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """Those of the fields that the batches have."""
+        """Cardinalities of the sparse columns in the batches."""
         return self.rows_of_fields
 
     def train_dataloader(self) -> Batches:
-        """The batches."""
+        """Return the batches."""
         return self.batches
 
     val_dataloader = test_dataloader = train_dataloader
 
 
-def bare(name: str, config: Config, data: Given) -> None:
-    """An epoch, its validation and a copy of the weights, by hand."""
+def bare(name: str, config: Config, data: Given) -> dict[str, float]:
+    """Train an epoch, validate and copy the weights, by hand; return the validation metrics.
+
+    Args:
+        name: name of the model.
+        config: its architecture.
+        data: batches to train and validate on.
+    """
     model, predictions = prepared(name, config, list(data.cardinalities)), Predictions()
     for batch in data.batches:
         model.step(batch)
@@ -49,24 +57,31 @@ def bare(name: str, config: Config, data: Given) -> None:
     with torch.inference_mode():
         for batch in data.batches:
             predictions.update(model(*batch[:2]), batch[2])
-    predictions.compute()
+    metrics = predictions.compute()
     model.load_state_dict({key: value.clone() for key, value in model.state_dict().items()})
+    return metrics
 
 
-def whole(name: str, config: Config, data: Given, optimiser: Optimiser | None = None) -> None:
-    """The same as the suite does it."""
-    train(models.load(name), config, optimiser or Optimiser(), data, Training(), seed=0, test=False)
+def whole(name: str, config: Config, data: Given, optimiser: Optimiser | None = None) -> dict[str, float]:
+    """Do the same as the suite does it, through Lightning; return the validation metrics.
+
+    Args:
+        name: name of the model.
+        config: its architecture.
+        data: batches to train and validate on.
+        optimiser: learning rate and regularisation.
+    """
+    return train(models.load(name), config, optimiser or Optimiser(), data, Training(), seed=0, test=False).valid
 
 
 def of_trials(n: int) -> Section:
-    """A trial of one epoch and its validation through Lightning, over the same steps and metrics in a bare loop."""
+    """Return the time of a one-epoch trial through Lightning over that of a bare loop, from n rounds."""
     clock, rows, ratios = Clock(), [], {}
     for name, mflop, batch_size in CELLS:
         with clicks(32 * batch_size, batch_size, table_rows=100_000) as (batches, cardinalities):
             config = config_at(name, mflop)
             data = Given(batches, cardinalities)
-
-            found = rounds(
+            seconds = rounds(
                 f"trials, {models.title(name)} {mflop:g} MFLOP",
                 {
                     "bare": partial(clock.of, partial(bare, name, config, data)),
@@ -74,7 +89,7 @@ def of_trials(n: int) -> Section:
                 },
                 n,
             )
-        ratio = [b / a for a, b in zip(found["bare"], found["whole"], strict=True)]
+        ratio = [b / a for a, b in zip(seconds["bare"], seconds["whole"], strict=True)]
         ratios[f"Lightning trial over bare loop, {models.title(name)} {mflop:g}"] = ratio
         steps = 2 * len(batches)
         rows.append(
@@ -82,16 +97,16 @@ def of_trials(n: int) -> Section:
                 models.title(name),
                 f"{mflop:g}",
                 f"{batch_size:,}",
-                f"{1e3 * median(found['bare']) / steps:.1f}",
+                f"{1e3 * median(seconds['bare']) / steps:.1f}",
                 spread(ratio),
             )
         )
     header = ("model", "forward MFLOP", "batch", "ms a batch, bare", "Lightning trial over bare loop")
-    return Section(table(header, rows), ratios)
+    return Section(pipe_table(header, rows), ratios)
 
 
 def of_data(n: int) -> Section:
-    """Batches a second, and the metrics of PREDICTIONS predictions against scikit-learn's."""
+    """Return the loading speed of batches, and that of metrics against scikit-learn's, from n rounds."""
     from sklearn.metrics import log_loss, roc_auc_score
 
     clock = Clock()
@@ -112,9 +127,9 @@ def of_data(n: int) -> Section:
     def theirs() -> tuple[float, float]:
         return roc_auc_score(label, probability), log_loss(label, probability)
 
-    found = rounds("metrics", {"ours": lambda: clock.of(ours), "scikit-learn": lambda: clock.of(theirs)}, n)
-    ratio = [b / a for a, b in zip(found["ours"], found["scikit-learn"], strict=True)]
-    text = table(
+    seconds = rounds("metrics", {"ours": lambda: clock.of(ours), "scikit-learn": lambda: clock.of(theirs)}, n)
+    ratio = [b / a for a, b in zip(seconds["ours"], seconds["scikit-learn"], strict=True)]
+    text = pipe_table(
         ("what", "measured"),
         [
             ("million rows/s, 39 fields in batches of 4,096, shuffled", spread(rates)),

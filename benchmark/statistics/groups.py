@@ -1,4 +1,4 @@
-"""Who can be told apart from whom, and who is beaten on both counts."""
+"""Grouping letters from pairwise tests, and the Pareto front."""
 
 import string
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def letters(ranked: Sequence[str], apart: set[frozenset[str]]) -> dict[str, str]:
-    """Grouping letters: two names share one exactly if the pair is not in `apart`; the first name's group is a.
+    """Return each name's letters: two names share one exactly if their pair is not in `apart`; the first name has "a".
 
-    The compact letter display of Piepho (2004, J. Comput. Graph. Stat. 13, 456-466): one column for all, split by every
-    pair that is told apart, columns inside other columns dropped.
+    The compact letter display of Piepho (2004, J. Comput. Graph. Stat. 13, 456-466): start with one column of all names,
+    split it by every pair in `apart`, and drop columns contained in others.
     """
     columns = [frozenset(ranked)]
     for pair in sorted(apart, key=sorted):
@@ -27,13 +27,13 @@ def letters(ranked: Sequence[str], apart: set[frozenset[str]]) -> dict[str, str]
 
 
 def _letter(index: int) -> str:
-    """a to z, then a1 to z1 and so on."""
+    """Return a to z, then a1 to z1, and so on."""
     turn, place = divmod(index, 26)
     return string.ascii_lowercase[place] + (str(turn) if turn else "")
 
 
 def pareto(costs: ArrayLike, losses: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other point beats: at most their cost and loss, and less in one of them. Equal points both stay."""
+    """Return a mask (N,) of the points that no other point dominates (costs and losses (N,)); equal points are both kept."""
     cost, loss = np.asarray(costs, float), np.asarray(losses, float)
     no_worse = (cost[:, None] <= cost) & (loss[:, None] <= loss)
     better = (cost[:, None] < cost) | (loss[:, None] < loss)

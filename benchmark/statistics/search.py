@@ -1,14 +1,14 @@
-"""What a budget of trials buys."""
+"""Expected quality as a function of the number of trials."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
 def expected_best(scores: ArrayLike, lower_is_better: bool = True) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Expected best of n trials and its standard deviation, for n = 1 ... N, from N finished trials; shapes (N,).
+    """Return the expected best of n trials and its standard deviation for n = 1 ... N, both (N,), from N scores (N,).
 
     E[max] = sum_i v_(i) ((i / N)^n - ((i - 1) / N)^n) over the sorted scores (Dodge et al. 2019, arXiv 1909.03004): trials
-    are drawn with replacement from the empirical distribution, hence as if they were independent of each other.
+    are drawn with replacement from the empirical distribution, i.e. treated as independent.
     """
     sign = -1.0 if lower_is_better else 1.0
     value = np.sort(sign * np.asarray(scores, float))

@@ -1,1 +1,1 @@
-"""One training: the loop, its record, several devices, memory."""
+"""Train one model: the loop, the record, several devices, memory."""

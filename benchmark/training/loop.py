@@ -1,4 +1,4 @@
-"""One run: a model of one configuration trained on one data set with one seed."""
+"""One run: train one configuration of a model on one data set with one seed."""
 
 import gc
 import logging
@@ -17,20 +17,21 @@ from benchmark.protocol import Training
 from datamodules.base import Batches, CTRDataModule
 from models.base import Batch, Config, CTRModel, Execution, Optimiser
 
-LEAST_IMPROVEMENT = 1e-6  # of the monitored metric; BARS's
-LEAST_RATE = 1e-6  # that plateaus lead to; BARS's
+LEAST_IMPROVEMENT = 1e-6  # of the monitored metric, as in BARS
+LEAST_RATE = 1e-6  # learning rate at which plateaus stop lowering it, as in BARS
 
-OnProgress = Callable[
-    [float, dict[str, float] | None], None
-]  # share of the run's steps done; metrics at an epoch's end
 SECONDS_PER_PROGRESS = 0.5
-OnTest = Callable[[Tensor, Tensor], str | None]  # keeps logits and labels of the test part, (N,) each; their hash
-STEPS_PER_BLOCK = 32  # the time that Lightning takes for each would rival a small model's step
+STEPS_PER_BLOCK = 32  # Lightning's overhead per step would be as long as the step of a small model
+
+# Called with the fraction of the run's steps that are done, and with the metrics at the end of an epoch.
+OnProgress = Callable[[float, dict[str, float] | None], None]
+# Keeps logits and labels of the test part, (N,) each, and returns their hash; None if they were not kept.
+OnTest = Callable[[Tensor, Tensor], str | None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished run leaves; the names are those of a record's fields."""
+    """Result of a finished run; the fields are named as in a record."""
 
     dense_parameters: int
     embedding_parameters: int
@@ -43,7 +44,7 @@ class Outcome:
     history: tuple[dict[str, float], ...]
     valid: dict[str, float]
     test: dict[str, float] | None
-    predictions: str | None  # hash of the test predictions that were kept
+    predictions: str | None  # hash of the test predictions, if they were kept
 
 
 def train(
@@ -58,9 +59,20 @@ def train(
     on_progress: OnProgress = lambda share, metrics: None,
     on_test: OnTest = lambda logit_N, label_N: None,
 ) -> Outcome:
-    """Train, keep the weights of the best validation epoch and, only if `test`, score them on the test part.
+    """Train, restore the weights of the best validation epoch and, only if `test`, score them on the test part.
 
-    Raises Diverged when a loss or a prediction is not finite.
+    Raises Diverged if a loss or prediction is not finite.
+
+    Args:
+        model_class: class of the model.
+        config: its architecture.
+        optimiser: settings of the optimiser.
+        data: data set with its batch size and device.
+        training: settings that all models share.
+        seed: of initialisation, dropout and data order.
+        test: whether to score the test part.
+        on_progress: called during training.
+        on_test: called with the predictions on the test part.
     """
     started = time.monotonic()
     torch.manual_seed(seed)
@@ -72,7 +84,7 @@ def train(
     selection = Selection(training, optimiser.learning_rate, len(batches) * training.epochs, on_progress)
     model.rate_of_step = selection.rate
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"lightning\.")  # advice on loggers and loader processes
+        warnings.filterwarnings("ignore", module=r"lightning\.")  # advice on loggers and data loaders
         predictions = TestPredictions(on_test, data)
         trainer = _trainer(data.device, training.epochs, [selection, predictions])
         trainer.fit(model, _loader(batches), _loader(data.val_dataloader()))
@@ -92,20 +104,20 @@ def train(
         valid={
             name: value for name, value in selection.history[selection.best_epoch - 1].items() if name != "train_loss"
         },
-        test={**model.metrics, **predictions.further} if test else None,
+        test={**model.metrics, **predictions.diagnostics} if test else None,
         predictions=predictions.digest,
     )
 
 
 def free_memory(device: str) -> None:
-    """Give back what a failed run still holds, so that the next one finds the memory it had."""
+    """Free the memory that a failed run still holds."""
     gc.collect()
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
 
 
 def _trainer(device: str | torch.device, epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:
-    """A silent Trainer: no logger, checkpoint or bar, whose cost for each step would rival a small model's."""
+    """Return a Trainer without logger, checkpoints and progress bar; they would cost as much per step as a small model."""
     n_ranks = distributed.get_world_size() if distributed.is_initialized() else 1
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     device = torch.device(device)
@@ -124,31 +136,31 @@ def _trainer(device: str | torch.device, epochs: int, callbacks: list[pl.Callbac
 
 
 class TestPredictions(pl.Callback):
-    """Hands over the predictions of the test part, to the data set too, before the model turns them into metrics."""
+    """Passes the test predictions to `on_test` and to the data set before the model turns them into metrics."""
 
     def __init__(self, on_test: OnTest, data: CTRDataModule):
         self.on_test, self.data = on_test, data
         self.digest: str | None = None
-        self.further: dict[str, float] = {}
+        self.diagnostics: dict[str, float] = {}
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Called before the module's own hook, which forgets them."""
+        """Collect the predictions; the module's own hook, which runs later, discards them."""
         assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
         logit_N, label_N = (
             torch.cat([CTRModel.unshard(x_B) for x_B in batches])
             for batches in (pl_module.predictions.logit_B, pl_module.predictions.label_B)
         )
         self.digest = self.on_test(logit_N, label_N)
-        self.further = self.data.diagnose(logit_N.cpu().numpy())
+        self.diagnostics = self.data.diagnose(logit_N.cpu().numpy())
 
 
 def _loader(batches: Batches) -> "Batches | Blocks":
-    """Blocks of batches; under DDP single ones, since it gathers gradients once for each of Lightning's steps."""
+    """Return blocks of batches; single batches under DDP, which reduces gradients once per Lightning step."""
     return batches if distributed.is_initialized() else Blocks(batches)
 
 
 class Blocks:
-    """Batches in blocks of STEPS_PER_BLOCK, each an iterator: what Lightning does for each step, it does for each block."""
+    """Batches in blocks of STEPS_PER_BLOCK, each an iterator, so that Lightning's overhead is paid once per block."""
 
     def __init__(self, batches: Batches):
         self.batches = batches
@@ -163,11 +175,17 @@ class Blocks:
 
 
 class Selection(pl.Callback):
-    """Keeps the weights of the best epoch, sets the learning rate, stops early, and reports progress.
+    """Keeps the weights of the best epoch, sets the learning rate, stops early and reports progress.
 
-    Schedules: constant; linear, from the full rate in the first step towards 0 after the last possible one; plateau, a tenth
-    of the rate after each epoch without improvement, down to LEAST_RATE (BARS). Warm-up multiplies any of them by a rise from
-    near 0 to 1.
+    Schedules: constant; linear decay from the full rate in the first step to 0 after the last of the maximum number of
+    steps; plateau, which divides the rate by 10 after each epoch without improvement, down to LEAST_RATE (BARS). Warm-up
+    multiplies any of them by a factor that rises linearly to 1.
+
+    Args:
+        training: settings that all models share.
+        learning_rate: full learning rate.
+        steps: maximum number of steps.
+        on_progress: called during training.
     """
 
     def __init__(self, training: Training, learning_rate: float, steps: int, on_progress: OnProgress):
@@ -180,7 +198,7 @@ class Selection(pl.Callback):
         self._epoch_started = self._reported = time.monotonic()
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         rate = self.learning_rate
         if self.training.schedule == "linear":
             rate *= 1 - step / self.steps
@@ -195,7 +213,7 @@ class Selection(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Report now and then."""
+        """Report progress at intervals of SECONDS_PER_PROGRESS."""
         if time.monotonic() - self._reported > SECONDS_PER_PROGRESS:
             self._reported = time.monotonic()
             assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
@@ -206,7 +224,7 @@ class Selection(pl.Callback):
         self.train_seconds += time.monotonic() - self._epoch_started
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Judge the epoch by the monitored metric."""
+        """Compare the epoch with the best one by the monitored metric."""
         assert isinstance(pl_module, CTRModel)  # noqa: S101 (tells mypy)
         self.history.append({"train_loss": pl_module.train_loss(), **pl_module.metrics})
         epoch = len(self.history)
@@ -220,6 +238,6 @@ class Selection(pl.Callback):
         self.on_progress(epoch / self.training.epochs, pl_module.metrics)
 
     def _score(self, epoch: int) -> float:
-        """The monitored metric of an epoch, the greater the better."""
+        """Return the monitored metric of an epoch, negated if smaller is better."""
         value = self.history[epoch - 1][self.training.monitor]
         return value if self.training.monitor == "auc" else -value

@@ -1,7 +1,7 @@
-"""The C library's allocator, told to keep what is freed.
+"""Make the C library's allocator keep freed memory.
 
-By default glibc maps every large tensor afresh and hands it back when it is freed, so that each step faults in its pages
-anew: with many intermediate results of some megabytes that takes as long as the arithmetic.
+By default glibc maps every large tensor anew and unmaps it when it is freed, so each step faults in its pages again. With
+many intermediate results of a few megabytes that takes as long as the arithmetic.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ TRIM_ABOVE_BYTES = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Serve all allocations of this process from a heap that shrinks only above 2 GiB of slack; no-op without glibc."""
+    """Serve all allocations from a heap that shrinks only above TRIM_ABOVE_BYTES of slack; no-op without glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)

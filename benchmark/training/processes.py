@@ -1,4 +1,4 @@
-"""What processes that train have in common."""
+"""Shared code of training processes."""
 
 import multiprocessing
 import os
@@ -6,7 +6,7 @@ import threading
 
 
 def end_with_parent() -> None:
-    """End this process as soon as its parent has ended, however that happened."""
+    """Exit this process as soon as its parent has exited, for whatever reason."""
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 

@@ -1,7 +1,7 @@
-"""One training over several devices: Lightning's DDP in processes of our own, which stay for the next training.
+"""One training on several devices: Lightning's DDP in processes of our own, which are reused for the next training.
 
-The processes meet through a file, so that no port is opened for it. Each takes its rows of every batch, see
-`CTRModel.shard`: the last batch may be uneven, and no row is repeated or left out.
+The processes rendezvous through a file, which needs no open port. Each takes its rows of every batch (`CTRModel.shard`):
+the last batch may be uneven, and no row is repeated or left out.
 """
 
 import multiprocessing
@@ -19,19 +19,19 @@ from benchmark.training.processes import end_with_parent
 
 
 class Ranks:
-    """A group of processes, one for each device; calls run in all of them at once."""
+    """A group of processes, one per device; a call runs in all of them at once."""
 
     def __init__(self, n_ranks: int, device: str):
         self.closed = False
         self._folder = tempfile.TemporaryDirectory(prefix="wukong-bench-")
         context = multiprocessing.get_context("spawn")
-        meeting = Path(self._folder.name) / "meeting"
+        rendezvous = Path(self._folder.name) / "rendezvous"
         self._pools = [
-            ProcessPoolExecutor(1, context, _join, (rank, n_ranks, device, str(meeting))) for rank in range(n_ranks)
+            ProcessPoolExecutor(1, context, _join, (rank, n_ranks, device, str(rendezvous))) for rank in range(n_ranks)
         ]
 
     def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """What the first rank returns. Raises what the first rank to fail raised; the others are then killed."""
+        """Run `work` in all ranks and return the result of rank 0. If a rank fails, kill the others and raise its error."""
         futures = [pool.submit(work, *arguments) for pool in self._pools]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in done:
@@ -41,7 +41,7 @@ class Ranks:
         return futures[0].result()
 
     def close(self) -> None:
-        """End the processes, also those that wait for a rank that is gone."""
+        """Kill the processes, including those that wait for a rank that has exited."""
         self.closed = True
         for process in multiprocessing.active_children():
             process.kill()
@@ -50,8 +50,8 @@ class Ranks:
         self._folder.cleanup()
 
 
-def _join(rank: int, n_ranks: int, device: str, meeting: str) -> None:
-    """Make this process one of the group, in the variables that Lightning reads."""
+def _join(rank: int, n_ranks: int, device: str, rendezvous: str) -> None:
+    """Join this process to the group, also in the environment variables that Lightning reads."""
     end_with_parent()
     torch.set_num_threads(1)
     os.environ |= {"LOCAL_RANK": str(rank), "RANK": str(rank), "WORLD_SIZE": str(n_ranks), "NODE_RANK": "0"}
@@ -59,4 +59,4 @@ def _join(rank: int, n_ranks: int, device: str, meeting: str) -> None:
     backend = "nccl" if device.startswith("cuda") else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(rank)
-    distributed.init_process_group(backend, init_method=f"file://{meeting}", rank=rank, world_size=n_ranks)
+    distributed.init_process_group(backend, init_method=f"file://{rendezvous}", rank=rank, world_size=n_ranks)

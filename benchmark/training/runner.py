@@ -1,4 +1,4 @@
-"""One training of a study's model and its record; an error caused by a configuration becomes a failed record."""
+"""Train a study's model once and make its record; an error caused by the configuration gives a failed record."""
 
 from dataclasses import asdict, replace
 from types import TracebackType
@@ -22,7 +22,13 @@ from models.base import Budget, Config, Optimiser
 
 
 class Runner:
-    """Trains one study's model in this process, or in one process for each of several devices."""
+    """Trains one study's model in this process, or in one process per device if there are several.
+
+    Args:
+        study: whose model is trained.
+        on_event: called with the progress of every training.
+        ledger: where the records are kept.
+    """
 
     def __init__(self, study: Study, on_event: OnEvent, ledger: Ledger):
         self.study, self.on_event, self.ledger = study, on_event, ledger
@@ -32,7 +38,7 @@ class Runner:
         self.budget = budget_of(study, self.data.n_dense, len(self.data.cardinalities))
 
         self._ranks: Ranks | None = None
-        self._spoilt = False  # after a device-side assert, say, every further call of the device fails
+        self._device_failed = False  # e.g. after a device-side assert, all further calls to the device fail
 
     def __enter__(self) -> Self:
         return self
@@ -54,16 +60,16 @@ class Runner:
         params: dict[str, Any],
         lost: int = 0,
     ) -> Record:
-        """Train once and return the record; an error caused by the configuration makes it a failed record.
+        """Train once and return the record, a failed one if the configuration caused an error.
 
         Args:
             kind: trial, retrial or final; only a final run is scored on the test part.
             slot: the trial's position in the study.
             seed: of initialisation, dropout and data order.
             config: the architecture.
-            optimiser: its settings.
-            params: as sampled, for the record.
-            lost: how often a worker died during this training; too often, and it is not tried again.
+            optimiser: settings of the optimiser.
+            params: parameters as sampled, for the record.
+            lost: number of workers that died during this training; at LOSSES_ALLOWED it is not tried again.
         """
 
         def on_progress(share: float, metrics: dict[str, float] | None) -> None:
@@ -80,7 +86,7 @@ class Runner:
         except (OSError, RunError, DataError):
             raise  # caused by a disk or file, not by the configuration
         except Exception as error:
-            self._spoilt = isinstance(error, torch.AcceleratorError)
+            self._device_failed = isinstance(error, torch.AcceleratorError)
             reason = anonymous(f"{type(error).__name__}: {error}")
             del error  # its traceback holds the model
             free_memory(self.study.device)
@@ -88,7 +94,7 @@ class Runner:
         return self.record(kind, slot, seed, config, optimiser, status="complete", params=params, **asdict(outcome))
 
     def _outcome(self, kind: Kind, config: Config, optimiser: Optimiser, seed: int, on_progress: OnProgress) -> Outcome:
-        """Train in this process, or in one for each of several devices, which report no progress on the way."""
+        """Train in this process, or in one process per device; these report no progress while they train."""
         outcome: Outcome
         if self.study.devices == 1:
 
@@ -98,8 +104,10 @@ class Runner:
             return _training(self.study, self.data, kind, config, optimiser, seed, on_progress, on_test)
         if self._ranks is None or self._ranks.closed:
             self._ranks = Ranks(self.study.devices, self.study.device)
-        outcome, predicted = self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed)
-        return replace(outcome, predictions=self.ledger.keep_predictions(seed, *predicted)) if predicted else outcome
+        outcome, predictions = self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed)
+        return (
+            replace(outcome, predictions=self.ledger.keep_predictions(seed, *predictions)) if predictions else outcome
+        )
 
     def record(
         self,
@@ -116,9 +124,9 @@ class Runner:
             kind: trial, retrial or final.
             slot: the trial's position in the study.
             seed: of the training; 0 if there was none.
-            config: the architecture, where the draw led to one.
-            optimiser: its settings.
-            values: further fields of the record, its status first of all.
+            config: the architecture, if the draw has one.
+            optimiser: settings of the optimiser.
+            values: further fields of the record, including its status.
         """
         forward = config.flops(self.budget.n_dense, self.budget.n_sparse) if config else None
         return Record(
@@ -147,17 +155,17 @@ class Runner:
     def keep(self, record: Record) -> None:
         """Append a record and report it.
 
-        Raises SystemExit after an error that spoilt the process, so that the next training gets a fresh one.
+        Raises SystemExit after an error that leaves the device unusable, so that the next training gets a new process.
         """
         self.ledger.keep(record)
         number = record.trial if record.kind == "trial" else record.seed
         self.on_event(Event(self.study.name, record.kind, number, 1.0, record))
-        if self._spoilt:
+        if self._device_failed:
             raise SystemExit(record.error)
 
 
 def data_of(study: Study, device: str) -> CTRDataModule:
-    """Return the study's data set as its protocol reads it, with batches on `device`."""
+    """Return the study's data set with the batch size and rows of its protocol, and with batches on `device`."""
     training = study.protocol.training
     return datamodules.load(study.dataset)(
         study.data_dir, batch_size=training.batch_size, train_rows=training.train_rows, device=device
@@ -165,10 +173,10 @@ def data_of(study: Study, device: str) -> CTRDataModule:
 
 
 def budget_of(study: Study, n_dense: int, n_sparse: int) -> Budget:
-    """Return the study's budget with the fields it is spent on.
+    """Return the study's budget.
 
     Args:
-        study: whose budget is in training MFLOP per example.
+        study: with its budget in training MFLOP per example.
         n_dense: number of dense columns of its data set.
         n_sparse: number of sparse columns of its data set.
     """
@@ -201,13 +209,13 @@ def _training(
 def _training_in_rank(
     study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int
 ) -> tuple[Outcome, tuple[Logits, Labels] | None]:
-    """The same in one of several processes, each with its device and its rows of every batch; with the test predictions."""
+    """Train as one rank, on its device and its rows of every batch; rank 0 also returns the test predictions."""
     device = f"cuda:{distributed.get_rank()}" if study.device.startswith("cuda") else study.device
-    predicted: tuple[Logits, Labels] | None = None
+    predictions: tuple[Logits, Labels] | None = None
 
     def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> None:
-        nonlocal predicted
+        nonlocal predictions
         if distributed.get_rank() == 0:
-            predicted = logit_N.cpu().numpy(), label_N.cpu().numpy()
+            predictions = logit_N.cpu().numpy(), label_N.cpu().numpy()
 
-    return _training(study, data_of(study, device), kind, config, optimiser, seed, on_test=on_test), predicted
+    return _training(study, data_of(study, device), kind, config, optimiser, seed, on_test=on_test), predictions

@@ -1,4 +1,4 @@
-"""Going on after an interruption: the storage made to agree with the records, and lost attempts counted."""
+"""Resume after an interruption: bring the storage into line with the records and count lost trainings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,21 +12,27 @@ from benchmark.records.record import Kind, Record
 from benchmark.study import Study
 from benchmark.tuning.storage import delete_study, open_study
 
-WORKER = uuid4().hex  # this process, where process ids of several machines may be equal
+WORKER = uuid4().hex  # identifies this process; process ids of several machines may coincide
 
-Space = Callable[[dict[str, Any]], dict[str, BaseDistribution]]  # of the parameters that a trial was given
+Space = Callable[[dict[str, Any]], dict[str, BaseDistribution]]  # search space for the given parameters
 
 
 def losses(optuna_study: optuna.Study, kind: Kind, number: str, run: str) -> int:
-    """How often this training was lost before; marks that this process begins it now.
+    """Return how often this training was lost before, and note that this process starts it now.
 
-    It was lost if another worker of the same run began it and left no record: that worker died alone. A training that was
-    interrupted together with its whole run, by Ctrl-C, a reboot or a lost allocation, is not to blame.
+    A training is lost if another worker of the same run started it and left no record: that worker died alone. If the whole
+    run was interrupted, by Ctrl-C, a reboot or a lost allocation, the training is not counted as lost.
+
+    Args:
+        optuna_study: where attempts are noted.
+        kind: trial, retrial or final.
+        number: what identifies the training among those of its kind.
+        run: id of the running command.
     """
     key = f"attempt {kind} {number}"
-    before = optuna_study.user_attrs.get(key, {"run": None, "worker": None, "losses": 0})
-    died_alone = before["run"] == run and before["worker"] != WORKER
-    count = before["losses"] + int(died_alone)
+    last = optuna_study.user_attrs.get(key, {"run": None, "worker": None, "losses": 0})
+    died_alone = last["run"] == run and last["worker"] != WORKER
+    count = last["losses"] + int(died_alone)
     optuna_study.set_user_attr(key, {"run": run, "worker": WORKER, "losses": count})
     return count
 
@@ -34,41 +40,60 @@ def losses(optuna_study: optuna.Study, kind: Kind, number: str, run: str) -> int
 def resumed(
     study: Study, sampler: optuna.samplers.BaseSampler | None, trials: dict[int, Record], space: Space
 ) -> optuna.Study:
-    """The Optuna study with exactly the recorded trials; what the storage has beyond them was lost and is failed.
+    """Return the Optuna study with exactly the recorded trials; unfinished ones without a record are marked failed.
 
-    A storage with a complete trial that the records do not have, or with another search space, is made anew.
+    A study that holds a complete trial without a record, or another search space, is deleted and rebuilt.
+
+    Args:
+        study: whose state is resumed.
+        sampler: of the Optuna study.
+        trials: records of the trials, by slot.
+        space: search space for the parameters of a trial.
     """
-    found = open_study(study, sampler)
+    optuna_study = open_study(study, sampler)
     monitor = study.protocol.training.monitor
-    if not all(
-        _agrees(frozen, trials.get(_slot(frozen)), monitor, space) for frozen in found.get_trials(deepcopy=False)
-    ):
+    stored = optuna_study.get_trials(deepcopy=False)
+    if not all(_agrees(frozen, trials.get(_slot(frozen)), monitor, space) for frozen in stored):
         delete_study(study)
-        found = open_study(study, sampler)
-    known = set()
-    for frozen in found.get_trials(deepcopy=False):
+        optuna_study = open_study(study, sampler)
+    up_to_date = set()
+    for frozen in optuna_study.get_trials(deepcopy=False):
         record = trials.get(_slot(frozen))
         if not frozen.state.is_finished():
-            tell(found, frozen.number, record, monitor)
+            tell(optuna_study, frozen.number, record, monitor)
         if record and (frozen.state == _state(record) or not frozen.state.is_finished()):
-            known.add(record.trial)
+            up_to_date.add(record.trial)
     for slot, record in sorted(trials.items()):
-        if slot not in known:
-            found.add_trial(_frozen(record, monitor, space))
-    return found
+        if slot not in up_to_date:
+            optuna_study.add_trial(_frozen(record, monitor, space))
+    return optuna_study
 
 
 def renumbered(study: Study, trials: dict[int, Record], space: Space) -> None:
-    """Make the storage anew so that each trial's number is its slot, with failed trials in the holes."""
+    """Rebuild the Optuna study so that each trial's number is its slot, with failed trials in the gaps.
+
+    Args:
+        study: whose state is rebuilt.
+        trials: records of the trials, by slot.
+        space: search space for the parameters of a trial.
+    """
     delete_study(study)
-    found = open_study(study)
+    optuna_study = open_study(study)
+    monitor = study.protocol.training.monitor
     for slot in range(max(trials, default=-1) + 1):
-        hole = optuna.trial.create_trial(state=TrialState.FAIL)
-        found.add_trial(_frozen(trials[slot], study.protocol.training.monitor, space) if slot in trials else hole)
+        gap = optuna.trial.create_trial(state=TrialState.FAIL)
+        optuna_study.add_trial(_frozen(trials[slot], monitor, space) if slot in trials else gap)
 
 
 def tell(optuna_study: optuna.Study, number: int, record: Record | None, monitor: str) -> None:
-    """Close an open trial with what its record says; without a record it was lost."""
+    """Finish a running trial with the result in its record; a trial without a record was lost and is marked failed.
+
+    Args:
+        optuna_study: that the trial belongs to.
+        number: of the trial in the storage.
+        record: of the trial.
+        monitor: name of the monitored validation metric.
+    """
     if record is not None and record.status == "complete" and record.valid:
         optuna_study.tell(number, record.valid[monitor])
     else:
@@ -95,7 +120,7 @@ def _agrees(frozen: FrozenTrial, record: Record | None, monitor: str, space: Spa
 
 
 def _frozen(record: Record, monitor: str, space: Space) -> FrozenTrial:
-    """The record as Optuna holds it; one that the search space no longer allows teaches the sampler nothing."""
+    """Return the record as an Optuna trial; a failed one, ignored by the sampler, if it is outside the search space."""
     try:
         return optuna.trial.create_trial(
             state=_state(record),

@@ -1,4 +1,4 @@
-"""The sampler of a study: Optuna's, but the same draws whether or not the study was interrupted."""
+"""The sampler of a study: Optuna's, made to draw the same trials whether or not the study was interrupted."""
 
 from typing import Any
 
@@ -10,10 +10,15 @@ from benchmark.protocol import digest
 
 
 class SlotSampler(optuna.samplers.BaseSampler):
-    """Draws trial number `slot` of a study from (seed, slot, finished trials) and nothing else.
+    """Draws trial number `slot` of a study as a function of (seed, slot, finished trials).
 
-    The first slot gets the model's default parameters. Optuna's own samplers draw from a stream that starts anew when a
-    study is resumed, and then repeat their first trials.
+    Slot 0 gets the model's default parameters. Optuna's own samplers restart their random stream when a study is resumed,
+    and then repeat its first trials.
+
+    Args:
+        kind: tpe or random.
+        seed: of the search.
+        default: parameters of slot 0.
     """
 
     def __init__(self, kind: str, seed: int, default: dict[str, Any]):
@@ -22,7 +27,7 @@ class SlotSampler(optuna.samplers.BaseSampler):
         self._sampler = self._fresh()
 
     def next_slot(self, slot: int) -> None:
-        """Say which slot the next trial fills."""
+        """Set the slot of the next trial."""
         self.slot = slot
         self._sampler = self._fresh()
 
@@ -35,19 +40,19 @@ class SlotSampler(optuna.samplers.BaseSampler):
         )
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Of the sampler behind."""
+        """Delegate to the wrapped sampler; slot 0 has no relative space."""
         return {} if self.slot == 0 else self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Of the sampler behind."""
+        """Delegate to the wrapped sampler."""
         return self._sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """The default in slot 0, else of the sampler behind."""
+        """Return the default in slot 0; otherwise delegate to the wrapped sampler."""
         if self.slot == 0 and param_name in self.default:
             return self.default[param_name]
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)

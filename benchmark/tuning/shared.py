@@ -1,7 +1,8 @@
-"""Several workers at one study: sooner done where a study has many trials, but not exact: each draw depends on who is ahead.
+"""Several workers on one study: faster if it has many trials, but not exact, since each draw depends on which finished first.
 
-Workers beat in the storage while they train. One that stops has its trial failed by the others, which try its parameters
-again, twice at most; when it wakes, it drops its result. Records say `exact: false`. The final runs follow as ever.
+Workers send heartbeats to the storage while they train. If one stops, the others mark its trial as failed and retry its
+parameters, at most twice; if it wakes up again, it drops its result. Records say `exact: false`. Retrials and final runs are
+not shared.
 """
 
 import threading
@@ -21,24 +22,31 @@ from benchmark.tuning.space import default_parameters
 from benchmark.tuning.storage import connect, open_study
 from benchmark.tuning.tuner import Tuner
 
-BEAT_SECONDS = 20  # between the signs of life of a worker
-POLL_SECONDS = 1.0  # while the last trials are other workers'
+HEARTBEAT_SECONDS = 20  # between a worker's heartbeats in the storage
+POLL_SECONDS = 1.0  # while other workers run the last trials
 
 
 class TrialNumberSampler(SlotSampler):
     """A SlotSampler whose slot is the trial's number, which the storage gives to one worker only."""
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Go to the trial's slot."""
+        """Set the slot to the trial's number."""
         self.next_slot(trial.number)
 
 
-def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, beat_seconds: int = BEAT_SECONDS) -> None:
-    """Run trials beside other workers until the study has the asked number of complete ones."""
-    warnings.simplefilter("ignore", ExperimentalWarning)  # of Optuna's heartbeats
+def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> None:
+    """Run trials alongside other workers until the study has the requested number of complete ones.
+
+    Args:
+        study: the study to tune.
+        on_event: called with the progress of every training.
+        ledger: where the records are kept.
+        heartbeat_seconds: between this worker's heartbeats in the storage.
+    """
+    warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's heartbeats are experimental
     search = study.protocol.search
     sampler = TrialNumberSampler(search.sampler, search.seed, default_parameters(study))
-    shared, storage = open_study(study, sampler, heartbeat=beat_seconds), connect(study, beat_seconds)
+    shared, storage = open_study(study, sampler, heartbeat=heartbeat_seconds), connect(study, heartbeat_seconds)
     with Tuner(study, on_event, ledger) as tuner:
         while True:
             optuna.storages.fail_stale_trials(shared)
@@ -51,11 +59,11 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, beat_seconds:
                 continue
             trial = shared.ask()
             seen = {record.seed for record in ledger.records() if record.kind == "trial" and record.config}
-            with _beating(storage, trial, beat_seconds):
+            with _heartbeats(storage, trial, heartbeat_seconds):
                 record = tuner.trial(shared, trial, trial.number, seen).model_copy(update={"exact": False})
             if shared.get_trials(deepcopy=False)[trial.number].state != TrialState.RUNNING:
                 warnings.warn(
-                    f"{study.name}: trial {trial.number} was given up for lost; its result is dropped", stacklevel=1
+                    f"{study.name}: trial {trial.number} had been given up as lost; its result is dropped", stacklevel=1
                 )
                 continue
             trial.set_user_attr("slot", trial.number)
@@ -64,8 +72,8 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, beat_seconds:
 
 
 @contextmanager
-def _beating(storage: optuna.storages.RDBStorage, trial: optuna.Trial, seconds: int) -> Iterator[None]:
-    """Give signs of life of the trial's worker to the storage."""
+def _heartbeats(storage: optuna.storages.RDBStorage, trial: optuna.Trial, seconds: int) -> Iterator[None]:
+    """Send heartbeats of the trial's worker to the storage."""
     over = threading.Event()
 
     def beat() -> None:

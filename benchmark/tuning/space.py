@@ -1,4 +1,4 @@
-"""What is searched: each model's shapes and the optimiser settings that all models share."""
+"""The search space: each model's shapes and the optimiser settings that all models share."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from models.base import Budget, Optimiser
 
 
 def suggest_optimiser(trial: optuna.Trial, protocol: Protocol) -> tuple[Optimiser, float]:
-    """The optimiser and the dropout rate, from the one space that all models share."""
+    """Return optimiser and dropout rate, drawn from the space that all models share."""
     search = protocol.search
     optimiser = Optimiser(
         learning_rate=trial.suggest_float("learning_rate", *search.learning_rate, log=True),
@@ -28,27 +28,39 @@ def suggest_optimiser(trial: optuna.Trial, protocol: Protocol) -> tuple[Optimise
 
 
 def default_optimiser(protocol: Protocol) -> dict[str, Any]:
-    """The shared part of trial 0: Adam's usual rate where the range has it, no regularisation where that is a choice."""
+    """Return the shared part of trial 0: Adam's usual rate, clipped to the range, and the weakest regularisation."""
     low, high = protocol.search.learning_rate
     choices = {name: getattr(protocol.search, name) for name in ("embedding_l2", "weight_decay", "dropout")}
     return {"learning_rate": min(max(1e-3, low), high), **{name: min(values) for name, values in choices.items()}}
 
 
 def default_parameters(study: Study) -> dict[str, Any]:
-    """The parameters of trial 0."""
+    """Return the parameters of trial 0."""
     return {**models.load(study.model).Config.default, **default_optimiser(study.protocol)}
 
 
 def distributions(params: dict[str, Any], study: Study, budget: Budget) -> dict[str, BaseDistribution]:
-    """The search space, which is static, as it is asked for these parameters. Raises ValueError where one is missing."""
-    trial: Any = FixedTrial(params)  # has the methods of a Trial, not its type
+    """Return the static search space, recorded while these parameters are suggested. Raises ValueError if one is missing.
+
+    Args:
+        params: of one trial.
+        study: whose model and protocol define the space.
+        budget: of the study.
+    """
+    trial: Any = FixedTrial(params)  # has the methods of a Trial but not its type
     next(iter(models.load(study.model).Config.suggest(trial, budget)))
     suggest_optimiser(trial, study.protocol)
     return trial.distributions
 
 
 def out_of_reach(study: Study, n_dense: int, n_sparse: int) -> str | None:
-    """Why no shape of the model's space meets the budget; None if one of the first draws does."""
+    """Return why no shape of the model's space meets the budget; None if one of the first DRAWS_PER_TRIAL draws does.
+
+    Args:
+        study: with its model and budget.
+        n_dense: number of dense columns of its data set.
+        n_sparse: number of sparse columns of its data set.
+    """
     budget = budget_of(study, n_dense, n_sparse)
     config_class = models.load(study.model).Config
     sampler = SlotSampler("random", study.protocol.search.seed, config_class.default)

@@ -1,6 +1,6 @@
-"""Optuna's storage: where the state of the studies is kept, and what to do when it is out of reach.
+"""Optuna's storage: where the state of the studies is kept, and what to do when it cannot be reached.
 
-SQLite in the results folder, or PostgreSQL for many machines. The storage can always be rebuilt from the records, so that
+SQLite in the results folder, or PostgreSQL for several machines. The storage can always be rebuilt from the records, so
 losing it costs no finished trial.
 """
 
@@ -15,35 +15,32 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from benchmark.errors import RunError, free_space
 from benchmark.study import Study
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # the display says what is worth saying
-
 ERRORS = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
-BACK_OFF = (1, 2, 4, 8, 15, *[30] * 20)  # seconds between attempts to reach a database: ten minutes in all
+BACK_OFF = (1, 2, 4, 8, 15, *[30] * 20)  # seconds between attempts to reach a database; about ten minutes in total
 CONNECTION = {
     "sqlite": {"timeout": 120},  # seconds to wait for another process's write
     "postgresql": {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000},
 }
-BEATS_MISSED = 3  # after which a trial counts as lost
+HEARTBEATS_MISSED = 3  # after which a trial counts as lost
+RETRIES = 2  # of a lost trial's parameters
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "fuse.sshfs")
 
 
 def storage_url(text: str | None, results: Path) -> str:
-    """The storage's URL, SQLite in the results folder by default.
+    """Return the storage's URL; SQLite in the results folder if `text` is None.
 
-    Raises RunError for another kind of database or a password in the URL: every user of the machine can read a command
-    line. PostgreSQL's library takes the password from $PGPASSWORD or ~/.pgpass by itself, so it never passes through here.
+    Raises RunError for another kind of database, or for a password in the URL, since every user of the machine can read
+    command lines. PostgreSQL's library reads the password from $PGPASSWORD or ~/.pgpass, so this code never sees it.
     """
     if text is None:
         return f"sqlite:///{results / 'study.db'}"
     try:
         url = make_url(text)
     except ArgumentError:
-        raise RunError(
-            "the storage is no URL; allowed are sqlite:///FILE and postgresql://USER@HOST/DATABASE"
-        ) from None
+        raise RunError("invalid storage URL; use sqlite:///FILE or postgresql://USER@HOST/DATABASE") from None
     if url.password is not None or "password" in url.query:
         raise RunError(
-            f"the storage {url.host}/{url.database} came with a password; leave it out and put it into $PGPASSWORD or ~/.pgpass"
+            f"the URL of storage {url.host}/{url.database} contains a password; put it in $PGPASSWORD or ~/.pgpass instead"
         )
     if url.get_backend_name() == "postgresql":
         try:
@@ -53,24 +50,30 @@ def storage_url(text: str | None, results: Path) -> str:
         return url.set(drivername="postgresql+psycopg").render_as_string()
     if url.get_backend_name() == "sqlite":
         return url.render_as_string()
-    raise RunError(f"no storage of kind {url.get_backend_name()!r}; allowed are sqlite and postgresql")
+    raise RunError(f"storage {url.get_backend_name()!r} is not supported; use sqlite or postgresql")
 
 
 def connect(study: Study, heartbeat: int | None = None) -> optuna.storages.RDBStorage:
-    """The storage of a study; its running trials beat every `heartbeat` seconds, if given, and are retried when lost."""
+    """Return a study's storage; with `heartbeat`, in seconds, trials that miss heartbeats count as lost and are retried."""
     return optuna.storages.RDBStorage(
         study.storage,
         engine_kwargs={"pool_pre_ping": True, "connect_args": CONNECTION[make_url(study.storage).get_backend_name()]},
         heartbeat_interval=heartbeat,
-        grace_period=BEATS_MISSED * heartbeat if heartbeat else None,
-        failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=2) if heartbeat else None,
+        grace_period=HEARTBEATS_MISSED * heartbeat if heartbeat else None,
+        failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=RETRIES) if heartbeat else None,
     )
 
 
 def open_study(
     study: Study, sampler: optuna.samplers.BaseSampler | None = None, *, heartbeat: int | None = None
 ) -> optuna.Study:
-    """The Optuna study of that name, created if need be."""
+    """Return the Optuna study of a study, created if it does not exist.
+
+    Args:
+        study: whose state it holds.
+        sampler: that draws its trials; None: no trials will be drawn.
+        heartbeat: seconds between a worker's heartbeats; None: no heartbeats.
+    """
     return optuna.create_study(
         storage=connect(study, heartbeat),
         study_name=study.storage_name,
@@ -81,14 +84,19 @@ def open_study(
 
 
 def delete_study(study: Study) -> None:
-    """Forget a study's state; its records rebuild it."""
+    """Delete a study's state; it can be rebuilt from the records."""
     optuna.delete_study(study_name=study.storage_name, storage=connect(study))
 
 
 def patiently(work: Callable[[], None], progress: Callable[[], int], url: str) -> None:
-    """Do the work, again from its start whenever the storage fails, with longer and longer waits until `progress` rises.
+    """Do the work, and restart it after each storage error with increasing waits, which reset when `progress` has grown.
 
-    Raises RunError if waiting does not help.
+    Raises RunError if the disk is full or all waits are used up.
+
+    Args:
+        work: can be restarted at any time.
+        progress: returns how much is done.
+        url: of the storage, for the error.
     """
     waits, before = iter(BACK_OFF), progress()
     while True:
@@ -104,13 +112,13 @@ def patiently(work: Callable[[], None], progress: Callable[[], int], url: str) -
 
 
 def out_of_reach(error: BaseException, url: str) -> RunError:
-    """What a storage error means to the user."""
+    """Return the error that tells the user why the storage cannot be used."""
     place = make_url(url)
     if _is_full(error):
         folder = Path(place.database or ".").parent
-        return RunError(f"disk full at {folder}{free_space(folder)}; make room and repeat the command to go on")
+        return RunError(f"disk full at {folder}{free_space(folder)}; free some space and rerun the command to resume")
     reason = " ".join(str(error.__cause__ or error).partition("\n")[0].split())
-    return RunError(f"the storage {place.render_as_string()} is out of reach: {reason}; repeat the command to go on")
+    return RunError(f"the storage {place.render_as_string()} is out of reach: {reason}; rerun the command to resume")
 
 
 def _is_full(error: BaseException) -> bool:
@@ -118,12 +126,11 @@ def _is_full(error: BaseException) -> bool:
 
 
 def on_network(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
-    """The kind of network file system that holds `path`; None on a local one or where it cannot be told."""
+    """Return the type of the network file system that holds `path`; None if it is local or cannot be determined."""
     try:
         fields = [line.split(" ")[1:3] for line in mounts.read_text(encoding="utf-8").splitlines()]
     except OSError:
         return None
-    kind = max(((len(point), kind) for point, kind in fields if path.resolve().is_relative_to(point)), default=(0, ""))[
-        1
-    ]
+    holding = [(len(point), kind) for point, kind in fields if path.resolve().is_relative_to(point)]
+    _, kind = max(holding, default=(0, ""))
     return kind if kind.startswith(NETWORK_FILE_SYSTEMS) else None

@@ -1,8 +1,8 @@
-"""One study: one model tuned on one data set at one budget, then the final runs of its winner.
+"""One study: tune one model on one data set at one budget, then do the final runs of its winner.
 
-The records are the state: a trial is recorded first and told to Optuna afterwards, and a storage that is missing or behind
-is brought up to date from the records before the study resumes. Every draw depends only on the study's seed, the trial's
-position and the trials before it, so an interrupted study ends exactly as an uninterrupted one does.
+The records are the state: a trial is recorded first and reported to Optuna afterwards, and a storage that is missing or
+behind is brought up to date from the records before the study resumes. Every draw depends only on the study's seed, the
+trial's position and the trials before it, so an interrupted study ends exactly as an uninterrupted one.
 """
 
 from functools import partial
@@ -26,8 +26,8 @@ from models.base import Config, Optimiser
 def run(study: Study, on_event: OnEvent = lambda event: None, ledger: Ledger | None = None) -> None:
     """Finish a study: the requested number of complete trials, then the final runs of the best.
 
-    If the database cannot be reached, wait for it; what was recorded meanwhile is told to it afterwards. Raises RunError if
-    it stays away.
+    If the database cannot be reached, wait and try again; it is brought up to date from the records. Raises RunError if it
+    stays out of reach.
 
     Args:
         study: the study to finish.
@@ -39,7 +39,13 @@ def run(study: Study, on_event: OnEvent = lambda event: None, ledger: Ledger | N
 
 
 class Tuner:
-    """The search of one study, its retrials and its final runs."""
+    """The search of one study, its retrials and its final runs.
+
+    Args:
+        study: the study to finish.
+        on_event: called with the progress of every training.
+        ledger: where the records are kept.
+    """
 
     def __init__(self, study: Study, on_event: OnEvent, ledger: Ledger):
         self.study, self.ledger = study, ledger
@@ -57,17 +63,17 @@ class Tuner:
 
     def run(self) -> None:
         """Run what is missing: trials, retrials of the finalists, then final runs of the winner."""
-        done = self.ledger.records()
-        trials = {record.trial: record for record in done if record.kind == "trial"}
+        records = self.ledger.records()
+        trials = {record.trial: record for record in records if record.kind == "trial"}
         self._tune(trials)
-        done = [*trials.values(), *(record for record in done if record.kind != "trial")]
-        done += self._train_again("retrial", missing_retrials(done, self.protocol))
-        best = winner(done, self.protocol)
+        records = [*trials.values(), *(record for record in records if record.kind != "trial")]
+        records += self._train_again("retrial", missing_retrials(records, self.protocol))
+        best = winner(records, self.protocol)
         if best is not None:
-            self._train_again("final", [(best, seed) for seed in missing_seeds(done, best, self.protocol)])
+            self._train_again("final", [(best, seed) for seed in missing_seeds(records, best, self.protocol)])
 
     def _tune(self, trials: dict[int, Record]) -> None:
-        """Run the trials that are missing and add their records to `trials`."""
+        """Run the missing trials and add their records to `trials`."""
         if missing_trials(list(trials.values()), self.protocol) == 0:
             return
         sampler = SlotSampler(self.protocol.search.sampler, self.protocol.search.seed, default_parameters(self.study))
@@ -84,13 +90,13 @@ class Tuner:
             tell(optuna_study, trial.number, record, self.protocol.training.monitor)
 
     def trial(self, optuna_study: optuna.Study, trial: optuna.Trial, slot: int, seen: set[int]) -> Record:
-        """Return the record of a trial, which is trained unless no shape meets the budget or it repeats an earlier one.
+        """Run a trial and return its record; it is not trained if no shape meets the budget or it repeats an earlier trial.
 
         Args:
             optuna_study: the study in Optuna's storage.
-            trial: the trial that Optuna asked for.
+            trial: the trial to run, as asked from Optuna.
             slot: its position in the study.
-            seen: training seeds of earlier trials; an equal seed means an equal configuration.
+            seen: training seeds of earlier trials; equal seeds mean equal configurations.
         """
         runner = self.runner
         optimiser, dropout = suggest_optimiser(trial, self.protocol)
@@ -108,7 +114,7 @@ class Tuner:
         return runner.train("trial", slot, seed, config, optimiser, params=trial.params, lost=lost)
 
     def _train_again(self, kind: Kind, runs: list[tuple[Record, int]]) -> list[Record]:
-        """Train the configurations of trials with other seeds; keep and return the records."""
+        """Train the configurations of trials with other seeds, and keep and return the records."""
         if not runs:
             return []
         optuna_study, records = storage.open_study(self.study), []
@@ -123,14 +129,14 @@ class Tuner:
 
 
 def trial_seed(protocol: Protocol, config: Config, optimiser: Optimiser) -> int:
-    """Return the seed of a trial's training.
+    """Return the seed of a trial's training, a function of the search seed and of the settings that are not defaults.
 
-    It depends on what is trained, not on when or where, nor on options that later versions add.
+    Options added by later versions therefore leave it unchanged.
 
     Args:
-        protocol: whose search seed enters.
+        protocol: with the search seed.
         config: the architecture.
-        optimiser: its settings.
+        optimiser: settings of the optimiser.
     """
     chosen = [value.model_dump(mode="json", exclude_defaults=True) for value in (config, optimiser)]
     return int(digest([protocol.search.seed, *chosen]), 16) % 2**31

@@ -1,6 +1,6 @@
 """Code shared by all data sets: reading, checking and encoding raw files, the encoded cache, and batches."""
 
-from datamodules import cache_root
+from datamodules._paths import cache_root
 from datamodules.base.batches import Batches
 from datamodules.base.cache import file_digest, remembered_digest
 from datamodules.base.delimited import Delimited

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from datamodules import cache_root
+from datamodules._paths import cache_root
 from datamodules.base.errors import DataError
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules import cache_root
+from datamodules._paths import cache_root
 from datamodules.base.batches import Batches, check_ids, damage_of
 from datamodules.base.cache import ensure, file_digest, remembered_digest
 from datamodules.base.encode import encode, fingerprint_of, frozen_file

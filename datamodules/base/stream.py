@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datamodules import nearest
+from datamodules._names import nearest
 from datamodules.base.arrays import ArrayWriter
 from datamodules.base.delimited import Delimited
 from datamodules.base.dictionary import Counts, Dictionary

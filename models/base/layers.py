@@ -53,7 +53,13 @@ def mlp(
 
 
 def mlp_flops(n_in: int, hidden: Sequence[int], n_out: int | None = None) -> int:
-    """Return the forward FLOPs per example of `mlp` with the same `n_in`, `hidden` and `n_out`."""
+    """Return the forward FLOPs per example of `mlp`.
+
+    Args:
+        n_in: input width.
+        hidden: hidden widths.
+        n_out: output width of the final Linear; None for no final Linear.
+    """
     widths = [n_in, *hidden, *([] if n_out is None else [n_out])]
     return 2 * sum(a * b for a, b in pairwise(widths))
 

@@ -36,7 +36,7 @@ def test_a_full_disk_ends_the_run_with_a_one_line_error_and_loses_no_finished_tr
     ballast = small_disk / "ballast"
     free = os.statvfs(small_disk)
     ballast.write_bytes(b"x" * (free.f_bavail * free.f_bsize - 3 * 4096))
-    with pytest.raises(RunError, match=rf"disk full at {small_disk}.*MB free.*repeat the command"):
+    with pytest.raises(RunError, match=rf"disk full at {small_disk}.*MB free.*rerun the command"):
         tuner.run(one)
     before = truth(small_disk)
     ballast.unlink()

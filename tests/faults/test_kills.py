@@ -45,7 +45,7 @@ DIES_IN_TRIAL_0 = """
     import sys
     if any("spawn_main" in argument for argument in sys.orig_argv):
         import os, signal
-        import benchmark.runner as runner
+        import benchmark.training.runner as runner
         train = runner.train
         def dies(model, config, optimiser, *rest, **more):
             if optimiser.learning_rate == 1e-3 and model.__name__ == "MLP" and not more["test"]:
@@ -60,7 +60,7 @@ def test_a_configuration_that_kills_its_worker_twice_is_failed_and_the_study_con
     finish(tmp_path, "--jobs", "1", models=["mlp"], env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"})
     found = store.read(tmp_path / "tiny")
     assert found[0].status == "failed"
-    assert found[0].error == "its worker process died 2 times in the middle; is there memory enough?"
+    assert found[0].error == "worker process died 2 times during training (out of memory?)"
     assert [r.status for r in found[1:]] == ["complete"] * 6
 
 
@@ -70,7 +70,7 @@ def test_workers_that_die_at_startup_end_the_run_with_advice(tmp_path: Path) -> 
     said = output(
         start(tmp_path, "--jobs", "1", models=["mlp"], env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}), 2
     )
-    assert "3 worker processes in a row died before they finished anything" in said and "Traceback" not in said
+    assert "3 worker processes in a row died before they finished a training" in said and "Traceback" not in said
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -86,7 +86,7 @@ def test_a_stopped_run_ends_promptly_says_how_to_resume_and_resumes(
         process.send_signal(number)
     said = output(process, code, timeout=30)
     assert time.monotonic() - stopped < 20
-    assert said.endswith("stopped; repeat the command to go on from the last finished trial\n")
+    assert said.endswith("stopped; rerun the command to resume after the last finished trial\n")
     assert "Traceback" not in said
     finish(tmp_path, "--jobs", "2")
     assert truth(tmp_path / "tiny") == whole
@@ -104,7 +104,7 @@ WRITES = """
     from pathlib import Path
     import optuna
     from commands import study
-    from benchmark.storage import open_study
+    from benchmark.tuning.storage import open_study
     one = open_study(study(Path(sys.argv[1])))
     print("ready", flush=True)
     while True:

@@ -39,7 +39,7 @@ def test_conflicts_are_reported_and_nothing_is_added(tmp_path: Path, record: Rec
     store.append(a, record)
     store.append(b, record.model_copy(update={"seed": 7, "seconds": 99.0}))
     store.append(b, record.model_copy(update={"trial": 1}))
-    with pytest.raises(RecordError, match=rf"1 conflicts: d/mlp/1 trial 0 in {a} and {b}: seed$"):
+    with pytest.raises(RecordError, match=rf"1 conflict\(s\): d/mlp/1 trial 0 in {a} and {b}: seed$"):
         merge(a, [b])
     assert store.read(a) == [record]
 

@@ -1,4 +1,4 @@
-"""The HTML report: one file that holds all it needs, opens offline and sends nothing anywhere."""
+"""The HTML report: one self-contained file that works offline and makes no requests."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 
 
 def render(findings: Findings) -> str:
-    """The report of a results folder; figures are taken from its figures/ where they are."""
+    """Return the report of a results folder as HTML, with the SVG figures that are in its figures/."""
     protocol = findings.protocol
     return page(
         heading=f"Protocol {protocol.name}",
@@ -39,9 +39,17 @@ def render(findings: Findings) -> str:
 def page(
     heading: str, subtitle: str, sections: list[dict[str, Any]], provenance: list[tuple[str, str]], protocol_text: str
 ) -> str:
-    """The page with these sections.
+    """Return a page with these sections as HTML.
 
-    The template escapes names, `_embedded` the data; the policy's hashes admit our style and script alone.
+    The template escapes names, and `_embedded` escapes the data. The content security policy admits, by their hashes, only
+    this package's style and script.
+
+    Args:
+        heading: of the page.
+        subtitle: below the heading; may be empty.
+        sections: as returned by `section`.
+        provenance: rows of (item, value).
+        protocol_text: the protocol as TOML; may be empty.
     """
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -63,11 +71,18 @@ def page(
 
 
 def section(findings: Findings, dataset: str, *, title: str = "", root: str = "") -> dict[str, Any]:
-    """What the template shows of one data set; `root` is the way from the page to the results folder."""
+    """Return the template's values for one data set.
+
+    Args:
+        findings: of the results folder.
+        dataset: to show.
+        title: of the section; the data set's if empty.
+        root: relative URL from the page to the results folder, with a trailing slash; empty if the page is in it.
+    """
     tables = tables_of(findings, dataset)
     return {
         "id": f"{file_name(findings.protocol.name)}-{file_name(dataset)}",
-        "monitor": findings.protocol.training.monitor,  # which the plot shows first
+        "monitor": findings.protocol.training.monitor,  # metric that the plot shows first
         "file": file_name(dataset),
         "report": "",
         "title": printable(title or findings.title(dataset)),
@@ -84,7 +99,7 @@ def section(findings: Findings, dataset: str, *, title: str = "", root: str = ""
 
 
 def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, Any]:
-    """What the script draws from: points, looks, bounds, and each table as CSV."""
+    """Return the script's data: points, looks, bounds, and each table as CSV."""
     rows = findings.rows(dataset).drop_nulls("logloss")
     points = [
         {
@@ -113,22 +128,20 @@ def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, An
 
 
 def _mark(model: str) -> dict[str, str]:
-    """The model's colour and its figures' marker as an SVG path about a unit across."""
+    """Return the model's colour, and its marker in figures as an SVG path about 1 wide."""
     style = look(model)
     marker = MarkerStyle(style["marker"])
     path = marker.get_path().transformed(marker.get_transform())
-    letters = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}  # matplotlib's path codes as SVG's
+    letters = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}  # matplotlib's path codes -> SVG's
     parts = []
     for vertices, code in path.iter_segments(simplify=False):
-        shown = (
-            [] if code == 79 else [f"{value:.3f}" for value in vertices * np.resize([1, -1], len(vertices))]
-        )  # y grows down
-        parts.append(letters[int(code)] + " ".join(shown))
+        flipped = vertices * np.resize([1, -1], len(vertices))  # y grows downwards in SVG
+        parts.append(letters[int(code)] + " ".join([] if code == 79 else [f"{value:.3f}" for value in flipped]))
     return {"color": style["color"], "path": "".join(parts)}
 
 
 def _figures(folder: Path, dataset: str) -> list[dict[str, str]]:
-    """The data set's SVG figures as data URLs."""
+    """Return the data set's SVG figures as data URLs."""
     prefix = f"{file_name(dataset)}_"
     return [
         {
@@ -140,7 +153,7 @@ def _figures(folder: Path, dataset: str) -> list[dict[str, str]]:
 
 
 def _embedded(value: object) -> Markup:
-    """JSON that may stand in a script element: no tag, comment or line separator can begin or end in it."""
+    """Return JSON that is safe inside a script element: it cannot open or close a tag or comment."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -148,5 +161,5 @@ def _embedded(value: object) -> Markup:
 
 
 def _hash(content: str) -> str:
-    """The source expression that lets a content security policy admit exactly this inline content."""
+    """Return the source expression by which a content security policy admits exactly this inline content."""
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

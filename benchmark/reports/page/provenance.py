@@ -1,4 +1,4 @@
-"""Where a folder's results come from, as rows of what and value."""
+"""Provenance of a folder's results, as rows of (item, value)."""
 
 from collections import Counter
 
@@ -6,31 +6,31 @@ from benchmark.findings import Findings
 
 
 def provenance(findings: Findings) -> list[tuple[str, str]]:
-    """Protocol and data identities, licences, devices, commits, versions, time span and number of records."""
-    found = findings.records
+    """Return identities of protocol and data, licences, devices, commits, versions, time span and number of records."""
+    records = findings.records
     rows = [("protocol", f"{findings.protocol.name}, identity {findings.protocol.identity()}")]
     for dataset in findings.datasets:
         facts = findings.facts.get(dataset, {})
-        prints = ", ".join(sorted({record.data_fingerprint for record in found if record.dataset == dataset}))
+        prints = ", ".join(sorted({record.data_fingerprint for record in records if record.dataset == dataset}))
         parts = [f"fingerprint {prints}"]
         if facts.get("rows"):
             parts.append(", ".join(f"{rows:,} {part} rows" for part, rows in facts["rows"].items()))
         parts += [str(facts[key]) for key in ("licence", "citation") if facts.get(key)]
         rows.append((findings.title(dataset), "; ".join(parts)))
-    if not found:
+    if not records:
         return rows
     rows.append(
         ("records", ", ".join(f"{n:,} {kind} {status}" for (kind, status), n in sorted(_kinds(findings).items())))
     )
-    rows.append(("device", _listed({record.device for record in found})))
-    rows.append(("threads", _listed({record.threads for record in found})))
-    dirty = any(record.dirty for record in found)
+    rows.append(("device", _listed({record.device for record in records})))
+    rows.append(("threads", _listed({record.threads for record in records})))
+    dirty = any(record.dirty for record in records)
     rows.append(
-        ("commit", _listed({record.commit for record in found}) + (", with uncommitted changes" if dirty else ""))
+        ("commit", _listed({record.commit for record in records}) + (", with uncommitted changes" if dirty else ""))
     )
-    versions = {f"{name} {version}" for record in found for name, version in record.versions.items()}
+    versions = {f"{name} {version}" for record in records for name, version in record.versions.items()}
     rows.append(("versions", _listed(versions)))
-    times = [record.finished for record in found]
+    times = [record.finished for record in records]
     rows.append(("finished", f"{min(times):%Y-%m-%d %H:%M} to {max(times):%Y-%m-%d %H:%M} UTC"))
     return rows
 
@@ -40,4 +40,4 @@ def _kinds(findings: Findings) -> Counter[tuple[str, str]]:
 
 
 def _listed(values: set[str] | set[str | None] | set[int | None]) -> str:
-    return ", ".join(sorted(str(value) for value in values if value is not None)) or "not known"
+    return ", ".join(sorted(str(value) for value in values if value is not None)) or "unknown"

@@ -1,17 +1,17 @@
 "use strict";
-// The report's behaviour: sorting, filtering and downloading tables, and the plot. All text enters as text, never as HTML.
+// Sorting, filtering and downloading tables, and the interactive plot. Text is always inserted as text, never as HTML.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
-const LEFT = 72, RIGHT = 24, TOP = 16, BOTTOM = 52; // of the plot, in pixels
+const LEFT = 72, RIGHT = 24, TOP = 16, BOTTOM = 52; // margins of the plot, in pixels
 const NAMES = { logloss: "test LogLoss (lower is better)", auc: "test AUC (higher is better)", flops: "training FLOP per example",
   seconds: "training seconds per example", parameters: "dense parameters" };
 
 function element(name, attributes, text) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
 }
 
 function short(value) {
@@ -31,8 +31,8 @@ function withInterval(point, metric) {
 function sortable(table) {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0], first = [...body.rows];
   heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
-    const turn = { ascending: "descending", descending: "" };
-    const next = head.getAttribute("aria-sort") === null ? "ascending" : turn[head.getAttribute("aria-sort")];
+    const following = { ascending: "descending", descending: "" };
+    const next = head.getAttribute("aria-sort") === null ? "ascending" : following[head.getAttribute("aria-sort")];
     heads.forEach((other) => other.removeAttribute("aria-sort"));
     if (next) head.setAttribute("aria-sort", next);
     const rows = next ? [...first].sort((a, b) => compare(a.cells[column], b.cells[column], next === "ascending" ? 1 : -1)) : first;
@@ -44,7 +44,7 @@ function sortable(table) {
 
 function compare(a, b, sign) {
   const [x, y] = [a.dataset.value, b.dataset.value];
-  if (x === undefined || y === undefined) return (x === undefined) - (y === undefined); // holes last, either way
+  if (x === undefined || y === undefined) return (x === undefined) - (y === undefined); // empty cells last in both directions
   const [m, n] = [Number(x), Number(y)];
   return sign * (Number.isNaN(m) || Number.isNaN(n) ? x.localeCompare(y) : m - n);
 }
@@ -84,9 +84,9 @@ function logTicks(low, high) {
 function ticks(low, high) {
   const raw = (high - low) / 7, power = 10 ** Math.floor(Math.log10(raw));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
-  const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) found.push(value);
-  return { found, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+  const values = [];
+  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) values.push(value);
+  return { values, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
 }
 
 function draw(section, data) {
@@ -96,7 +96,7 @@ function draw(section, data) {
   const points = data.points.filter((p) => p[cost] && !hidden.has(p.model));
   const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": `${NAMES[metric]} against ${NAMES[cost]}` });
   figure.replaceChildren(svg);
-  if (!points.length) { svg.append(element("text", { x: WIDTH / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "nothing to show")); return; }
+  if (!points.length) { svg.append(element("text", { x: WIDTH / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "no points to show")); return; }
   const bounds = Object.entries(data.bounds).filter(([, values]) => values[metric] !== undefined);
   const half = (p) => p[`${metric}_half`] ?? 0;
   const ys = points.flatMap((p) => [p[metric] - half(p), p[metric] + half(p)]).concat(bounds.filter(([name]) => name === "Bayes").map(([, v]) => v[metric]));
@@ -104,17 +104,17 @@ function draw(section, data) {
   const pad = (Math.max(...ys) - Math.min(...ys) || 0.01) * 0.06;
   const [y0, y1] = [Math.min(...ys) - pad, Math.max(...ys) + pad], [x0, x1] = [Math.min(...xs) / 1.35, Math.max(...xs) * 1.35];
   const names = Object.keys(data.looks).filter((model) => !hidden.has(model));
-  const nudge = (p) => (names.indexOf(p.model) - (names.length - 1) / 2) * Math.min(8, WIDTH / 90); // side by side: intervals stay visible
+  const nudge = (p) => (names.indexOf(p.model) - (names.length - 1) / 2) * Math.min(8, WIDTH / 90); // spread points at one budget so that intervals stay visible
   const x = (value) => LEFT + (Math.log(value / x0) / Math.log(x1 / x0)) * (WIDTH - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - ((value - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM);
-  const at = ticks(y0, y1);
-  for (const value of at.found) {
+  const yTicks = ticks(y0, y1);
+  for (const value of yTicks.values) {
     svg.append(element("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value), stroke: "#e3e7eb" }));
-    svg.append(element("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(at.digits)));
+    svg.append(element("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(yTicks.digits)));
   }
   let last = -Infinity;
-  const marks = cost === "flops" ? [...new Set(data.points.map((p) => p.budget * 1e6))].sort((a, b) => a - b) : logTicks(x0, x1);
-  for (const value of marks.filter((value) => value >= x0 && value <= x1)) {
+  const xTicks = cost === "flops" ? [...new Set(data.points.map((p) => p.budget * 1e6))].sort((a, b) => a - b) : logTicks(x0, x1);
+  for (const value of xTicks.filter((value) => value >= x0 && value <= x1)) {
     svg.append(element("line", { x1: x(value), x2: x(value), y1: TOP, y2: HEIGHT - BOTTOM, stroke: "#e3e7eb" }));
     if (x(value) - last < 60) continue;
     last = x(value);
@@ -137,24 +137,24 @@ function draw(section, data) {
     }
   }
   const shown = points.slice().sort((a, b) => a[cost] - b[cost] || a[metric] - b[metric]);
-  const marked = shown.map((p) => {
+  const marks = shown.map((p) => {
     const look = data.looks[p.model];
     const mark = element("path", { d: look.path, transform: `translate(${x(p[cost]) + nudge(p)} ${y(p[metric])}) scale(11)`, fill: look.color, stroke: "#fff",
       "stroke-width": 1, "vector-effect": "non-scaling-stroke", class: "point", tabindex: -1, role: "img",
       "aria-label": `${p.title}, ${p.budget} MFLOP, ${metric} ${withInterval(p, metric)}` });
-    const tell = () => describe(section.querySelector(".tip"), p);
-    mark.addEventListener("pointerenter", tell);
-    mark.addEventListener("focus", tell);
+    const show = () => describe(section.querySelector(".tip"), p);
+    mark.addEventListener("pointerenter", show);
+    mark.addEventListener("focus", show);
     mark.addEventListener("click", () => mark.focus());
     return svg.appendChild(mark);
   });
-  marked[0].setAttribute("tabindex", 0); // one stop for Tab; the arrow keys move within
-  marked.forEach((mark, i) => mark.addEventListener("keydown", (event) => {
+  marks[0].setAttribute("tabindex", 0); // one Tab stop; the arrow keys move between points
+  marks.forEach((mark, i) => mark.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const next = marked[(i + step + marked.length) % marked.length];
-    marked.forEach((other) => other.setAttribute("tabindex", other === next ? 0 : -1));
+    const next = marks[(i + step + marks.length) % marks.length];
+    marks.forEach((other) => other.setAttribute("tabindex", other === next ? 0 : -1));
     next.focus();
   }));
 }
@@ -162,7 +162,7 @@ function draw(section, data) {
 function describe(tip, p) {
   const list = document.createElement("dl");
   const rows = { model: `${p.title}, budget ${p.budget} MFLOP`, LogLoss: withInterval(p, "logloss") + (p.logloss_letters ? ` (${p.logloss_letters})` : ""),
-    AUC: withInterval(p, "auc") + (p.auc_letters ? ` (${p.auc_letters})` : ""), seeds: `${p.seeds}, of ${p.trials} trials; ${p.failed} runs failed`,
+    AUC: withInterval(p, "auc") + (p.auc_letters ? ` (${p.auc_letters})` : ""), seeds: `${p.seeds} (best of ${p.trials} trials; ${p.failed} runs failed)`,
     "training FLOP": short(p.flops), configuration: p.config };
   for (const [name, value] of Object.entries(rows)) {
     list.append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: value }));
@@ -196,6 +196,6 @@ document.querySelectorAll("section[data-section]").forEach((section) => {
   keys(section, data);
   section.querySelectorAll("select").forEach((select) => select.addEventListener("change", () => draw(section, data)));
   draw(section, data);
-  let width = window.innerWidth; // a phone's address bar changes the height alone
+  let width = window.innerWidth; // ignore changes of height alone, such as a phone's address bar
   window.addEventListener("resize", () => { if (window.innerWidth !== width) { width = window.innerWidth; draw(section, data); } });
 });

@@ -1,4 +1,4 @@
-"""Figures of a results folder's findings, drawn with seaborn and matplotlib."""
+"""The report's figures, drawn with seaborn and matplotlib."""
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ __all__ = ["figures_of", "save", "styled"]
 
 
 def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:
-    """All figures of a data set that its records allow, by name."""
+    """Return {name: figure} for all figures of a data set that its records allow."""
     drawn: dict[str, Figure | None] = {}
     with styled():
         if findings.rows(dataset)["logloss"].is_not_null().any():

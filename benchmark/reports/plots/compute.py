@@ -1,4 +1,4 @@
-"""Quality and time against compute."""
+"""Figures of quality and time against compute."""
 
 import math
 
@@ -18,18 +18,18 @@ from benchmark.reports.plots.style import (
     HOLLOW,
     METRIC_LABELS,
     flops_axis,
-    known_values,
     label,
     legend,
     look,
     panels,
+    reference_lines,
     time_axis,
 )
 from benchmark.statistics import STEP, pareto
 
 
 def quality_against_compute(findings: Findings, dataset: str) -> Figure:
-    """LogLoss and AUC against training FLOP per example: means, lines with 95 % bands, published points, bounds."""
+    """Draw LogLoss and AUC against training FLOP per example: means, lines with bands, published points, bounds."""
     rows = findings.rows(dataset)
     figure, axes = panels(2, findings.heading(dataset))
     for axis, metric in zip(axes, METRICS, strict=True):
@@ -39,8 +39,8 @@ def quality_against_compute(findings: Findings, dataset: str) -> Figure:
         axis.set_ylabel(METRIC_LABELS[metric])
         flops_axis(axis, rows["budget"].unique().sort().to_list())
         axis.margins(x=0.08)
-        known = {name: values[metric] for name, values in findings.bounds(dataset).items() if metric in values}
-        known_values(axis, known, best_is_low=metric == "logloss")
+        bounds = {name: values[metric] for name, values in findings.bounds(dataset).items() if metric in values}
+        reference_lines(axis, bounds, best_is_low=metric == "logloss")
         sns.despine(ax=axis)
     legend(figure, axes)
     return figure
@@ -50,19 +50,28 @@ def _means(axis: Axes, rows: pl.DataFrame, metric: str) -> None:
     shown = rows.drop_nulls(metric).sort("training_flops")
     names = sorted(shown["model"].unique())
     for i, name in enumerate(names):
-        own = shown.filter(pl.col("model") == name)
-        x = own["training_flops"].to_numpy() * 1.025 ** (i - (len(names) - 1) / 2)  # side by side: bars stay visible
-        half = own[f"{metric}_interval"].fill_null(0.0).to_numpy()
+        points = shown.filter(pl.col("model") == name)
+        shift = 1.025 ** (i - (len(names) - 1) / 2)  # so that error bars stay visible
+        x = points["training_flops"].to_numpy() * shift
+        half = points[f"{metric}_interval"].fill_null(0.0).to_numpy()
         axis.errorbar(
-            x, own[metric], half, label=label(name), linestyle="", markersize=6, elinewidth=1, capsize=2.5, **look(name)
+            x,
+            points[metric],
+            half,
+            label=label(name),
+            linestyle="",
+            markersize=6,
+            elinewidth=1,
+            capsize=2.5,
+            **look(name),
         )
 
 
 def _lines(axis: Axes, findings: Findings, dataset: str, metric: str) -> None:
-    """Each model's line, fitted seed by seed, with its 95 % band; without it where seeds or budgets are too few."""
-    found = curves(findings.runs, dataset, metric)
-    alpha = min(0.1, 0.3 / max(1, len(found)))  # many bands one over another must not hide the marks
-    for name, curve in found.items():
+    """Draw each model's line, fitted seed by seed, with its band at CONFIDENCE; skip models with too few seeds or budgets."""
+    by_model = curves(findings.runs, dataset, metric)
+    alpha = min(0.1, 0.3 / max(1, len(by_model)))  # overlapping bands must not hide the markers
+    for name, curve in by_model.items():
         if len(curve.flops) < 2 or not curve.by_seed:
             continue
         mean, half = fitted(curve.flops, list(curve.by_seed.values()))
@@ -72,24 +81,24 @@ def _lines(axis: Axes, findings: Findings, dataset: str, metric: str) -> None:
 
 
 def _published(axis: Axes, dataset_title: str, rows: pl.DataFrame, metric: str) -> None:
-    """Hollow markers of the models' colours where a paper gives both compute and score."""
-    own = {title(name): look(name) for name in rows["model"].unique().sort()}
-    shown = [fact for fact in facts(dataset_title) if fact.training_flops and fact.model in own]
+    """Draw hollow markers in the models' colours for published results that give both compute and score."""
+    looks = {title(name): look(name) for name in rows["model"].unique().sort()}
+    shown = [fact for fact in facts(dataset_title) if fact.training_flops and fact.model in looks]
     for fact in shown:
-        at = [fact.training_flops or 0], [getattr(fact, metric)]
-        axis.plot(*at, linestyle="", markersize=8, markerfacecolor="none", **own[fact.model])
+        x, y = [fact.training_flops or 0], [getattr(fact, metric)]
+        axis.plot(x, y, linestyle="", markersize=8, markerfacecolor="none", **looks[fact.model])
     for origin in sorted({fact.origin for fact in shown}):
         axis.plot([], [], "o", color="0.4", markersize=8, markerfacecolor="none", label=f"{origin} {HOLLOW}")
 
 
 def relative_improvement(findings: Findings, dataset: str) -> Figure | None:
-    """Relative LogLoss against compute with a line per model, as in the Wukong paper's figure 1; None without two budgets."""
-    baseline, unit, found = findings.scaling(dataset)
-    found = [s for s in found if s.fit]
-    if not found:
+    """Draw relative LogLoss against compute, one line per model (Wukong paper, figure 1). None for a single budget."""
+    baseline, unit, scalings = findings.scaling(dataset)
+    drawn = [s for s in scalings if s.fit]
+    if not drawn:
         return None
     figure, (axis,) = panels(1, findings.heading(dataset), width=7.5)
-    for s in found:
+    for s in drawn:
         x, y = np.array(s.curve.flops), relative(s.curve.losses, baseline)
         style = look(s.curve.model)
         slope = f"{s.slope[0]:+.2f}" + (f" ± {s.slope[1]:.2f}" if not math.isnan(s.slope[1]) else "")
@@ -114,14 +123,14 @@ def relative_improvement(findings: Findings, dataset: str) -> Figure | None:
 
 
 def pareto_front(findings: Findings, dataset: str) -> Figure:
-    """LogLoss against training FLOP and against measured time per example; the line joins what nothing else beats."""
+    """Draw LogLoss against training FLOP and against measured time per example, with the Pareto fronts."""
     rows = findings.rows(dataset).drop_nulls("logloss").with_columns(time=1 / pl.col("examples_per_second"))
     figure, axes = panels(2, findings.heading(dataset))
     for axis, cost in zip(axes, ("training_flops", "time"), strict=True):
         shown = rows.drop_nulls(cost)
         for name in sorted(shown["model"].unique()):
-            own = shown.filter(pl.col("model") == name)
-            axis.plot(own[cost], own["logloss"], linestyle="", markersize=7, label=label(name), **look(name))
+            points = shown.filter(pl.col("model") == name)
+            axis.plot(points[cost], points["logloss"], linestyle="", markersize=7, label=label(name), **look(name))
         front = shown.filter(pl.Series(pareto(shown[cost], shown["logloss"]), dtype=pl.Boolean)).sort(cost)
         axis.step(front[cost], front["logloss"], where="post", color="0.3", linewidth=1, zorder=1, label=FRONT)
         axis.set_ylabel(METRIC_LABELS["logloss"])
@@ -134,12 +143,14 @@ def pareto_front(findings: Findings, dataset: str) -> Figure:
 
 
 def time_against_flops(findings: Findings, dataset: str) -> Figure:
-    """Measured training time per example against training FLOP; grey lines are equal achieved FLOP/s."""
+    """Draw measured training time per example against training FLOP; grey lines mark equal achieved FLOP/s."""
     rows = findings.rows(dataset).drop_nulls("examples_per_second").with_columns(time=1 / pl.col("examples_per_second"))
     figure, (axis,) = panels(1, findings.heading(dataset), width=7.0)
     for name in sorted(rows["model"].unique()):
-        own = rows.filter(pl.col("model") == name).sort("training_flops")
-        axis.plot(own["training_flops"], own["time"], linewidth=1.4, markersize=7, label=label(name), **look(name))
+        points = rows.filter(pl.col("model") == name).sort("training_flops")
+        axis.plot(
+            points["training_flops"], points["time"], linewidth=1.4, markersize=7, label=label(name), **look(name)
+        )
     flops_axis(axis, rows["budget"].unique().sort().to_list())
     time_axis(axis, "y")
     _equal_speed(axis)
@@ -149,7 +160,7 @@ def time_against_flops(findings: Findings, dataset: str) -> Figure:
 
 
 def _equal_speed(axis: Axes) -> None:
-    """Lines of equal achieved FLOP/s through the panel, one a decade, each named outside where it leaves."""
+    """Draw lines of equal achieved FLOP/s, one per decade, labelled where they leave the panel."""
     (x0, x1), (y0, y1) = axis.get_xlim(), axis.get_ylim()
     for power in range(6, 16):
         speed = 10.0**power

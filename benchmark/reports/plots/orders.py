@@ -1,4 +1,4 @@
-"""Planted orders of interaction against compute."""
+"""Figure of planted interaction orders against compute."""
 
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -8,27 +8,27 @@ from benchmark.reports.plots.style import flops_axis, label, legend, look, panel
 
 
 def orders_against_compute(findings: Findings, dataset: str) -> Figure | None:
-    """Regret to the Bayes bound and what is learnt of each order, with 95 % intervals; None where the law is not known."""
-    found = findings.recovery(dataset)
-    if not found:
+    """Draw regret relative to the Bayes bound and the share of each order learnt, with t intervals. None if not recorded."""
+    recoveries = findings.recovery(dataset)
+    if not recoveries:
         return None
-    planted = sorted({order for r in found for order in r.share})
+    planted = sorted({order for r in recoveries for order in r.share})
     figure, axes = panels(1 + len(planted), findings.heading(dataset))
-    for name in sorted({r.model for r in found}):
-        own = sorted((r for r in found if r.model == name), key=lambda r: r.budget)
-        x = [r.budget * 1e6 for r in own]
-        values = [[r.regret for r in own], *([r.share.get(o, (float("nan"),) * 2) for r in own] for o in planted)]
-        for axis, of_panel in zip(axes, values, strict=True):
-            mean, half = zip(*of_panel, strict=True)
+    for name in sorted({r.model for r in recoveries}):
+        points = sorted((r for r in recoveries if r.model == name), key=lambda r: r.budget)
+        x = [r.budget * 1e6 for r in points]
+        values = [[r.regret for r in points], *([r.share.get(o, (float("nan"),) * 2) for r in points] for o in planted)]
+        for axis, intervals in zip(axes, values, strict=True):
+            mean, half = zip(*intervals, strict=True)
             axis.errorbar(
                 x, mean, half, label=label(name), linewidth=1.2, markersize=6, elinewidth=1, capsize=2.5, **look(name)
             )
     regret_axis(axes[0], "test LogLoss above the Bayes bound")
     for axis, order in zip(axes[1:], planted, strict=True):
-        axis.set_ylabel(f"learnt of order {order} (1: all)")
+        axis.set_ylabel(f"share of order {order} learnt")
         axis.axhline(1, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
     for axis in axes:
-        flops_axis(axis, sorted({r.budget for r in found}))
+        flops_axis(axis, sorted({r.budget for r in recoveries}))
         sns.despine(ax=axis)
     legend(figure, axes)
     return figure

@@ -1,4 +1,4 @@
-"""Single runs: what trials bought, how seeds scatter, how training went."""
+"""Figures of single runs: expected best over trials, scatter over seeds, training curves."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from benchmark.statistics import expected_best
 
 
 def best_against_trials(findings: Findings, dataset: str) -> Figure | None:
-    """Expected best validation LogLoss of n trials, a panel for each budget (Dodge et al. 2019); None without trials."""
+    """Draw the expected best validation LogLoss of n trials, one panel per budget (Dodge et al. 2019). None without trials."""
     trials = findings.runs.filter(
         (pl.col("dataset") == dataset) & (pl.col("kind") == "trial") & (pl.col("status") == "complete")
     )
@@ -41,7 +41,7 @@ def best_against_trials(findings: Findings, dataset: str) -> Figure | None:
 
 
 def seed_strips(findings: Findings, dataset: str) -> Figure | None:
-    """Every final run's test LogLoss and AUC, a row of points for each model and budget; None without final runs."""
+    """Draw test LogLoss and AUC of every final run, one row per budget and model. None without final runs."""
     runs = finals(findings.runs).filter(pl.col("dataset") == dataset)
     if runs.is_empty():
         return None
@@ -77,7 +77,7 @@ def seed_strips(findings: Findings, dataset: str) -> Figure | None:
             if present[i].split()[0] != present[i - 1].split()[0]:
                 axis.axhline(i - 0.5, color="0.6", linewidth=0.8)  # between budgets
         axis.set_xlabel(METRIC_LABELS[metric])
-        axis.locator_params(axis="x", nbins=6)  # more labels of four or five digits would touch
+        axis.locator_params(axis="x", nbins=6)  # more labels would overlap
         axis.set_ylabel("")
         axis.yaxis.grid(True, color="0.93")
         sns.despine(ax=axis, left=True)
@@ -87,7 +87,7 @@ def seed_strips(findings: Findings, dataset: str) -> Figure | None:
 
 
 def training_curves(findings: Findings, dataset: str) -> Figure | None:
-    """Validation LogLoss after each epoch of the final runs, mean over seeds and range; None where all train one epoch."""
+    """Draw validation LogLoss after each epoch of the final runs, mean and range over seeds. None for a single epoch."""
     curves: dict[float, dict[str, list[list[float]]]] = {}
     for record in findings.records:
         if (record.dataset, record.kind, record.status) == (dataset, "final", "complete"):

@@ -1,4 +1,4 @@
-"""How every figure looks: colour and marker of a model, panels, saving with the same bytes for the same figure."""
+"""Style of all figures: colour and marker of a model, panels, axes, reproducible files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ import models
 from benchmark.findings.summary import title
 from benchmark.reports.formats import printable
 
-# Okabe and Ito's colours without their yellow, and darker ones of Tol's muted set: told apart by the colour-blind and on paper.
+# Okabe and Ito's colours without yellow, and darker ones of Tol's muted set: safe for colour-blind readers and in print.
 COLOURS = (
     "#0072b2",
     "#e69f00",
@@ -35,17 +35,17 @@ COLOURS = (
     "#6699cc",
 )
 MARKERS = "osD^vPX*<>dhp8"
-HOLLOW = "(hollow)"  # ends the name of published points in a legend
+HOLLOW = "(hollow)"  # suffix of published points in a legend
 FRONT = "Pareto front"
 METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
 STYLE: dict[Any, Any] = {
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same bytes whatever fonts a machine has
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so files do not depend on installed fonts
     "svg.hashsalt": "wukong-bench",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
     "figure.dpi": 100,
     "savefig.dpi": 150,
-    "text.parse_math": False,  # a dollar sign in a name is no formula
+    "text.parse_math": False,  # a dollar sign in a name is not a formula
     "axes.formatter.useoffset": False,
     "grid.color": "0.9",
 }
@@ -57,33 +57,40 @@ METADATA: dict[str, dict[str, Any]] = {
 
 
 def look(name: str) -> dict[str, Any]:
-    """Colour and marker of a model, fixed by its place among all models of the suite."""
-    known = _known()
-    place = known.index(name) if name in known else len(known) + sum(map(ord, name))
+    """Return colour and marker of a model, fixed by its position among all models of the suite."""
+    names = _names()
+    place = names.index(name) if name in names else len(names) + sum(map(ord, name))
     return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
 
 
 @cache
-def _known() -> list[str]:
-    """All models, then all variants: read once, since every mark of every figure asks."""
+def _names() -> list[str]:
+    """Return all models, then all variants. Cached, since every marker needs them."""
     names = models.names()
     return [*names, *(variant for model in names for variant in models.variants(model))]
 
 
 def label(name: str) -> str:
-    """A model's name on a figure."""
+    """Return a model's name for a figure."""
     return printable(title(name))[:40]
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The context that figures are drawn and saved in."""
+    """Apply the style within a context; draw and save figures inside it."""
     with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.95), mpl.rc_context(STYLE):
         yield
 
 
 def panels(n: int, heading: str, *, share_y: bool = False, width: float = 5.0) -> tuple[Figure, list[Axes]]:
-    """A figure of n panels, at most 3 a row, under a heading."""
+    """Return a figure and its n panels, at most 3 per row.
+
+    Args:
+        n: number of panels.
+        heading: of the figure.
+        share_y: use one y axis for all panels.
+        width: of a panel, in inches.
+    """
     columns = 2 if n == 4 else min(n, 3)
     rows = -(-n // columns)
     figure = Figure(figsize=(width * columns + 1.6, 4.2 * rows + 0.5), layout="constrained")
@@ -96,7 +103,7 @@ def panels(n: int, heading: str, *, share_y: bool = False, width: float = 5.0) -
 
 
 def legend(figure: Figure, axes: list[Axes]) -> None:
-    """One legend beside the panels, an entry for each name; those that are no model's come last."""
+    """Add one legend beside the panels, with one entry per name: models first, then Pareto front and published points."""
     entries: dict[str, Any] = {}
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -106,7 +113,13 @@ def legend(figure: Figure, axes: list[Axes]) -> None:
 
 
 def flops_axis(axis: Axes, budgets: list[float], text: str = "training FLOP per example") -> None:
-    """A log axis of compute with its ticks at the budgets (in MFLOP), and at powers of ten where points lie beyond them."""
+    """Make x a log axis of compute, with ticks at the budgets, and at powers of ten where points lie beyond them.
+
+    Args:
+        axis: to change.
+        budgets: in training MFLOP per example.
+        text: label of the axis.
+    """
     axis.set_xscale("log")
     beyond = [10.0**power for power in range(4, 16) if 2e6 * max(budgets) < 10.0**power <= axis.dataLim.x1]
     axis.set_xticks([*(budget * 1e6 for budget in budgets), *beyond])
@@ -115,10 +128,15 @@ def flops_axis(axis: Axes, budgets: list[float], text: str = "training FLOP per 
     axis.set_xlabel(text)
 
 
-def known_values(axis: Axes, values: dict[str, float], *, best_is_low: bool) -> None:
-    """Dashed lines at known values, named at the right end on the side where no model comes; near ones share a line of text.
+def reference_lines(axis: Axes, values: dict[str, float], *, best_is_low: bool) -> None:
+    """Draw dashed reference lines, labelled at the right end; close ones share a label.
 
-    The Bayes bound is always in view, rungs of the ladder only where the models are.
+    The axis is extended to show the Bayes bound; other lines appear only if they are within its range.
+
+    Args:
+        axis: to draw on.
+        values: by name.
+        best_is_low: whether lower is better; labels go on the better side, where no model is.
     """
     if "Bayes" in values:
         axis.update_datalim([(axis.get_xlim()[0], values["Bayes"])], updatex=False)
@@ -147,27 +165,27 @@ def known_values(axis: Axes, values: dict[str, float], *, best_is_low: bool) -> 
 
 
 def regret_axis(axis: Axes, text: str) -> None:
-    """A log axis of losses above a bound."""
+    """Make y a log axis of losses above a bound."""
     axis.set_yscale("log")
     axis.set_ylabel(text)
     _ticks_in_decades(axis.yaxis, "{x:g}")
 
 
 def time_axis(axis: Axes, which: Literal["x", "y"]) -> None:
-    """A log axis of training time per example."""
+    """Make x or y a log axis of training time per example."""
     axis.set(**{f"{which}scale": "log", f"{which}label": "training time per example"})
     _ticks_in_decades(axis.xaxis if which == "x" else axis.yaxis, EngFormatter("s"))
 
 
 def _ticks_in_decades(axis: Axis, form: str | Formatter) -> None:
-    """Three ticks a decade."""
+    """Put three ticks in each decade."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(form)
     axis.set_minor_locator(NullLocator())
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write the figure as PNG, SVG and PDF, the same bytes for the same figure."""
+    """Write the figure as PNG, SVG and PDF and return the files; equal figures give equal bytes."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = []
     with styled():

@@ -1,4 +1,4 @@
-"""The report's tables, built from a results folder's findings."""
+"""The report's tables, built from findings."""
 
 from benchmark.findings import Findings
 from benchmark.findings.summary import METRICS
@@ -17,21 +17,21 @@ __all__ = ["count", "headline", "quality", "reproduced", "tables_of"]
 
 
 def tables_of(findings: Findings, dataset: str) -> list[Table]:
-    """All tables of a data set that its records allow, the headline first."""
+    """Return all tables of a data set that have rows, the headline first."""
     subject, runs, rows = findings.heading(dataset), findings.runs, findings.rows(dataset)
     against = findings.reference(dataset)
-    baseline, unit, found = findings.scaling(dataset)
-    known = facts.facts(findings.title(dataset))
+    baseline, unit, scalings = findings.scaling(dataset)
+    published_facts = facts.facts(findings.title(dataset))
     tables = [
         headline(findings, dataset),
         quality(findings, dataset),
-        scaling(found, against, subject, baseline, unit),
+        scaling(scalings, against, subject, baseline, unit),
         difference_table(runs, dataset, against, subject),
         *(win_matrix(runs, dataset, metric, subject) for metric in METRICS),
-        compute_to_match(found, subject),
+        compute_to_match(scalings, subject),
         orders(findings.recovery(dataset), subject),
         row_noise(findings.row_noise(dataset), subject),
     ]
-    if known:
-        tables.append(published(rows, known, findings.title(dataset), subject))
+    if published_facts:
+        tables.append(published(rows, published_facts, findings.title(dataset), subject))
     return [table for table in tables if table.rows]

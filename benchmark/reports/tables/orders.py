@@ -1,14 +1,14 @@
-"""What is learnt of each planted order of interaction."""
+"""Table of the recovery of planted interaction orders."""
 
 from benchmark.findings.orders import Recovery
 from benchmark.findings.summary import title
-from benchmark.reports.cells import number, text
+from benchmark.reports.cells import T_INTERVAL, number, text
 from benchmark.reports.table import Cell, Column, Table
 
 
-def orders(found: list[Recovery], subject: str) -> Table:
-    """Regret to the Bayes bound, and the share of each order's part of the true logit."""
-    planted = sorted({order for r in found for order in r.share})
+def orders(recoveries: list[Recovery], subject: str) -> Table:
+    """Return regret relative to the Bayes bound, and the share of each order that was recovered."""
+    planted = sorted({order for r in recoveries for order in r.share})
     rows = [
         (
             Cell(f"{r.budget:g}", r.budget),
@@ -16,7 +16,7 @@ def orders(found: list[Recovery], subject: str) -> Table:
             number(r.regret[0], ".4f", r.regret[1]),
             *(number(*_cell(r, order)) for order in planted),
         )
-        for r in found
+        for r in recoveries
     ]
     columns = (
         Column("budget"),
@@ -25,10 +25,10 @@ def orders(found: list[Recovery], subject: str) -> Table:
         *(Column(f"order {order}") for order in planted),
     )
     legend = (
-        "Means over seeds ± half-width of the 95 % t interval. Order o: least-squares coefficient of the true logit's part of "
-        "order o in the model's test logits; 0 means that nothing of it was learnt, 1 all of it."
+        f"Mean over seeds {T_INTERVAL}. Order o: least-squares coefficient of the true logit's order-o part in the model's "
+        "test logits; 0 if none of it was learnt, 1 if all of it was."
     )
-    return Table("orders", "Planted orders of interaction", subject, columns, tuple(rows), legend, groups=True)
+    return Table("orders", "Planted interaction orders", subject, columns, tuple(rows), legend, groups=True)
 
 
 def _cell(r: Recovery, order: int) -> tuple[float | None, str, float | None]:

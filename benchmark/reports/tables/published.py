@@ -1,4 +1,4 @@
-"""Ours beside what others published."""
+"""Table of our results beside published ones."""
 
 import polars as pl
 
@@ -9,7 +9,14 @@ from benchmark.reports.table import Column, Table
 
 
 def published(summary: pl.DataFrame, facts: tuple[Fact, ...], dataset_title: str, subject: str) -> Table:
-    """Our best budget of each model beside what others published, and why the two are not one comparison."""
+    """Return each model at our best budget beside published results, with the reasons why they are not comparable.
+
+    Args:
+        summary: one row per (data set, budget, model) of one data set.
+        facts: published results on it.
+        dataset_title: title of the data set.
+        subject: data set and protocol, for the heading.
+    """
     rows = []
     ours = summary.drop_nulls("auc").sort("auc", descending=True).unique("model", keep="first", maintain_order=True)
     for row in ours.iter_rows(named=True):
@@ -46,4 +53,4 @@ def published(summary: pl.DataFrame, facts: tuple[Fact, ...], dataset_title: str
         *map(Column, names),
         Column("note", False, False),
     )
-    return Table("published", "Beside published results", subject, columns, tuple(rows), legend, groups=True)
+    return Table("published", "Published results for comparison", subject, columns, tuple(rows), legend, groups=True)

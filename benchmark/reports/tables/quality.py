@@ -1,4 +1,4 @@
-"""Quality against complexity: the table that the comparison is about."""
+"""The main tables: quality against complexity, and quality at each budget."""
 
 import math
 from typing import Any
@@ -8,19 +8,22 @@ import polars as pl
 from benchmark.findings import Findings
 from benchmark.findings.comparison import better
 from benchmark.findings.summary import LABEL, METRICS, title
-from benchmark.reports.cells import number, size, text, whole
+from benchmark.reports.cells import T_INTERVAL, number, size, text, whole
 from benchmark.reports.table import Cell, Column, Table
 
+MARKS = (
+    "models that share a letter cannot be told apart. The best is bold, and the next underlined, only where the best is told "
+    "apart from every other model."
+)
 LEGEND = (
-    "Test part; mean over the seeds ± half-width of the 95 % t interval. Within a budget, models that share a letter cannot "
-    "be told apart; bold only where the lead exceeds that, the next underlined. Budget and FLOP are for one example, the "
-    "budget in training MFLOP; training = 3 x forward. Failed counts trials and final runs, infeasible counts draws that no "
-    "width brings on budget."
+    f"Test part; mean over seeds {T_INTERVAL}. Within a budget, {MARKS} Budget (in training MFLOP) and FLOP are per example; "
+    "training = 3 x forward. Failed counts trials and final runs that failed; infeasible counts sampled shapes that no width "
+    "fits to the budget."
 )
 
 
 def quality(findings: Findings, dataset: str) -> Table:
-    """Quality against complexity: one row for each budget and model of one data set."""
+    """Return one row per budget and model of a data set."""
     rows = []
     for row in findings.rows(dataset).iter_rows(named=True):
         rows.append(
@@ -58,17 +61,17 @@ def quality(findings: Findings, dataset: str) -> Table:
 
 
 def headline(findings: Findings, dataset: str) -> Table:
-    """The protocol's metric of each model, a row each, at each budget; and how its LogLoss moves with compute."""
+    """Return one row per model: the protocol's metric at each budget, and the change of LogLoss with compute."""
     summary, metric = findings.rows(dataset), findings.protocol.training.monitor
     slopes = {s.curve.model: s.slope for s in findings.scaling(dataset)[2]}
     budgets = summary["budget"].unique().sort().to_list()
-    at = {(row["budget"], row["model"]): row for row in summary.iter_rows(named=True)}
+    row_of = {(row["budget"], row["model"]): row for row in summary.iter_rows(named=True)}
     largest = summary.filter(pl.col("budget") == budgets[-1])
     ranked = largest.sort(metric, descending=better(metric) > 0, nulls_last=True)["model"].to_list()
     rows = []
     for model in [*ranked, *sorted(set(summary["model"]) - set(ranked))]:
-        known = [at.get((budget, model)) for budget in budgets]
-        scores = [number(None) if row is None else _score(findings, row, metric) for row in known]
+        of_model = [row_of.get((budget, model)) for budget in budgets]
+        scores = [number(None) if row is None else _score(findings, row, metric) for row in of_model]
         slope, half = slopes.get(model, (math.nan, math.nan))
         rows.append((text(title(model)), *scores, number(slope, "+.2f", half)))
     columns = (
@@ -77,15 +80,14 @@ def headline(findings: Findings, dataset: str) -> Table:
         Column("LogLoss, % per 4x compute"),
     )
     legend = (
-        "Test part; mean over the seeds ± half-width of the 95 % t interval, by training MFLOP per example; the best at the "
-        "largest budget first. In a column, models that share a letter cannot be told apart; bold only where the lead "
-        "exceeds that, the next underlined."
+        f"Test part; mean over seeds {T_INTERVAL}, by training MFLOP per example; sorted by the largest budget. Within a "
+        f"column, {MARKS}"
     )
     return Table("headline", "Quality at each budget", findings.heading(dataset), columns, tuple(rows), legend)
 
 
 def _score(findings: Findings, row: dict[str, Any], metric: str) -> Cell:
-    """A model's mean with its interval, letters and place."""
+    """Return a model's mean with its interval, letters and place."""
     cell = number(row[metric], half=row[f"{metric}_interval"])
     place = findings.leaders[metric].get((row["dataset"], row["budget"], row["model"]))
     return Cell(cell.text, cell.value, place or "", row[f"{metric}_letters"] or "", cell.half)

@@ -1,16 +1,16 @@
-"""What the finite test part leaves open."""
+"""Table of the sampling noise of the test part."""
 
 from benchmark.findings.row_noise import RowNoise
 from benchmark.findings.summary import LABEL, METRICS, title
-from benchmark.reports.cells import number, text
+from benchmark.reports.cells import INTERVAL, WITH_POWER, number, text
 from benchmark.reports.table import Cell, Column, Table
 from benchmark.statistics import normal_half
 
 
-def row_noise(found: list[RowNoise], subject: str) -> Table:
-    """Each model's gap to the leader of its budget, with the uncertainty of the test examples alone."""
+def row_noise(noises: list[RowNoise], subject: str) -> Table:
+    """Return each model's gap to the leader of its budget, with the uncertainty due to the test examples alone."""
     rows = []
-    for noise in found:
+    for noise in noises:
         row = [Cell(f"{noise.budget:g}", noise.budget), text(title(noise.model))]
         for metric in METRICS:
             row += [
@@ -27,10 +27,10 @@ def row_noise(found: list[RowNoise], subject: str) -> Table:
             Column(f"{label} gap"),
             Column(f"{label} detectable", narrow=False),
         ]
-    n = f"{found[0].examples:,}" if found else "no"
+    n = f"{noises[0].examples:,}" if noises else "no"
     legend = (
-        f"Noise of the {n} test examples, seeds left aside. Of one run ±: half-width of its 95 % interval by the bootstrap "
-        "over examples. Gap: model minus the leader in mean LogLoss at its budget, ± half-width of the 95 % interval, "
-        "DeLong's for AUC. Detectable: the least gap that these examples show 4 times in 5."
+        f"Sampling noise of the {n} test examples, without the noise of seeds. Of one run ±: half-width of its {INTERVAL} "
+        f"interval, bootstrapped over examples. Gap: model minus the leader in mean LogLoss at its budget, ± half-width of the "
+        f"{INTERVAL} interval (DeLong's for AUC). Detectable: the minimum gap that these examples detect {WITH_POWER}."
     )
     return Table("row_noise", "Noise of the test part", subject, tuple(columns), tuple(rows), legend, groups=True)

@@ -1,15 +1,24 @@
-"""How models scale: offset, slope, saturation, stability, compute to match."""
+"""Tables of scaling: offset, slope, saturation, stability, compute to match."""
 
-from benchmark.findings.scaling import Scaling, matches
+from benchmark.findings.comparison import SMALLEST
+from benchmark.findings.scaling import EXPONENT_BUDGETS, EXPONENT_DECADES, Scaling, matches
 from benchmark.findings.summary import title
-from benchmark.reports.cells import count, number, p_value, text, whole
+from benchmark.reports.cells import INTERVAL, T_INTERVAL, count, number, p_value, text, whole
 from benchmark.reports.table import Cell, Column, Table
 
 
-def scaling(found: list[Scaling], against: str, subject: str, baseline: float, unit: float) -> Table:
-    """Offset, slope, last step and stability of each model, and the power law where it can be had."""
+def scaling(scalings: list[Scaling], against: str, subject: str, baseline: float, unit: float) -> Table:
+    """Return offset, slope, last step and stability of each model, and the exponent where the budgets determine it.
+
+    Args:
+        scalings: one per model.
+        against: the reference model.
+        subject: data set and protocol, for the heading.
+        baseline: LogLoss that relative LogLoss refers to.
+        unit: training FLOPs per example at the smallest budget.
+    """
     rows = []
-    for s in found:
+    for s in scalings:
         pair = s.against
         rows.append(
             (
@@ -41,16 +50,16 @@ def scaling(found: list[Scaling], against: str, subject: str, baseline: float, u
     )
     legend = (
         f"LogLoss relative to {title(against)} at the smallest budget ({number(baseline).text}), in percent: offset at "
-        f"{count(unit)}FLOP, slope per 4x training compute, lines fitted seed by seed, ± half-width of the 95 % t interval "
-        "over seeds. Trend of the last step: saturated where its change is within noise or below 0.0005. The exponent's "
-        "95 % range is given only for 6 or more budgets over 2.5 decades that determine it."
+        f"{count(unit)}FLOP, slope per 4x training compute; lines fitted seed by seed, mean over seeds {T_INTERVAL}. Trend of "
+        f"the last step: saturated if the change is within noise or below {SMALLEST:g}. The exponent's {INTERVAL} range is "
+        f"given only if at least {EXPONENT_BUDGETS} budgets over {EXPONENT_DECADES:g} decades determine it."
     )
     return Table("scaling", "Scaling", subject, columns, tuple(rows), legend)
 
 
-def compute_to_match(found: list[Scaling], subject: str) -> Table:
-    """Training compute at which the row's model reaches the best LogLoss of the column's."""
-    curves = {s.curve.model: s.curve for s in found}
+def compute_to_match(scalings: list[Scaling], subject: str) -> Table:
+    """Return the training compute at which the row's model reaches the best LogLoss of the column's."""
+    curves = {s.curve.model: s.curve for s in scalings}
     matched = matches(curves)
     rows: list[tuple[Cell, ...]] = []
     for a in curves:
@@ -65,7 +74,8 @@ def compute_to_match(found: list[Scaling], subject: str) -> Table:
         rows.append(tuple(row))
     columns = (Column("model", numeric=False), *(Column(title(name)) for name in curves))
     legend = (
-        "Training FLOP per example at which the row's model reaches the column's best mean LogLoss, and as a multiple of the "
-        "compute the column's model used for it; interpolated in log compute, never extrapolated: ≥ where it is not reached."
+        "Training FLOP per example at which the row's model reaches the column's best mean LogLoss, also as a multiple of the "
+        "compute that the column's model needed; interpolated in log compute, never extrapolated (≥: not reached; ≤: already "
+        "reached at the smallest budget)."
     )
     return Table("compute_to_match", "Compute to match", subject, columns, tuple(rows), legend)
