@@ -29,6 +29,7 @@ from benchmark.errors import ProtocolError, nearest
 SHIPPED = Path(__file__).parent / "protocols"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LISTS = ("datasets", "models", "budgets")  # results folders of one protocol may differ in these
+LATER = ("normalisation", "embedding_std")  # keys of the search that 0.1 did not have
 
 
 class Section(BaseModel):
@@ -73,6 +74,8 @@ class Search(Section):
     embedding_l2: tuple[float, ...] = (0.0,)  # choices
     weight_decay: tuple[float, ...] = (0.0,)  # choices
     dropout: tuple[float, ...] = (0.0,)  # choices
+    normalisation: tuple[Literal["none", "batch"], ...] = ("none",)  # choices, of the hidden layers of MLPs
+    embedding_std: tuple[PositiveFloat, ...] = (0.01,)  # choices, of the normal distribution that embeddings start from
     finalists: PositiveInt = 1  # best trials that are retrained before the winner is chosen; 1: the best trial wins
     retrial_seeds: Seeds = (101, 102, 103)
 
@@ -145,8 +148,16 @@ class Protocol(Section):
         return digest(self.compared())
 
     def compared(self) -> dict[str, Any]:
-        """Return what must be equal for results to share a table: all but name, title, overrides and LISTS."""
-        return self.model_dump(mode="json", exclude={"name", "title", "overrides", *LISTS})
+        """Return what must be equal for results to share a table: all but name, title, overrides and LISTS.
+
+        Keys that a later version added count only where they differ from their default, so that earlier results keep their
+        identity.
+        """
+        fixed = self.model_dump(mode="json", exclude={"name", "title", "overrides", *LISTS})
+        for key in LATER:
+            if getattr(self.search, key) == Search.model_fields[key].default:
+                del fixed["search"][key]
+        return fixed
 
     def smoke(self) -> Self:
         """Return the smallest version that still exercises every step; its results say nothing about the models."""

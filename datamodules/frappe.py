@@ -41,6 +41,10 @@ class Frappe(RecZooDataModule):
         "city",
     )
 
+    user_fields = ("user",)
+    item_fields = ("item",)
+    recipe = "frappe_x1"
+
     def full_title(self) -> str:
         """Return the title, marked where the train file is the known one with re-drawn negatives."""
         if self.differing == ["train"] and remembered_digest(self.sources()[0], "md5") == TRAIN_NEGATIVES_REDRAWN_MD5:

@@ -25,6 +25,8 @@ class KuaiVideoX1(RecZooDataModule):
     rows = {"train": 10_931_092, "test": 2_730_291}
     label = "is_click"
     sparse_fields = ("user_id", "item_id")
+    user_fields = ("user_id",)
+    item_fields = ("item_id",)
     frozen_fields = {"item_cover": Frozen("item_id", "item_visual_emb_dim64.h5")}
     sequence_fields = {
         "pos_items": Sequence(100, "item_id"),

@@ -22,6 +22,9 @@ class MovieLens100K(CTRDataModule):
     licence = "GroupLens: research use, no redistribution without permission, no commercial use"
     citation = "Harper and Konstan, ACM TiiS 5 (2015)"
     sparse_fields = ("user_id", "item_id", "age", "gender", "occupation", "zip", "release_year", *GENRES)
+    user_fields = ("user_id", "age", "gender", "occupation", "zip")
+    item_fields = ("item_id", "release_year", *GENRES)
+    recipe = "movielenslatest_x1"
 
     def sources(self) -> list[Path]:
         """Return the paths of u.data, u.user and u.item."""

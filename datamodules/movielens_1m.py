@@ -83,6 +83,9 @@ class MovieLens1M(CTRDataModule):
         "genres",
         "first_genre",
     )
+    user_fields = ("user_id", "gender", "age", "occupation", "zip")
+    item_fields = ("movie_id", "release_year", "genres", "first_genre")
+    recipe = "movielenslatest_x1"
 
     def sources(self) -> list[Path]:
         """Return the paths of ratings.dat, users.dat and movies.dat."""

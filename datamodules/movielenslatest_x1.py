@@ -23,3 +23,6 @@ class MovielensLatestX1(RecZooDataModule):
     positives = {"train": 467_878, "valid": 134_225, "test": 66_850}
     table_rows = 90_239  # BARS's logistic regression without its bias
     sparse_fields = ("user_id", "item_id", "tag_id")
+    user_fields = ("user_id",)
+    item_fields = ("item_id",)
+    recipe = "movielenslatest_x1"

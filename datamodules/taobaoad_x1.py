@@ -36,6 +36,8 @@ class TaobaoAdX1(RecZooDataModule):
     label = "clk"
     dense_fields = ("price",)
     sparse_fields = (*USER, *(name for name in AD if name != "price"))
+    user_fields = USER
+    item_fields = tuple(name for name in AD if name != "price")
     sequence_fields = {
         "cate_his": Sequence(50, "cate_id"),
         "brand_his": Sequence(50, "brand"),

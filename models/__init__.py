@@ -96,8 +96,13 @@ def recipe(name: str, dataset: str) -> dict[str, Any]:
         name: of the model or of one of its variants.
         dataset: whose recipe; a data set without one gets that of RECIPE_OF_OTHERS. Empty if the model has none.
     """
-    recipes = _toml(_checked(name).partition(".")[0]).get("recipes", {})
-    return recipes.get(dataset) or recipes.get(RECIPE_OF_OTHERS, {})
+    published = recipes(_checked(name).partition(".")[0])
+    return published.get(dataset) or published.get(RECIPE_OF_OTHERS, {})
+
+
+def recipes(name: str) -> dict[str, dict[str, Any]]:
+    """Return all published recipes of a model by data set. Imports nothing."""
+    return _toml(name).get("recipes", {})
 
 
 def load_file(path: Path) -> "type[CTRModel]":

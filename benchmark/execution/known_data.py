@@ -39,7 +39,7 @@ def encoded(name: str, data_dir: Path | None, train_rows: int | None) -> dict[st
         train_rows: use only the first rows of the train part; None: all.
     """
     data = datamodules.load(name)(data_dir, train_rows=train_rows)
-    about = {**data.meta, "licence": data.licence, "citation": data.citation}
+    about = data.about
     sources = [path.resolve() for path in data.sources()]
     with suppress(RunError):  # without a writable cache the next run only starts more slowly
         files.write_json(_file(name, data_dir, train_rows), {"sources": _states(sources), "facts": about})

@@ -22,7 +22,7 @@ from benchmark.reports.table import Cell, Column, Table
 from benchmark.study import Study
 from benchmark.training.memory import keep_freed_memory
 from benchmark.training.runner import budget_of, data_of
-from benchmark.tuning.space import suggest_optimiser
+from benchmark.tuning.space import drawn
 from datamodules.base import CTRDataModule
 from models.base import Budget, Config, CTRModel, Execution
 from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
@@ -79,7 +79,7 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
 def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], float]:
     """Return a study's row and its estimated time in seconds."""
     training, data = study.protocol.training, data_of(study, study.device)
-    budget = budget_of(study, data.n_dense, len(data.cardinalities))
+    budget = budget_of(study, data.about)
     configs = [budgets.default_config(models.load(study.model).Config, budget), *_draws(study, budget)]
     seconds, parameters = [], []
     for config in configs:
@@ -109,10 +109,9 @@ def _draws(study: Study, budget: Budget) -> Iterator[Config]:
     space = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=study.protocol.search.seed))
     for _ in range(DRAWS):
         trial = space.ask()
-        _, dropout = suggest_optimiser(trial, study.protocol)
         with suppress(budgets.Infeasible):
-            shapes = models.load(study.model).Config.suggest(trial, budget)
-            yield budgets.fit(shapes, budget).with_field("dropout", dropout)
+            config, _ = drawn(trial, study.protocol, models.load(study.model).Config, budget)
+            yield config
 
 
 def _seconds_per_step(study: Study, model: CTRModel, data: CTRDataModule) -> float:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmark.errors import RunError
 from benchmark.execution.devices import chosen_device, lanes_here
-from benchmark.execution.studies import Facts, adopted, check_reach, facts, fields, studies_of
+from benchmark.execution.studies import Facts, adopted, check_reach, facts, studies_of
 from benchmark.protocol import Protocol
 from benchmark.records.folder import Folder, claimed
 from benchmark.reports.write import write_report
@@ -170,7 +170,7 @@ def on_cluster(
     if share > 1:
         for study in studies:
             trials = {record.trial: record for record in study.records() if record.kind == "trial"}
-            budget = budget_of(study, *fields(study, about))
+            budget = budget_of(study, about[study.dataset])
             renumbered(study, trials, partial(space.distributions, study=study, budget=budget))
     gpus_each = 1 / per_gpu if studies[0].device.startswith("cuda") else 0
     with cluster.connected(address), RunDisplay(studies, console) as display:

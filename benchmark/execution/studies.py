@@ -52,7 +52,7 @@ def check_reach(studies: Sequence[Study], about: Facts) -> None:
     from benchmark.tuning import space  # with PyTorch
 
     for study in studies:
-        if reason := space.out_of_reach(study, *fields(study, about)):
+        if reason := space.out_of_reach(study, about[study.dataset]):
             raise RunError(f"{study.name}: {reason}")
 
 
@@ -73,9 +73,8 @@ def adopted(studies: Sequence[Study], folder: Folder, about: Facts) -> list[Stud
 
     spaces: dict[str, Any] = {}
     for study in studies:
-        distributions = space.distributions(
-            space.default_parameters(study), study, budget_of(study, *fields(study, about))
-        )
+        budget = budget_of(study, about[study.dataset])
+        distributions = space.distributions(space.default_parameters(study, budget), study, budget)
         spaces[study.name] = {name: distribution_to_json(value) for name, value in distributions.items()}
     folder.adopt_code([study.name for study in studies], spaces, studies[0].protocol)
     run, namespace = uuid4().hex, folder.namespace()
@@ -83,8 +82,3 @@ def adopted(studies: Sequence[Study], folder: Folder, about: Facts) -> list[Stud
         replace(study, identity=folder.identity, accepted=folder.accepted(study.name), run=run, namespace=namespace)
         for study in studies
     ]
-
-
-def fields(study: Study, about: Facts) -> tuple[int, int]:
-    """Return the numbers of dense and sparse columns of the study's data set."""
-    return len(about[study.dataset]["dense_columns"]), len(about[study.dataset]["sparse_columns"])

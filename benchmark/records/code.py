@@ -35,10 +35,11 @@ def of_everything() -> dict[str, str]:
 
 
 def of_model(name: str) -> str:
-    """Return the hash of a model's file and, for a variant, of the fields that it fixes."""
+    """Return the hash of a model's files, of its published recipes and, for a variant, of the fields that it fixes."""
     base = name.partition(".")[0]
     fixed = models.variants(base)[name].fields if base != name else {}
-    return _hash([_meaning(path) for path in _files(f"models/{base}.py")] + [json.dumps(fixed, sort_keys=True)])
+    sources = [_meaning(path) for path in _files(f"models/{base}.py", f"models/_{base}_*.py")]
+    return _hash([*sources, json.dumps([fixed, models.recipes(base)], sort_keys=True)])
 
 
 def of_dataset(name: str) -> str:

@@ -19,7 +19,9 @@ class Record(BaseModel):
 
     schema_version: Literal[1] = 1
     kind: Kind
-    status: Literal["complete", "failed", "infeasible", "duplicate"]
+    status: Literal[
+        "complete", "collapsed", "failed", "infeasible", "duplicate"
+    ]  # collapsed: trained, but does not rank
     error: str | None = None  # why the run is not complete
 
     protocol: str

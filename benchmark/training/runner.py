@@ -1,5 +1,6 @@
 """Train a study's model once and make its record; an error caused by the configuration gives a failed record."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,8 @@ from benchmark.training.ranks import Ranks
 from datamodules.base import CTRDataModule, DataError
 from models.base import Budget, Config, Optimiser
 
+COLLAPSED_WITHIN = 1e-3  # of a validation AUC of 0.5
+
 
 class Runner:
     """Trains one study's model in this process, or in one process per device if there are several.
@@ -35,7 +38,7 @@ class Runner:
         self.protocol = study.protocol
         self.data = data_of(study, study.device)
         self.model = models.load(study.model)
-        self.budget = budget_of(study, self.data.n_dense, len(self.data.cardinalities))
+        self.budget = budget_of(study, self.data.about)
 
         self._ranks: Ranks | None = None
         self._device_failed = False  # e.g. after a device-side assert, all further calls to the device fail
@@ -91,7 +94,13 @@ class Runner:
             del error  # its traceback holds the model
             free_memory(self.study.device)
             return failed(reason)
-        return self.record(kind, slot, seed, config, optimiser, status="complete", params=params, **asdict(outcome))
+        values = asdict(outcome)
+        if abs(outcome.valid["auc"] - 0.5) <= COLLAPSED_WITHIN:
+            reason = f"validation AUC {outcome.valid['auc']:.4f}: the predictions do not rank"
+            return self.record(
+                kind, slot, seed, config, optimiser, status="collapsed", error=reason, params=params, **values
+            )
+        return self.record(kind, slot, seed, config, optimiser, status="complete", params=params, **values)
 
     def _outcome(self, kind: Kind, config: Config, optimiser: Optimiser, seed: int, on_progress: OnProgress) -> Outcome:
         """Train in this process, or in one process per device; these report no progress while they train."""
@@ -172,15 +181,12 @@ def data_of(study: Study, device: str) -> CTRDataModule:
     )
 
 
-def budget_of(study: Study, n_dense: int, n_sparse: int) -> Budget:
-    """Return the study's budget.
-
-    Args:
-        study: with its budget in training MFLOP per example.
-        n_dense: number of dense columns of its data set.
-        n_sparse: number of sparse columns of its data set.
-    """
-    return Budget(study.budget * 1e6, n_dense, n_sparse, study.protocol.embedding_dim)
+def budget_of(study: Study, about: Mapping[str, Any]) -> Budget:
+    """Return the study's budget with the fields it is spent on, given the facts about its data set."""
+    columns = [*about["dense_columns"], *about["sparse_columns"]]
+    user, item = (tuple(columns.index(name) for name in about.get(f"{kind}_fields", ())) for kind in ("user", "item"))
+    n_dense = len(about["dense_columns"])
+    return Budget(study.budget * 1e6, n_dense, len(columns) - n_dense, study.protocol.embedding_dim, user, item)
 
 
 def _training(

@@ -1,9 +1,11 @@
 """The sampler of a study: Optuna's, made to draw the same trials whether or not the study was interrupted."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
 from benchmark.protocol import digest
@@ -12,17 +14,17 @@ from benchmark.protocol import digest
 class SlotSampler(optuna.samplers.BaseSampler):
     """Draws trial number `slot` of a study as a function of (seed, slot, finished trials).
 
-    Slot 0 gets the model's default parameters. Optuna's own samplers restart their random stream when a study is resumed,
-    and then repeat its first trials.
+    Some slots get fixed parameters: the model's default and its published recipe. Optuna's own samplers restart their random
+    stream when a study is resumed, and then repeat its first trials.
 
     Args:
         kind: tpe or random.
         seed: of the search.
-        default: parameters of slot 0.
+        fixed: parameters of the slots that are not drawn; a parameter that a slot does not fix is drawn.
     """
 
-    def __init__(self, kind: str, seed: int, default: dict[str, Any]):
-        self.kind, self.seed, self.default = kind, seed, default
+    def __init__(self, kind: str, seed: int, fixed: Mapping[int, Mapping[str, Any]]):
+        self.kind, self.seed, self.fixed = kind, seed, fixed
         self.slot = 0
         self._sampler = self._fresh()
 
@@ -40,8 +42,8 @@ class SlotSampler(optuna.samplers.BaseSampler):
         )
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Delegate to the wrapped sampler; slot 0 has no relative space."""
-        return {} if self.slot == 0 else self._sampler.infer_relative_search_space(study, trial)
+        """Delegate to the wrapped sampler; fixed slots have no relative space."""
+        return {} if self.fixed.get(self.slot) else self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -52,7 +54,23 @@ class SlotSampler(optuna.samplers.BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return the default in slot 0; otherwise delegate to the wrapped sampler."""
-        if self.slot == 0 and param_name in self.default:
-            return self.default[param_name]
+        """Return a fixed slot's value, or the nearest that the space allows; otherwise delegate to the wrapped sampler."""
+        fixed = self.fixed.get(self.slot, {})
+        if param_name in fixed:
+            return nearest_allowed(fixed[param_name], param_distribution)
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+
+def nearest_allowed(value: Any, space: BaseDistribution) -> Any:
+    """Return the value of a parameter's space that is nearest to the given one; numbers compare by ratio, then by distance."""
+    if isinstance(space, CategoricalDistribution):
+        if value in space.choices or not isinstance(value, int | float):
+            return value if value in space.choices else space.choices[0]
+        return min(space.choices, key=lambda choice: _distance(float(choice or 0), float(value)))
+    assert isinstance(space, IntDistribution | FloatDistribution)  # noqa: S101 (tells mypy)
+    return min(max(value, space.low), space.high)
+
+
+def _distance(a: float, b: float) -> tuple[float, float]:
+    ratio = abs(math.log(a / b)) if a > 0 and b > 0 else math.inf
+    return ratio, abs(a - b)

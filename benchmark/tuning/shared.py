@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmark.study import Ledger, OnEvent, Study
 from benchmark.tuning.resume import tell
 from benchmark.tuning.sampler import SlotSampler
-from benchmark.tuning.space import default_parameters
+from benchmark.tuning.space import fixed_parameters
 from benchmark.tuning.storage import connect, open_study
 from benchmark.tuning.tuner import Tuner
 
@@ -45,9 +45,11 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, heartbeat_sec
     """
     warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's heartbeats are experimental
     search = study.protocol.search
-    sampler = TrialNumberSampler(search.sampler, search.seed, default_parameters(study))
-    shared, storage = open_study(study, sampler, heartbeat=heartbeat_seconds), connect(study, heartbeat_seconds)
+    storage = connect(study, heartbeat_seconds)
     with Tuner(study, on_event, ledger) as tuner:
+        fixed = fixed_parameters(study, tuner.runner.budget, tuner.runner.data.recipe)
+        sampler = TrialNumberSampler(search.sampler, search.seed, fixed)
+        shared = open_study(study, sampler, heartbeat=heartbeat_seconds)
         while True:
             optuna.storages.fail_stale_trials(shared)
             states = [trial.state for trial in shared.get_trials(deepcopy=False)]

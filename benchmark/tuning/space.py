@@ -1,5 +1,7 @@
-"""The search space: each model's shapes and the optimiser settings that all models share."""
+"""The search space: each model's shapes, and the training aids that all models share."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -12,11 +14,14 @@ from benchmark.protocol import Protocol
 from benchmark.study import DRAWS_PER_TRIAL, Study
 from benchmark.training.runner import budget_of
 from benchmark.tuning.sampler import SlotSampler
-from models.base import Budget, Optimiser
+from models.base import Budget, Config, Optimiser
+
+CHOICES = ("embedding_l2", "weight_decay", "dropout", "normalisation", "embedding_std")
+USUAL_RATE, USUAL_STD = 1e-3, 0.01  # of trial 0: Adam's and the embeddings'
 
 
-def suggest_optimiser(trial: optuna.Trial, protocol: Protocol) -> tuple[Optimiser, float]:
-    """Return optimiser and dropout rate, drawn from the space that all models share."""
+def suggest_aids(trial: optuna.Trial, protocol: Protocol) -> tuple[Optimiser, dict[str, Any]]:
+    """Return optimiser and the fields of a config that are training aids, from the one space that all models share."""
     search = protocol.search
     optimiser = Optimiser(
         learning_rate=trial.suggest_float("learning_rate", *search.learning_rate, log=True),
@@ -24,19 +29,54 @@ def suggest_optimiser(trial: optuna.Trial, protocol: Protocol) -> tuple[Optimise
         weight_decay=trial.suggest_categorical("weight_decay", search.weight_decay),
         clip_norm=protocol.training.clip_norm,
     )
-    return optimiser, trial.suggest_categorical("dropout", search.dropout)
+    return optimiser, {
+        "dropout": trial.suggest_categorical("dropout", search.dropout),
+        "batch_norm": trial.suggest_categorical("normalisation", search.normalisation) == "batch",
+        "embedding_std": trial.suggest_categorical("embedding_std", search.embedding_std),
+    }
 
 
-def default_optimiser(protocol: Protocol) -> dict[str, Any]:
-    """Return the shared part of trial 0: Adam's usual rate, clipped to the range, and the weakest regularisation."""
-    low, high = protocol.search.learning_rate
-    choices = {name: getattr(protocol.search, name) for name in ("embedding_l2", "weight_decay", "dropout")}
-    return {"learning_rate": min(max(1e-3, low), high), **{name: min(values) for name, values in choices.items()}}
+def drawn(
+    trial: optuna.Trial, protocol: Protocol, config_class: type[Config], budget: Budget
+) -> tuple[Config, Optimiser]:
+    """Return the configuration and the optimiser of a trial. Raises Infeasible if no shape meets the budget.
+
+    Args:
+        trial: that is asked for every parameter.
+        protocol: with the space of the training aids.
+        config_class: of the model.
+        budget: of the study.
+    """
+    optimiser, aids = suggest_aids(trial, protocol)
+    config = budgets.fit(config_class.suggest(trial, budget), budget)
+    for name, value in aids.items():
+        config = config.with_field(name, value)
+    return config, optimiser
 
 
-def default_parameters(study: Study) -> dict[str, Any]:
-    """Return the parameters of trial 0."""
-    return {**models.load(study.model).Config.default, **default_optimiser(study.protocol)}
+def default_parameters(study: Study, budget: Budget) -> dict[str, Any]:
+    """Return the parameters of slot 0: the model's default shape, the usual rate and start, the weakest regularisation."""
+    search = study.protocol.search
+    low, high = search.learning_rate
+    weakest = {name: min(getattr(search, name)) for name in ("embedding_l2", "weight_decay", "dropout")}
+    return {
+        **models.load(study.model).Config.default_at(budget),
+        **weakest,
+        "learning_rate": min(max(USUAL_RATE, low), high),
+        "normalisation": search.normalisation[0],
+        "embedding_std": min(search.embedding_std, key=lambda std: abs(math.log(std / USUAL_STD))),
+    }
+
+
+def fixed_parameters(study: Study, budget: Budget, recipe: str) -> dict[int, dict[str, Any]]:
+    """Return the parameters of the slots that are not drawn: 0 is the default, 1 the published recipe.
+
+    Args:
+        study: whose model and protocol define the space.
+        budget: of the study.
+        recipe: name of the data set whose published recipes are taken.
+    """
+    return {0: default_parameters(study, budget), 1: models.recipe(study.model, recipe)}
 
 
 def distributions(params: dict[str, Any], study: Study, budget: Budget) -> dict[str, BaseDistribution]:
@@ -49,21 +89,20 @@ def distributions(params: dict[str, Any], study: Study, budget: Budget) -> dict[
     """
     trial: Any = FixedTrial(params)  # has the methods of a Trial but not its type
     next(iter(models.load(study.model).Config.suggest(trial, budget)))
-    suggest_optimiser(trial, study.protocol)
+    suggest_aids(trial, study.protocol)
     return trial.distributions
 
 
-def out_of_reach(study: Study, n_dense: int, n_sparse: int) -> str | None:
+def out_of_reach(study: Study, about: Mapping[str, Any]) -> str | None:
     """Return why no shape of the model's space meets the budget; None if one of the first DRAWS_PER_TRIAL draws does.
 
     Args:
         study: with its model and budget.
-        n_dense: number of dense columns of its data set.
-        n_sparse: number of sparse columns of its data set.
+        about: facts about its data set.
     """
-    budget = budget_of(study, n_dense, n_sparse)
+    budget = budget_of(study, about)
     config_class = models.load(study.model).Config
-    sampler = SlotSampler("random", study.protocol.search.seed, config_class.default)
+    sampler = SlotSampler("random", study.protocol.search.seed, {0: config_class.default_at(budget)})
     draws = optuna.create_study(sampler=sampler)
     reason = None
     for slot in range(DRAWS_PER_TRIAL):

@@ -19,7 +19,7 @@ from benchmark.training.runner import Runner
 from benchmark.tuning import storage
 from benchmark.tuning.resume import losses, resumed, tell
 from benchmark.tuning.sampler import SlotSampler
-from benchmark.tuning.space import default_parameters, distributions, suggest_optimiser
+from benchmark.tuning.space import distributions, drawn, fixed_parameters
 from models.base import Config, Optimiser
 
 
@@ -76,7 +76,9 @@ class Tuner:
         """Run the missing trials and add their records to `trials`."""
         if missing_trials(list(trials.values()), self.protocol) == 0:
             return
-        sampler = SlotSampler(self.protocol.search.sampler, self.protocol.search.seed, default_parameters(self.study))
+        search, runner = self.protocol.search, self.runner
+        fixed = fixed_parameters(self.study, runner.budget, runner.data.recipe)
+        sampler = SlotSampler(search.sampler, search.seed, fixed)
         space = partial(distributions, study=self.study, budget=self.runner.budget)
         optuna_study = resumed(self.study, sampler, trials, space)
         while missing_trials(list(trials.values()), self.protocol):
@@ -99,10 +101,8 @@ class Tuner:
             seen: training seeds of earlier trials; equal seeds mean equal configurations.
         """
         runner = self.runner
-        optimiser, dropout = suggest_optimiser(trial, self.protocol)
         try:
-            shapes = runner.model.Config.suggest(trial, runner.budget)
-            config = budgets.fit(shapes, runner.budget).with_field("dropout", dropout)
+            config, optimiser = drawn(trial, self.protocol, runner.model.Config, runner.budget)
         except budgets.Infeasible as error:
             return runner.record("trial", slot, 0, status="infeasible", error=str(error), params=trial.params)
         seed = trial_seed(self.protocol, config, optimiser)

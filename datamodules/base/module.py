@@ -52,6 +52,11 @@ class CTRDataModule(pl.LightningDataModule):
     derived_fields: ClassVar[dict[str, Derived]] = {}
     frozen_fields: ClassVar[dict[str, Frozen]] = {}
     group_field: ClassVar[str | None] = None
+    user_fields: ClassVar[
+        tuple[str, ...]
+    ] = ()  # the dense and sparse fields that describe the user, for models that ask
+    item_fields: ClassVar[tuple[str, ...]] = ()
+    recipe: ClassVar[str] = "criteo_x1"  # whose published recipes are tried in slot 1, see models.recipe
     fill: ClassVar[dict[str, str]] = {}  # `bars`: the value that replaces a missing one, if not ""
     min_count: ClassVar[int] = 1  # values seen fewer times in the train part are rare
     encoding: ClassVar[Encoding] = "clean"
@@ -145,6 +150,12 @@ class CTRDataModule(pl.LightningDataModule):
     def meta(self) -> dict[str, Any]:
         """The facts about the encoded data: title, fingerprint, columns, cardinalities, rows, positives and OOV cells."""
         return json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """`meta` with what the class says of the data: licence, citation, fields of user and item, whose recipes it takes."""
+        declared = ("licence", "citation", "user_fields", "item_fields", "recipe")
+        return self.meta | {name: getattr(self, name) for name in declared}
 
     @property
     def n_dense(self) -> int:
