@@ -208,11 +208,7 @@ def in_turn(make: Maker, sides: set[Side], setting: Setting, n: int) -> dict[Sid
 
 
 def compared(
-    make: Maker,
-    settings: tuple[tuple[str, float, int], ...],
-    rows: int,
-    columns: tuple[str, ...],
-    n: int,
+    make: Maker, settings: tuple[tuple[str, float, int], ...], rows: int, columns: tuple[str, ...], n: int
 ) -> Section:
     """Return a table of ratios of FuxiCTR's time over ours, a row for each model and size.
 
