@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import textwrap
 import tomllib
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -129,8 +128,7 @@ def test_every_command_works(page: str, tree: Path) -> None:
 @pytest.mark.slow
 def test_every_python_block_of_the_readme_runs(tree: Path) -> None:
     for block in blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python"):
-        guard = 'if __name__ == "__main__":\n'  # for the workers, which import the file
-        (tree / "block.py").write_text(block if guard in block else guard + textwrap.indent(block, "    "))
+        (tree / "block.py").write_text(block)
         run([sys.executable, "block.py"], tree)
 
 
