@@ -59,7 +59,7 @@ def run(
         accept: continue although protocol, space, data or code changed; later records say so.
         console: shows the progress; None: standard output.
     """
-    if multiprocessing.parent_process() is not None:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
         raise RunError(
             "run() was called while a worker process imported this script; call it under `if __name__ == \"__main__\":`"
         )
