@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
+from benchmark import findings
 from benchmark.findings import file_name
 from benchmark.protocol import Protocol, validated
 from benchmark.records import files, predictions, store
 from benchmark.records.record import Record
+from benchmark.reports.table import Table
+from benchmark.reports.tables import tables_of
 
 LOGLOSS = {"mlp": 0.430, "dlrm": 0.429, "dcnv2": 0.425, "wukong": 0.420}  # at the smallest budget
 SLOPE = {"mlp": -0.001, "dlrm": -0.002, "dcnv2": -0.004, "wukong": -0.006}  # per 4x
@@ -155,6 +158,11 @@ def _predicted(
         "logloss": float(log_loss(label, 1 / (1 + np.exp(-logit.astype(float))))),
     }
     return record.model_copy(update={"predictions": digest, "test": test})
+
+
+def table(path: Path, name: str = "quality") -> Table:
+    """Return a table of the hotel data set in a results folder."""
+    return next(table for table in tables_of(findings.read(path), "hotel") if table.name == name)
 
 
 def lines(path: Path) -> list[dict]:

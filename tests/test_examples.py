@@ -81,3 +81,20 @@ def test_read_results_reads_the_folder_that_is_named(tmp_path: Path) -> None:
     text = printed("read_results.py", str(ROOT / "results" / "synthetic"), cwd=tmp_path)
     assert "Synthetic, protocol synthetic" in text
     assert all(models.known(name) for name in re.findall(r"^│ (?!model)(\w+) +┆", text, re.MULTILINE))
+
+
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from benchmark import protocol\nfrom benchmark.execution.run import run\n"
+        'run(protocol.load("smoke", {"models": ["lr"], "budgets": [0.1]}), "results", jobs=1)\n'
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0 and "call it under `if __name__ ==" in done.stderr

@@ -1,7 +1,6 @@
 """Every command and Python block in README.md and CONTRIBUTING.md works as printed, in a copy of the repository.
 
-Long commands run in their smallest form. A command that cannot run here stands in NOT_RUN with the reason; a command that this
-file does not know fails.
+Long commands run in their smallest form. NOT_RUN lists what cannot run here, and why; any other unknown command fails.
 """
 
 import os
@@ -10,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import textwrap
 import tomllib
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -21,8 +19,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md")
 COPIED = ("benchmark", "datamodules", "docs", "examples", "models", "results", "tests")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-EXTRAS = set(PYPROJECT["project"]["optional-dependencies"])
-PYTEST = PYPROJECT["tool"]["pytest"]["ini_options"]
+EXTRAS, PYTEST = set(PYPROJECT["project"]["optional-dependencies"]), PYPROJECT["tool"]["pytest"]["ini_options"]
 MARKERS = {marker.partition(":")[0] for marker in PYTEST["markers"]}
 SMALLEST = {"run": ("--smoke", "--jobs", "1"), "plan": ("--smoke", "--jobs", "1"), "audit": ("--records", "1")}
 NOT_RUN = {  # a pattern of the whole command: the reason
@@ -44,12 +41,12 @@ def blocks(text: str, *languages: str) -> list[str]:
 
 def commands(text: str) -> list[list[str]]:
     """Return the words of every command in the shell blocks; what `&&` or `;` joins are commands of their own."""
-    found: list[list[str]] = []
+    parsed: list[list[str]] = []
     for line in "".join(blocks(text, "sh", "bash", "shell")).replace("\\\n", " ").splitlines():
         words = shlex.shlex(line, posix=True, punctuation_chars="&;|")
         words.whitespace_split = True
-        found += [list(group) for joint, group in groupby(words, lambda word: word in ("&&", ";")) if not joint]
-    return found
+        parsed += [list(group) for joint, group in groupby(words, lambda word: word in ("&&", ";")) if not joint]
+    return parsed
 
 
 def check(command: list[str], tree: Path) -> None:
@@ -103,8 +100,8 @@ def check_pytest(words: list[str]) -> None:
 
 
 def run(command: list[str], tree: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "200", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False, timeout=900)
+    env = {**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "200", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
 
 
@@ -131,8 +128,7 @@ def test_every_command_works(page: str, tree: Path) -> None:
 @pytest.mark.slow
 def test_every_python_block_of_the_readme_runs(tree: Path) -> None:
     for block in blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python"):
-        guard = 'if __name__ == "__main__":\n'  # for the workers, which import the file
-        (tree / "block.py").write_text(block if guard in block else guard + textwrap.indent(block, "    "))
+        (tree / "block.py").write_text(block)
         run([sys.executable, "block.py"], tree)
 
 

@@ -1,5 +1,6 @@
 """Run a whole protocol, from data to report; called by `wukong-bench run`, and usable from Python."""
 
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -58,6 +59,10 @@ def run(
         accept: continue although protocol, space, data or code changed; later records say so.
         console: shows the progress; None: standard output.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
+        raise RunError(
+            "run() was called while a worker process imported this script; call it under `if __name__ == \"__main__\":`"
+        )
     console, path = console or Console(), Path(results) / protocol.name
     with claimed(path):
         folder = Folder(path, accept=accept)

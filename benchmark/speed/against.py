@@ -124,7 +124,7 @@ def steps(side: Side, setting: Setting) -> Callable[[], object]:
     source: Iterator[Any]
     if side.fuxictr:
         theirs, source = setting.both(side)[1], forever(setting.their_batches())
-        # its epoch's loop reads every loss
+        # FuxiCTR's epoch loop reads every loss
         return lambda: [theirs.train_step(batch).item() for batch in islice(source, STEPS_PER_ROUND)]
     ours, source = setting.ours(side), endless(setting.batches())
     return lambda: [ours.step(batch) for batch in islice(source, STEPS_PER_ROUND)]  # type: ignore[func-returns-value]
@@ -208,11 +208,7 @@ def in_turn(make: Maker, sides: set[Side], setting: Setting, n: int) -> dict[Sid
 
 
 def compared(
-    make: Maker,
-    settings: tuple[tuple[str, float, int], ...],
-    rows: int,
-    columns: tuple[str, ...],
-    n: int,
+    make: Maker, settings: tuple[tuple[str, float, int], ...], rows: int, columns: tuple[str, ...], n: int
 ) -> Section:
     """Return a table of ratios of FuxiCTR's time over ours, a row for each model and size.
 
@@ -249,5 +245,5 @@ def of_steps(n: int) -> Section:
 
 
 def of_trials(n: int) -> Section:
-    """Whole trials: FuxiCTR's `fit` against ours."""
+    """Compare whole trials: FuxiCTR's `fit` with ours."""
     return compared(trial, TRIAL_SETTINGS, TRIAL_STEPS, DENSE_ADAM, n)
