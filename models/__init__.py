@@ -33,16 +33,26 @@ def names() -> list[str]:
 
 
 class Variant(NamedTuple):
-    """A model with some fields of its configuration held fixed."""
+    """A model with some fields of its configuration, or some training aids of the protocol's space, held fixed."""
 
     title: str
     fields: dict[str, Any]
+    aids: dict[str, Any]  # by parameter of the search, `normalisation` for one
 
 
 def variants(name: str) -> dict[str, Variant]:
     """Return a model's variants by full name (`wukong.no_lcb`), without importing the model."""
     tables = _toml(name).get("variants", {})
-    return {f"{name}.{key}": Variant(table.pop("title"), table) for key, table in tables.items()}
+    return {
+        f"{name}.{key}": Variant(table.pop("title"), aids=table.pop("aids", {}), fields=table)
+        for key, table in tables.items()
+    }
+
+
+def held_aids(name: str) -> dict[str, Any]:
+    """Return the training aids that a variant holds fixed; none for a model itself. Imports nothing."""
+    base = _checked(name).partition(".")[0]
+    return variants(base)[name].aids if base != name else {}
 
 
 def known(name: str) -> bool:
@@ -61,7 +71,8 @@ def summary(name: str) -> str:
     base = _checked(name).partition(".")[0]
     if base != name:
         variant = variants(base)[name]
-        return f"{variant.title}: {', '.join(f'{key} {value}' for key, value in variant.fields.items())}"
+        held = variant.fields | variant.aids
+        return f"{variant.title}: {', '.join(f'{key} {value}' for key, value in held.items())}"
     source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or name).partition("\n")[0]
 

@@ -110,7 +110,7 @@ def _draws(study: Study, budget: Budget) -> Iterator[Config]:
     for _ in range(DRAWS):
         trial = space.ask()
         with suppress(budgets.Infeasible):
-            config, _ = drawn(trial, study.protocol, models.load(study.model).Config, budget)
+            config, _ = drawn(trial, study, budget)
             yield config
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from benchmark.findings.comparison import Place, leaders, reference, with_letters
+from benchmark.findings.convergence import Gain, gains
 from benchmark.findings.orders import Recovery, recovery
 from benchmark.findings.row_noise import RowNoise, TestNoise, row_noise
 from benchmark.findings.scaling import Scaling, scaling
@@ -93,6 +94,10 @@ class Findings:
     def row_noise(self, dataset: str) -> list[RowNoise]:
         """Return the sampling noise of the test part, from kept predictions or from the stored row noise."""
         return self._row_noise[dataset].found
+
+    def gains(self, dataset: str) -> list[Gain]:
+        """Return what the winners gain from twice the epochs, where they were trained so."""
+        return gains(self.records, dataset, self.protocol.training.monitor)
 
     def recovery(self, dataset: str) -> list[Recovery]:
         """Return how much of each interaction order the models recovered, if the data set's true logits are known."""

@@ -7,6 +7,7 @@ import polars as pl
 
 from benchmark.findings import Findings
 from benchmark.findings.comparison import Pair, all_pairs, better, cells
+from benchmark.findings.convergence import problem
 from benchmark.findings.scaling import FINISHED_SHARE
 from benchmark.findings.summary import LABEL, title
 from benchmark.statistics import SIGNIFICANCE
@@ -43,6 +44,7 @@ def verdict(findings: Findings, dataset: str) -> Verdict:
         *_too_few(rows),
         *_not_apart(pairs),
         *_few_examples(findings, dataset, budget, best, metric),
+        *_too_short(findings, dataset),
     ]
     score = f"{LABEL[metric]} {value:.4f}" + (f" ± {half:.4f}" if half is not None else "")
     lead = _lead(best, rows["model"].to_list(), pairs)
@@ -75,6 +77,13 @@ def _lead(best: str, ranked: list[str], pairs: dict[str, Pair]) -> str:
         return ""
     half = "" if math.isnan(pair.difference.half) else f" ± {pair.difference.half:.4f}"
     return f", {abs(pair.difference.mean):.4f}{half} ahead of {title(ranked[1])}"
+
+
+def _too_short(findings: Findings, dataset: str) -> list[str]:
+    """Return why the models may not be trained to the end."""
+    models = findings.rows(dataset).drop_nulls("logloss")["model"].unique().to_list()
+    reason = problem(findings.gains(dataset), models)
+    return [reason] if reason else []
 
 
 def _missing(findings: Findings, rows: pl.DataFrame, budget: float) -> list[str]:
@@ -141,7 +150,13 @@ def warnings(findings: Findings, dataset: str) -> list[str]:
         *_unfinished(findings, dataset),
         *_beyond_bayes(findings, dataset),
         *_mixed(findings, dataset),
+        *_not_converged(findings, dataset),
     ]
+
+
+def _not_converged(findings: Findings, dataset: str) -> list[str]:
+    epochs = findings.protocol.training.epochs
+    return [f"Trained for {epochs} epochs: {reason}." for reason in _too_short(findings, dataset)]
 
 
 def _near_bounds(findings: Findings, dataset: str) -> list[str]:

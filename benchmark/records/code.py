@@ -37,7 +37,7 @@ def of_everything() -> dict[str, str]:
 def of_model(name: str) -> str:
     """Return the hash of a model's files, of its published recipes and, for a variant, of the fields that it fixes."""
     base = name.partition(".")[0]
-    fixed = models.variants(base)[name].fields if base != name else {}
+    fixed = models.variants(base)[name]._asdict() if base != name else {}
     sources = [_meaning(path) for path in _files(f"models/{base}.py", f"models/_{base}_*.py")]
     return _hash([*sources, json.dumps([fixed, models.recipes(base)], sort_keys=True)])
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-Kind = Literal["trial", "retrial", "final"]  # retrial: a finalist trained with another seed, to choose the winner
+# retrial: a finalist trained with another seed, to choose the winner; doubled: the winner with twice the epochs
+Kind = Literal["trial", "retrial", "final", "doubled"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Metrics = dict[str, float]
 # Names are parts of file names; this pattern keeps them inside the results folder.

@@ -10,45 +10,47 @@ from optuna.trial import FixedTrial
 
 import models
 from benchmark import budget as budgets
-from benchmark.protocol import Protocol
 from benchmark.study import DRAWS_PER_TRIAL, Study
 from benchmark.training.runner import budget_of
 from benchmark.tuning.sampler import SlotSampler
 from models.base import Budget, Config, Optimiser
 
-CHOICES = ("embedding_l2", "weight_decay", "dropout", "normalisation", "embedding_std")
 USUAL_RATE, USUAL_STD = 1e-3, 0.01  # of trial 0: Adam's and the embeddings'
 
 
-def suggest_aids(trial: optuna.Trial, protocol: Protocol) -> tuple[Optimiser, dict[str, Any]]:
-    """Return optimiser and the fields of a config that are training aids, from the one space that all models share."""
-    search = protocol.search
+def suggest_aids(trial: optuna.Trial, study: Study) -> tuple[Optimiser, dict[str, Any]]:
+    """Return optimiser and the fields of a config that are training aids, from the one space that all models share.
+
+    A variant that holds an aid, to show what it is worth, has that value as its only choice.
+    """
+    search, held = study.protocol.search, models.held_aids(study.model)
+
+    def chosen(name: str) -> Any:
+        return trial.suggest_categorical(name, (held[name],) if name in held else getattr(search, name))
+
     optimiser = Optimiser(
         learning_rate=trial.suggest_float("learning_rate", *search.learning_rate, log=True),
-        embedding_l2=trial.suggest_categorical("embedding_l2", search.embedding_l2),
-        weight_decay=trial.suggest_categorical("weight_decay", search.weight_decay),
-        clip_norm=protocol.training.clip_norm,
+        embedding_l2=chosen("embedding_l2"),
+        weight_decay=chosen("weight_decay"),
+        clip_norm=study.protocol.training.clip_norm,
     )
     return optimiser, {
-        "dropout": trial.suggest_categorical("dropout", search.dropout),
-        "batch_norm": trial.suggest_categorical("normalisation", search.normalisation) == "batch",
-        "embedding_std": trial.suggest_categorical("embedding_std", search.embedding_std),
+        "dropout": chosen("dropout"),
+        "batch_norm": chosen("normalisation") == "batch",
+        "embedding_std": chosen("embedding_std"),
     }
 
 
-def drawn(
-    trial: optuna.Trial, protocol: Protocol, config_class: type[Config], budget: Budget
-) -> tuple[Config, Optimiser]:
+def drawn(trial: optuna.Trial, study: Study, budget: Budget) -> tuple[Config, Optimiser]:
     """Return the configuration and the optimiser of a trial. Raises Infeasible if no shape meets the budget.
 
     Args:
         trial: that is asked for every parameter.
-        protocol: with the space of the training aids.
-        config_class: of the model.
+        study: whose model and protocol define the space.
         budget: of the study.
     """
-    optimiser, aids = suggest_aids(trial, protocol)
-    config = budgets.fit(config_class.suggest(trial, budget), budget)
+    optimiser, aids = suggest_aids(trial, study)
+    config = budgets.fit(models.load(study.model).Config.suggest(trial, budget), budget)
     for name, value in aids.items():
         config = config.with_field(name, value)
     return config, optimiser
@@ -65,6 +67,7 @@ def default_parameters(study: Study, budget: Budget) -> dict[str, Any]:
         "learning_rate": min(max(USUAL_RATE, low), high),
         "normalisation": search.normalisation[0],
         "embedding_std": min(search.embedding_std, key=lambda std: abs(math.log(std / USUAL_STD))),
+        **models.held_aids(study.model),
     }
 
 
@@ -89,7 +92,7 @@ def distributions(params: dict[str, Any], study: Study, budget: Budget) -> dict[
     """
     trial: Any = FixedTrial(params)  # has the methods of a Trial but not its type
     next(iter(models.load(study.model).Config.suggest(trial, budget)))
-    suggest_aids(trial, study.protocol)
+    suggest_aids(trial, study)
     return trial.distributions
 
 

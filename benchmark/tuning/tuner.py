@@ -102,7 +102,7 @@ class Tuner:
         """
         runner = self.runner
         try:
-            config, optimiser = drawn(trial, self.protocol, runner.model.Config, runner.budget)
+            config, optimiser = drawn(trial, self.study, runner.budget)
         except budgets.Infeasible as error:
             return runner.record("trial", slot, 0, status="infeasible", error=str(error), params=trial.params)
         seed = trial_seed(self.protocol, config, optimiser)

@@ -11,6 +11,7 @@ from benchmark.reports.plots.compute import (
     time_against_flops,
 )
 from benchmark.reports.plots.orders import orders_against_compute
+from benchmark.reports.plots.ranges import ranges
 from benchmark.reports.plots.runs import best_against_trials, seed_strips, training_curves
 from benchmark.reports.plots.style import save, styled
 
@@ -31,4 +32,5 @@ def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:
         if findings.rows(dataset).filter(pl.col("examples_per_second").is_not_null()).height:
             drawn["time_against_flops"] = time_against_flops(findings, dataset)
         drawn["best_against_trials"] = best_against_trials(findings, dataset)
+        drawn["ranges"] = ranges(findings, dataset)
     return {name: figure for name, figure in drawn.items() if figure is not None}

@@ -5,6 +5,7 @@ from benchmark.findings.summary import METRICS
 from benchmark.published import facts as facts
 from benchmark.reports.cells import count
 from benchmark.reports.table import Table
+from benchmark.reports.tables.convergence import convergence
 from benchmark.reports.tables.orders import orders
 from benchmark.reports.tables.pairs import difference_table, win_matrix
 from benchmark.reports.tables.published import published
@@ -29,6 +30,7 @@ def tables_of(findings: Findings, dataset: str) -> list[Table]:
         difference_table(runs, dataset, against, subject),
         *(win_matrix(runs, dataset, metric, subject) for metric in METRICS),
         compute_to_match(scalings, subject),
+        convergence(findings.gains(dataset), findings.protocol.training.epochs, subject),
         orders(findings.recovery(dataset), subject),
         row_noise(findings.row_noise(dataset), subject),
     ]

@@ -1,0 +1,53 @@
+"""The command `double`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmark import protocol as protocols
+from benchmark.cli.options import Data, Device, Jobs, Results, ResultsName
+from benchmark.cli.report import folder_of
+from benchmark.errors import ProtocolError
+
+app = typer.Typer()
+
+
+@app.command()
+def double(
+    name: ResultsName,
+    results: Results = Path("results"),
+    data: Data = None,
+    budgets: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Budgets to check; default: the middle one.")
+    ] = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+) -> None:
+    """Train the winners again with twice the epochs: does the protocol train to the end?
+
+    Rerun the command to resume. The report then shows what was gained. Exits with 1 if it counts.
+    """
+    from benchmark.execution.doubling import double
+    from benchmark.findings.convergence import problem
+    from benchmark.reports import formats
+    from benchmark.reports.tables.convergence import convergence
+    from benchmark.reports.write import write_report
+
+    console, folder = Console(), folder_of(name, results)
+    protocol = protocols.load(str(folder / "protocol.toml"))
+    try:
+        chosen = tuple(float(part) for part in budgets.split(",")) if budgets else None
+    except ValueError:
+        raise ProtocolError(f"--budgets {budgets}: expected numbers, as in --budgets 0.08,0.32") from None
+    double(folder, protocol, chosen, data_dir=data, device=device, jobs=jobs, console=console)
+    with console.status("drawing tables and figures ..."):
+        findings = write_report(folder, if_changed=True)
+    passed = True
+    for dataset in findings.datasets:
+        gains = findings.gains(dataset)
+        table = convergence(gains, protocol.training.epochs, findings.heading(dataset))
+        console.print(formats.terminal(table, console.width))
+        passed &= problem(gains, findings.rows(dataset)["model"].unique().to_list()) is None
+    raise typer.Exit(0 if passed else 1)

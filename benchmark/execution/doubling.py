@@ -1,0 +1,120 @@
+"""The doubling check: the winners of a results folder, trained again with twice the epochs, schedule stretched.
+
+That the best epoch is the last says nothing under a rate that falls to zero; that twice the epochs gain nothing does. The gain
+is measured on the validation part, so that the epochs of a protocol can be chosen by it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmark.errors import RunError
+from benchmark.execution.devices import chosen_device, lanes_here
+from benchmark.execution.run import in_lanes
+from benchmark.execution.studies import facts, studies_of
+from benchmark.protocol import Protocol
+from benchmark.records.folder import Folder, claimed
+from benchmark.study import OnEvent, Study, of_kind, winner
+
+SEEDS = 3  # of the final ones, with which each winner is trained again
+
+
+@dataclass(frozen=True)
+class DoubledStudy(Study):
+    """A finished study whose winner is trained again with twice the epochs."""
+
+    @property
+    def name(self) -> str:
+        """Name shown on the screen."""
+        return f"{super().name} doubled"
+
+    def seeds_left(self) -> list[int]:
+        """Return the seeds without a doubled run of the winner."""
+        done, best = self.records(), winner(self.records(), self.protocol)
+        finished = {record.seed for record in of_kind(done, "doubled") if best and record.trial == best.trial}
+        return [seed for seed in self.protocol.final.seeds[:SEEDS] if seed not in finished] if best else []
+
+    def runs_left(self) -> int:
+        """Return how many trainings are missing."""
+        return len(self.seeds_left())
+
+
+def double(
+    folder: Path,
+    protocol: Protocol,
+    budgets: tuple[float, ...] | None = None,
+    *,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    jobs: int | None = None,
+    console: Console | None = None,
+) -> None:
+    """Train the winners of a results folder with twice the epochs and keep the records beside the others.
+
+    Raises RunError if a study is not finished, or if its code has changed since.
+
+    Args:
+        folder: of the results.
+        protocol: of the folder.
+        budgets: in training MFLOP per example; None: the middle one of the protocol.
+        data_dir: folder of the raw data sets; None: the default.
+        device: auto, cpu, cuda or cuda:N.
+        jobs: studies side by side; None: one for each core, or one for each card.
+        console: where progress is shown; None: standard output.
+    """
+    console = console or Console()
+    chosen = budgets or (sorted(protocol.budgets)[len(protocol.budgets) // 2],)
+    if unknown := sorted(set(chosen) - set(protocol.budgets)):
+        raise RunError(f"no budget {unknown[0]:g} in {folder}; it has {', '.join(f'{b:g}' for b in protocol.budgets)}")
+    with claimed(folder):
+        results = Folder(folder)
+        with console.status("loading the data ..."):
+            results.adopt_data(facts(protocol, data_dir), protocol)
+        studies = [s for s in studies_of(protocol, folder, data_dir=data_dir) if s.budget in chosen]
+        if unfinished := [study.name for study in studies if study.runs_left()]:
+            raise RunError(f"{', '.join(unfinished)} not finished; finish the run before you check it")
+        if changes := results.code_changes([study.name for study in studies]):
+            study, of_study = next(iter(changes.items()))
+            raise RunError(
+                f"{study} was made with different code, so the check would compare two things: {of_study[0]}"
+            )
+        where = chosen_device(device)
+        doubled = [_doubled(study, results, where) for study in studies]
+        left = [study for study in doubled if study.runs_left()]
+        runs = sum(study.runs_left() for study in left)
+        text = f"{protocol.name}: {runs} runs of {2 * protocol.training.epochs} epochs" if runs else "nothing to train"
+        console.print(text, highlight=False, markup=False)
+        if left:
+            in_lanes(left, train_doubled, lanes_here(where, jobs, 1), console)
+
+
+def _doubled(study: Study, folder: Folder, device: str) -> DoubledStudy:
+    training = study.protocol.training
+    stretched = training.model_copy(update={"epochs": 2 * training.epochs, "patience": 2 * training.patience})
+    return DoubledStudy(
+        study.protocol.model_copy(update={"training": stretched}),
+        study.dataset,
+        study.model,
+        study.budget,
+        study.results,
+        study.storage,
+        study.data_dir,
+        device,
+        identity=folder.identity or study.protocol.identity(),
+        accepted=folder.accepted(study.name),
+    )
+
+
+def train_doubled(study: DoubledStudy, on_event: OnEvent) -> None:
+    """Train a study's winner with twice the epochs and each seed that has no such run yet."""
+    from benchmark.training.runner import Runner
+    from models.base import Optimiser
+
+    best = winner(study.records(), study.protocol)
+    assert best is not None  # noqa: S101 (a study without a winner has no seeds left)
+    with Runner(study, on_event, study) as runner:
+        config = runner.model.Config.model_validate(best.config)
+        optimiser = Optimiser.model_validate(best.optimiser)
+        for seed in study.seeds_left():
+            runner.keep(runner.train("doubled", best.trial, seed, config, optimiser, params=best.params))

@@ -1,0 +1,80 @@
+"""Whether a protocol trains long enough: what the winners gain from twice the epochs."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.findings.comparison import better
+from benchmark.findings.summary import LABEL, title
+from benchmark.records.record import Record
+
+WORTH = {"auc": 0.0005, "logloss": 0.001}  # gain that counts: in AUC, and as a share of LogLoss
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one study's winner gains on the validation part from twice the epochs, by the seeds that both have."""
+
+    model: str
+    budget: float  # training MFLOP per example
+    metric: str
+    before: float  # mean of the metric with the protocol's epochs
+    gain: float  # mean improvement, positive where longer training is better
+    error: float  # standard error of the gain over seeds; nan for one
+    seeds: int
+
+    @property
+    def worth(self) -> float:
+        """The gain from which on the protocol's epochs are too few: worth naming, and above the noise."""
+        least = WORTH[self.metric] * (self.before if self.metric == "logloss" else 1)
+        return max(least, 0.0 if math.isnan(self.error) else self.error)
+
+    @property
+    def passed(self) -> bool:
+        """Whether twice the epochs gain nothing that counts."""
+        return self.gain <= self.worth
+
+
+def gains(records: Iterable[Record], dataset: str, metric: str) -> list[Gain]:
+    """Return the gain of each study that was trained again with twice the epochs, by budget and model.
+
+    Args:
+        records: of a results folder.
+        dataset: whose records are used.
+        metric: auc or logloss, of the validation part.
+    """
+    values: dict[tuple[float, str], dict[str, dict[int, float]]] = {}
+    for record in records:
+        if record.dataset == dataset and record.kind in ("final", "doubled") and record.valid:
+            kinds = values.setdefault((record.budget, record.model), {"final": {}, "doubled": {}})
+            kinds[record.kind][record.seed] = record.valid[metric]
+    result = []
+    for (budget, model), kinds in sorted(values.items()):
+        shared = sorted(kinds["final"].keys() & kinds["doubled"].keys())
+        if shared:
+            before, after = (np.array([kinds[kind][seed] for seed in shared]) for kind in ("final", "doubled"))
+            improved = better(metric) * (after - before)
+            error = float(improved.std(ddof=1)) / math.sqrt(len(shared)) if len(shared) > 1 else math.nan
+            result.append(Gain(model, budget, metric, float(before.mean()), float(improved.mean()), error, len(shared)))
+    return result
+
+
+def problem(gains: list[Gain], models: Iterable[str]) -> str | None:
+    """Return why a data set's models cannot be called trained to the end; None if all of them pass at one budget at least.
+
+    Args:
+        gains: of the data set.
+        models: that its results compare.
+    """
+    budgets = {gain.budget for gain in gains}
+    wanted = set(models)
+    complete = [b for b in budgets if wanted <= {gain.model for gain in gains if gain.budget == b}]
+    if not complete:
+        return "no doubling check was made"
+    if failed := [gain for gain in gains if not gain.passed]:
+        worst = max(failed, key=lambda gain: gain.gain / gain.worth)
+        most = f"{title(worst.model)} most, by {worst.gain:.4f} in validation {LABEL[worst.metric]}"
+        return f"twice the epochs still help {len(failed)} of {len(gains)} winners ({most})"
+    return None

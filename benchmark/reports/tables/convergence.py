@@ -1,0 +1,45 @@
+"""Table of the doubling check."""
+
+from benchmark.findings.convergence import WORTH, Gain
+from benchmark.findings.summary import LABEL, title
+from benchmark.reports.cells import number, text, whole
+from benchmark.reports.table import Cell, Column, Table
+
+
+def convergence(gains: list[Gain], epochs: int, subject: str) -> Table:
+    """Return what each winner gains from twice the epochs, and whether that counts.
+
+    Args:
+        gains: of the data set.
+        epochs: of the protocol.
+        subject: data set and protocol.
+    """
+    rows = tuple(
+        (
+            Cell(f"{gain.budget:g}", gain.budget),
+            text(title(gain.model)),
+            number(gain.before),
+            number(gain.gain, "+.4f"),
+            number(gain.error),
+            number(gain.worth),
+            whole(gain.seeds),
+            text("passed" if gain.passed else "too few epochs"),
+        )
+        for gain in gains
+    )
+    label = LABEL[gains[0].metric] if gains else ""
+    columns = (
+        Column("budget"),
+        Column("model", numeric=False),
+        Column(f"validation {label}"),
+        Column("gain"),
+        Column("error", narrow=False),
+        Column("counts above", narrow=False),
+        Column("seeds", narrow=False),
+        Column("check", numeric=False),
+    )
+    legend = (
+        f"Winners trained again for {2 * epochs} epochs instead of {epochs}, same settings and seeds, schedule stretched. Gains, "
+        f"with their standard error over seeds, are on the validation part. A gain counts above {WORTH['auc']:g} in AUC, {100 * WORTH['logloss']:g} % of LogLoss, and its standard error."
+    )
+    return Table("convergence", "Doubling check", subject, columns, rows, legend, groups=True)
