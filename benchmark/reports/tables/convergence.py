@@ -39,7 +39,8 @@ def convergence(gains: list[Gain], epochs: int, subject: str) -> Table:
         Column("check", numeric=False),
     )
     legend = (
-        f"Winners trained again for {2 * epochs} epochs instead of {epochs}, same settings and seeds, schedule stretched. Gains, "
-        f"with their standard error over seeds, are on the validation part. A gain counts above {WORTH['auc']:g} in AUC, {100 * WORTH['logloss']:g} % of LogLoss, and its standard error."
+        f"Winners trained again for {2 * epochs} epochs instead of {epochs}, same settings and seeds, schedule stretched. "
+        "Gains, with their standard error over seeds, are on the validation part. A gain counts above "
+        f"{WORTH['auc']:g} in AUC, {100 * WORTH['logloss']:g} % of LogLoss, and its standard error."
     )
     return Table("convergence", "Doubling check", subject, columns, rows, legend, groups=True)
