@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from benchmark import protocol as protocols
-from benchmark.cli.options import Data, Device, Jobs, Results, ResultsName
+from benchmark.cli.options import Accept, Data, Device, Jobs, Results, ResultsName
 from benchmark.cli.report import folder_of
 from benchmark.errors import ProtocolError
 
@@ -24,6 +24,7 @@ def double(
     ] = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    accept: Accept = False,
 ) -> None:
     """Train the winners again with twice the epochs: does the protocol train to the end?
 
@@ -41,7 +42,7 @@ def double(
         chosen = tuple(float(part) for part in budgets.split(",")) if budgets else None
     except ValueError:
         raise ProtocolError(f"--budgets {budgets}: expected numbers, as in --budgets 0.08,0.32") from None
-    double(folder, protocol, chosen, data_dir=data, device=device, jobs=jobs, console=console)
+    double(folder, protocol, chosen, data_dir=data, device=device, jobs=jobs, accept=accept, console=console)
     with console.status("drawing tables and figures ..."):
         findings = write_report(folder, if_changed=True)
     passed = True

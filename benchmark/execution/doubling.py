@@ -48,11 +48,12 @@ def double(
     data_dir: Path | None = None,
     device: str = "auto",
     jobs: int | None = None,
+    accept: bool = False,
     console: Console | None = None,
 ) -> None:
     """Train the winners of a results folder with twice the epochs and keep the records beside the others.
 
-    Raises RunError if a study is not finished, or if its code has changed since.
+    Raises RunError if a study is not finished, or if its code has changed since and that is not accepted.
 
     Args:
         folder: of the results.
@@ -61,6 +62,7 @@ def double(
         data_dir: folder of the raw data sets; None: the default.
         device: auto, cpu, cuda or cuda:N.
         jobs: studies side by side; None: one for each core, or one for each card.
+        accept: compare with winners that other code trained; the records name the change.
         console: where progress is shown; None: standard output.
     """
     console = console or Console()
@@ -68,7 +70,7 @@ def double(
     if unknown := sorted(set(chosen) - set(protocol.budgets)):
         raise RunError(f"no budget {unknown[0]:g} in {folder}; it has {', '.join(f'{b:g}' for b in protocol.budgets)}")
     with claimed(folder):
-        results = Folder(folder)
+        results = Folder(folder, accept=accept)
         with console.status("loading the data ..."):
             results.adopt_data(facts(protocol, data_dir), protocol)
         studies = [s for s in studies_of(protocol, folder, data_dir=data_dir) if s.budget in chosen]

@@ -149,14 +149,23 @@ class Folder:
             spaces: search space by study.
             protocol: of this run.
         """
+        self.check_code(studies, spaces, protocol)
         path = self.path / "made_with.json"
-        changes = self.code_changes(studies, spaces)
-        if changes:
-            distinct = list(dict.fromkeys(change for own in changes.values() for change in own))
-            self._refuse_or_accept("results of other code", distinct, protocol.identity(), changes)
         kept = files.read_json(path) if path.exists() else {}
         now = _made_with(studies, spaces)
         files.write_json(path, {part: kept.get(part, {}) | values for part, values in now.items()})
+
+    def check_code(self, studies: Sequence[str], spaces: Mapping[str, Any] | None, protocol: Protocol) -> None:
+        """Raise RunError if what determines the numbers of studies changed, unless changes are accepted.
+
+        Args:
+            studies: names of the studies.
+            spaces: search space by study; None: not compared.
+            protocol: of this run.
+        """
+        if changes := self.code_changes(studies, spaces):
+            distinct = list(dict.fromkeys(change for own in changes.values() for change in own))
+            self._refuse_or_accept("results of other code", distinct, protocol.identity(), changes)
 
     def _refuse_or_accept(
         self, what: str, changes: list[str], identity: str, of_studies: Mapping[str, list[str]] | None = None
