@@ -75,6 +75,11 @@ class Study:
         """Return the study's name as displayed."""
         return f"{self.dataset}/{self.model}/{self.budget:g}"
 
+    @property
+    def draws(self) -> tuple[object, ...]:
+        """Key of its random draws: no two studies share any, so that one lucky draw does not favour a model everywhere."""
+        return (self.protocol.search.seed, self.dataset, self.model, self.budget)
+
     def records(self) -> list[Record]:
         """Return the study's records so far."""
         return store.of_study(self.results, self.dataset, self.model, self.budget)

@@ -232,7 +232,7 @@ def test_the_last_progress_event_of_each_run_has_its_record(tmp_path: Path) -> N
 
 def test_a_random_search_draws_differently_in_each_slot_and_reproducibly(tmp_path: Path) -> None:
     def draw(slot: int) -> float:
-        sampler = SlotSampler("random", 3, {0: {"x": 0.5}})
+        sampler = SlotSampler("random", (3,), {0: {"x": 0.5}})
         sampler.next_slot(slot)
         return optuna.create_study(sampler=sampler).ask().suggest_float("x", 0, 1)
 

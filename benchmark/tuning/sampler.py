@@ -1,7 +1,7 @@
 """The sampler of a study: Optuna's, made to draw the same trials whether or not the study was interrupted."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -12,19 +12,19 @@ from benchmark.protocol import digest
 
 
 class SlotSampler(optuna.samplers.BaseSampler):
-    """Draws trial number `slot` of a study as a function of (seed, slot, finished trials).
+    """Draws trial number `slot` of a study as a function of (key, slot, finished trials).
 
     Some slots get fixed parameters: the model's default and its published recipe. Optuna's own samplers restart their random
     stream when a study is resumed, and then repeat its first trials.
 
     Args:
         kind: tpe or random.
-        seed: of the search.
+        key: of the draws; studies with different keys share none.
         fixed: parameters of the slots that are not drawn; a parameter that a slot does not fix is drawn.
     """
 
-    def __init__(self, kind: str, seed: int, fixed: Mapping[int, Mapping[str, Any]]):
-        self.kind, self.seed, self.fixed = kind, seed, fixed
+    def __init__(self, kind: str, key: Sequence[object], fixed: Mapping[int, Mapping[str, Any]]):
+        self.kind, self.key, self.fixed = kind, key, fixed
         self.slot = 0
         self._sampler = self._fresh()
 
@@ -34,7 +34,7 @@ class SlotSampler(optuna.samplers.BaseSampler):
         self._sampler = self._fresh()
 
     def _fresh(self) -> optuna.samplers.BaseSampler:
-        seed = int(digest([self.seed, self.slot]), 16) % 2**32
+        seed = int(digest([*self.key, self.slot]), 16) % 2**32
         if self.kind == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.TPESampler(

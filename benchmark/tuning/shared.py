@@ -48,7 +48,7 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, heartbeat_sec
     storage = connect(study, heartbeat_seconds)
     with Tuner(study, on_event, ledger) as tuner:
         fixed = fixed_parameters(study, tuner.runner.budget, tuner.runner.data.recipe)
-        sampler = TrialNumberSampler(search.sampler, search.seed, fixed)
+        sampler = TrialNumberSampler(search.sampler, study.draws, fixed)
         shared = open_study(study, sampler, heartbeat=heartbeat_seconds)
         while True:
             optuna.storages.fail_stale_trials(shared)

@@ -105,7 +105,7 @@ def out_of_reach(study: Study, about: Mapping[str, Any]) -> str | None:
     """
     budget = budget_of(study, about)
     config_class = models.load(study.model).Config
-    sampler = SlotSampler("random", study.protocol.search.seed, {0: config_class.default_at(budget)})
+    sampler = SlotSampler("random", study.draws, {0: config_class.default_at(budget)})
     draws = optuna.create_study(sampler=sampler)
     reason = None
     for slot in range(DRAWS_PER_TRIAL):

@@ -76,9 +76,9 @@ class Tuner:
         """Run the missing trials and add their records to `trials`."""
         if missing_trials(list(trials.values()), self.protocol) == 0:
             return
-        search, runner = self.protocol.search, self.runner
+        runner = self.runner
         fixed = fixed_parameters(self.study, runner.budget, runner.data.recipe)
-        sampler = SlotSampler(search.sampler, search.seed, fixed)
+        sampler = SlotSampler(self.protocol.search.sampler, self.study.draws, fixed)
         space = partial(distributions, study=self.study, budget=self.runner.budget)
         optuna_study = resumed(self.study, sampler, trials, space)
         while missing_trials(list(trials.values()), self.protocol):
