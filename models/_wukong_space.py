@@ -39,7 +39,9 @@ def space_of(budget: base.Budget) -> Space:
 
 
 def smaller(layers: int, n_fmb: int, rank: int, bottom_width: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield ever smaller sizes: fewer layers, then fewer embeddings, a lower rank, a narrower bottom MLP.
+    """Yield ever smaller sizes: n_F and k to 4, then fewer layers, n_F and k to 2, a narrower bottom MLP.
+
+    Layers go late, since a single one stacks nothing.
 
     Args:
         layers: l as sampled.
@@ -48,12 +50,14 @@ def smaller(layers: int, n_fmb: int, rank: int, bottom_width: int) -> Iterator[t
         bottom_width: of the bottom MLP's last hidden layer, as sampled.
     """
     while layers > 1 or n_fmb > 2 or rank > 2 or bottom_width > base.NARROWEST:
-        if layers > 1:
+        if max(n_fmb, rank) > 4 and layers > 1:
+            n_fmb, rank = (max(4, n_fmb // 2), rank) if n_fmb >= rank else (n_fmb, max(4, rank // 2))
+        elif layers > 1:
             layers -= 1
         elif n_fmb > 2:
-            n_fmb //= 2
+            n_fmb = max(2, n_fmb // 2)
         elif rank > 2:
-            rank //= 2
+            rank = max(2, rank // 2)
         else:
             bottom_width //= 2
         yield layers, n_fmb, rank, bottom_width

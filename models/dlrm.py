@@ -32,26 +32,26 @@ class DLRMConfig(base.Config):
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
         """Sample a bottom MLP of 1 to 3 layers, up to 512 wide, and a top MLP of 1 to 4 layers (official scripts).
 
-        The budget sets the top width. Later shapes halve the bottom MLP, in case it leaves no room for a top; then they have
-        fewer top layers, and then more, for budgets that the widest layers do not spend.
+        The bottom MLP is narrowed to what `base.affordable` allows; the budget sets the top width. Later shapes have fewer top
+        layers, then the narrowest bottom MLP, then more top layers, for budgets that the widest layers do not spend.
         """
         bottom_depth = trial.suggest_int("bottom_depth", 1, 3)
         bottom_width = trial.suggest_categorical("bottom_width", [16, 32, 64, 128, 256, 512])
         top_depth = trial.suggest_int("top_depth", 1, 4)
         taper = trial.suggest_categorical("taper", [0.5, 0.75, 1.0])
 
-        def shape(bottom_width: int, n_top: int) -> base.Shape:
-            bottom = base.tapered(bottom_width, bottom_depth, 0.5)
+        sampled = base.affordable(base.tapered(bottom_width, bottom_depth, 0.5), budget)
 
+        def shape(bottom: tuple[int, ...], n_top: int) -> base.Shape:
             def build(width: int) -> base.Config:
                 top = base.tapered(width, n_top, taper)
                 return cls(embedding_dim=budget.embedding_dim, bottom_mlp=bottom, top_mlp=top)
 
             return base.Shape(build, trim=("top_mlp",))
 
-        narrower = [bottom_width >> halvings for halvings in range(7) if bottom_width >> halvings >= base.NARROWEST]
-        yield from (shape(width, top_depth) for width in narrower)
-        yield from (shape(narrower[-1] if n < top_depth else bottom_width, n) for n in base.depths(top_depth)[1:])
+        yield from (shape(sampled, n_top) for n_top in range(top_depth, 0, -1))
+        yield shape((base.NARROWEST,), 1)
+        yield from (shape(sampled, n_top) for n_top in range(top_depth + 1, 16))
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         """Count the bottom MLP, all T x T dot products (as the Wukong paper does) and the top MLP."""

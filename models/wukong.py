@@ -64,8 +64,8 @@ class WukongConfig(base.TokenConfig):
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
         """Sample l, n_F, n_L and k around Table 5's for a budget of this size, and the MLPs within App. A.
 
-        The budget sets the widths of the FMB's and the top MLP. Later shapes have fewer layers, then fewer embeddings, then a
-        lower rank, then a narrower bottom MLP; then more of all these, for budgets that the widest MLPs do not spend.
+        The budget sets the widths of the FMB's and the top MLP. Later shapes have fewer embeddings and a lower rank, then fewer
+        layers, then a narrower bottom MLP; then more of all these, for budgets that the widest MLPs do not spend.
         """
         space = space_of(budget)
         sampled = (
@@ -83,7 +83,7 @@ class WukongConfig(base.TokenConfig):
             def build(fmb_width: int, top_width: int) -> base.Config:
                 return cls(
                     embedding_dim=budget.embedding_dim,
-                    bottom_mlp=(2 * bottom_width, bottom_width)[-bottom_depth:],
+                    bottom_mlp=base.affordable((2 * bottom_width, bottom_width)[-bottom_depth:], budget),
                     layers=layers,
                     n_fmb=n_fmb,
                     n_lcb=max(1, round(n_fmb * lcb_ratio)),

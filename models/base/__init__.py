@@ -2,7 +2,7 @@
 
 from models.base.config import NARROWEST, Budget, Config, Shape
 from models.base.execution import Batch, Execution
-from models.base.layers import FieldEmbedding, FieldWeights, depths, fan_in_, mlp, mlp_flops, tapered
+from models.base.layers import FieldEmbedding, FieldWeights, affordable, depths, fan_in_, mlp, mlp_flops, tapered
 from models.base.linear import Linear, combinations
 from models.base.metrics import Diverged, Predictions
 from models.base.module import CTRModel
@@ -27,6 +27,7 @@ __all__ = [
     "SparseOptimiser",
     "TokenConfig",
     "TokenModel",
+    "affordable",
     "combinations",
     "depths",
     "fan_in_",

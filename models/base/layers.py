@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag
 
-from models.base.config import NARROWEST, Config
+from models.base.config import NARROWEST, Budget, Config
 from models.base.linear import Linear
+
+BOTTOM_SHARE = 0.25  # of the budget that a bottom MLP may take
 
 
 def mlp(
@@ -73,6 +75,23 @@ def tapered(width: int, depth: int, taper: float) -> tuple[int, ...]:
         taper: ratio of a width to the one before.
     """
     return tuple(max(min(width, NARROWEST), round(width * taper**i)) for i in range(depth))
+
+
+def affordable(hidden: tuple[int, ...], budget: Budget) -> tuple[int, ...]:
+    """Return the hidden widths of a bottom MLP, halved until it takes at most BOTTOM_SHARE of the budget.
+
+    None falls below NARROWEST: a bottom MLP that takes more leaves a model nothing to interact with.
+
+    Args:
+        hidden: widths as sampled.
+        budget: with the number of dense fields, which may be 0.
+    """
+    allowed = BOTTOM_SHARE * budget.flops
+    while (
+        budget.n_dense and mlp_flops(budget.n_dense, hidden, budget.embedding_dim) > allowed and max(hidden) > NARROWEST
+    ):
+        hidden = tuple(max(NARROWEST, width // 2) for width in hidden)
+    return hidden
 
 
 def depths(sampled: int, most: int = 16) -> list[int]:
