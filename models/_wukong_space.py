@@ -51,9 +51,9 @@ def smaller(layers: int, n_fmb: int, rank: int, bottom_width: int) -> Iterator[t
         if layers > 1:
             layers -= 1
         elif n_fmb > 2:
-            n_fmb //= 2
+            n_fmb = max(2, n_fmb // 2)
         elif rank > 2:
-            rank //= 2
+            rank = max(2, rank // 2)
         else:
             bottom_width //= 2
         yield layers, n_fmb, rank, bottom_width

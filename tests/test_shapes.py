@@ -45,10 +45,11 @@ def default(name: str, mflop: float, n_dense: int = 0) -> Any:
 
 
 @cache
-def drawn(name: str, mflop: float, n: int = 30) -> tuple[Config, ...]:
-    """Return the configs of n random draws. Raises Infeasible if one of them cannot meet the budget."""
+def drawn(name: str, mflop: float, n_dense: int = 0) -> tuple[Config, ...]:
+    """Return the configs of 30 random draws. Raises Infeasible if one of them cannot meet the budget."""
     study, config_class = create_study(sampler=RandomSampler(seed=1)), models.load(name).Config
-    return tuple(fit(config_class.suggest(study.ask(), budget(mflop)), budget(mflop)) for _ in range(n))
+    room = budget(mflop, n_dense)
+    return tuple(fit(config_class.suggest(study.ask(), room), room) for _ in range(30))
 
 
 def widths(config: Config) -> list[int]:
@@ -106,9 +107,10 @@ def test_wukong_grows_in_layers_embeddings_and_rank_before_its_mlps_do() -> None
     assert all(a <= b for before, after in pairwise(sizes) for a, b in zip(before, after, strict=True))
 
 
-def test_no_draw_of_wukong_is_without_embeddings_rank_or_layers() -> None:
-    for mflop in (SMALL, 1.28, 100.0, GFLOP):
-        for config in drawn("wukong", mflop):
+@pytest.mark.parametrize("n_dense", [0, 4])
+def test_no_draw_of_wukong_is_without_embeddings_rank_or_layers(n_dense: int) -> None:
+    for mflop in (SMALL, 0.32, 1.28, 100.0, GFLOP):
+        for config in drawn("wukong", mflop, n_dense):
             assert min(config.n_fmb, config.rank) >= 2 and config.n_lcb >= 1 and config.layers >= 1  # type: ignore[attr-defined]
             assert max(widths(config)) <= 16_384
 
