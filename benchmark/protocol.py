@@ -171,6 +171,11 @@ class Protocol(Section):
             }
         )
 
+    def doubled(self) -> Self:
+        """Return the protocol with twice the epochs, for the doubling check."""
+        epochs = {name: 2 * getattr(self.training, name) for name in ("epochs", "patience")}
+        return self.model_copy(update={"training": self.training.model_copy(update=epochs)})
+
 
 def digest(value: object) -> str:
     """Return the hash of a value's canonical JSON, 12 hexadecimal digits."""

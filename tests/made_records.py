@@ -1,7 +1,7 @@
 """Results folders with generated records of known true values, for tests of everything derived from records."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +101,43 @@ def metrics(logloss: float) -> dict[str, float]:
 def failed(record: Record) -> Record:
     """Return the record as a diverged run would have left it."""
     return record.model_copy(update={"status": "failed", "error": "Diverged: loss is nan", "valid": None, "test": None})
+
+
+def collapsed(record: Record) -> Record:
+    """Return the record as a run whose logits are constant would have left it."""
+    flat = {"logloss": 0.69, "auc": 0.5}
+    test = flat if record.kind == "final" else None
+    error = "validation AUC 0.5000: the predictions do not rank"
+    return record.model_copy(update={"status": "collapsed", "error": error, "valid": flat, "test": test})
+
+
+def doubled(
+    made: Iterable[Record], gain: Callable[[Record], float] = lambda record: 0.0, seeds: int = 3
+) -> list[Record]:
+    """Return the doubling check of final runs: records with twice the epochs and a lower validation LogLoss, a higher AUC.
+
+    Args:
+        made: records, of which the final runs are trained again
+        gain: of a final run, in either metric
+        seeds: number per study
+    """
+    return [
+        record.model_copy(
+            update={
+                "kind": "doubled",
+                "epochs": 2 * (record.epochs or 0),
+                "valid": metrics(record.valid["logloss"] - gain(record)),
+                "test": None,
+            }
+        )
+        for record in made
+        if record.kind == "final" and record.valid and record.seed <= seeds
+    ]
+
+
+def with_check(made: list[Record]) -> list[Record]:
+    """Return the records with a doubling check that all their models pass."""
+    return [*made, *doubled(made)]
 
 
 def folder(path: Path, made: list[Record], made_with: Protocol | None = None, facts: dict | None = None) -> Path:

@@ -28,7 +28,7 @@ class SoundConfig(base.Config):
     @classmethod
     def suggest(cls, trial: Trial, budget: base.Budget) -> Iterator[base.Shape]:
         trial.suggest_int("unused", 1, 4)
-        yield base.Shape(lambda width: cls(embedding_dim=budget.embedding_dim, width=width))
+        yield base.Shape(lambda width: cls(embedding_dim=budget.embedding_dim, width=width), widest=2**20)
 
     def flops(self, n_dense: int, n_sparse: int) -> int:
         return base.mlp_flops(self.n_tokens(n_dense, n_sparse) * self.embedding_dim, (self.width,), 1)

@@ -8,6 +8,8 @@ import pytest
 import torch
 from tiny_study import study
 
+from benchmark.execution.status import status_lines
+from benchmark.findings.summary import summary, tidy
 from benchmark.study import missing_trials, winner
 from benchmark.tuning import tuner
 from models.base import Shape
@@ -44,6 +46,43 @@ def test_a_nan_loss_gives_a_failed_trial_that_is_recorded_and_cannot_win(
     assert "learning rate" in trials[1].error and trials[1].valid is None
     best = winner(trials, tuned.protocol)
     assert best is not None and best.status == "complete"
+
+
+def test_a_trial_whose_logits_are_constant_is_collapsed_does_not_count_and_cannot_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(lambda i: i in (0, 2), monkeypatch, 0.0)
+    tuned = study(tmp_path)
+    tuner.run(tuned)
+    trials = [r for r in tuned.records() if r.kind == "trial"]
+    assert [r.status for r in trials].count("collapsed") == 2
+    assert [r.status for r in trials][:3] == ["collapsed", "complete", "collapsed"]
+    assert [r.status for r in trials].count("complete") == tuned.protocol.search.trials
+    flat = trials[0]
+    assert flat.valid is not None and flat.valid["auc"] == 0.5 and flat.epochs == 1
+    assert flat.error == "validation AUC 0.5000: the predictions do not rank"
+    best = winner(
+        [r.model_copy(update={"valid": {"auc": 1.0, "logloss": 0.0}}) if r == flat else r for r in trials],
+        tuned.protocol,
+    )
+    assert best is not None and best.status == "complete"
+    assert "2 collapsed, finished" in status_lines(tuned.protocol, tmp_path)[1]
+    row = summary(tidy(tuned.records())).row(0, named=True)
+    assert (row["trials"], row["collapsed"], row["trials_collapsed"], row["failed"]) == (4, 2, 2, 0)
+
+
+def test_a_collapsed_final_run_is_in_no_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken(lambda i: i == 1, monkeypatch, 0.0)
+    tuned = study(tmp_path, search={"trials": 1})
+    tuner.run(tuned)
+    assert [(r.kind, r.status) for r in tuned.records()] == [
+        ("trial", "complete"),
+        ("final", "collapsed"),
+        ("final", "complete"),
+    ]
+    assert tuned.runs_left() == 0
+    row = summary(tidy(tuned.records())).row(0, named=True)
+    assert (row["seeds"], row["seeds_collapsed"]) == (1, 1) and row["auc"] == tuned.records()[-1].test["auc"]
 
 
 def test_a_study_in_which_every_trial_fails_ends_without_final_runs(

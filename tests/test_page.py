@@ -6,7 +6,7 @@ import re
 
 import pytest
 from browser import ABSENT, ENTER, LEFT, RIGHT, TAB, Browser
-from made_records import folder, make, protocol
+from made_records import folder, make, protocol, with_check
 
 from benchmark import findings
 from benchmark.records import files
@@ -27,7 +27,7 @@ def written(path, made, facts=None, **changes):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("page"), make())
+    return written(tmp_path_factory.mktemp("page"), with_check(make()))
 
 
 @pytest.fixture(params=[1280, 360], ids=["desktop", "phone"])

@@ -6,7 +6,7 @@ import time
 
 import polars as pl
 import pytest
-from made_records import failed, folder, make, protocol, table, with_predictions
+from made_records import failed, folder, make, protocol, table, with_check, with_predictions
 from pydantic import ValidationError
 
 import models
@@ -166,7 +166,7 @@ def test_a_report_repeats_byte_for_byte(tmp_path):
 SPARSE = {
     "empty": [],
     "one seed": make(seeds=(1,)),
-    "one budget": make(budgets=(0.4,)),
+    "one budget": with_check(make(budgets=(0.4,))),
     "one model": make(("wukong",)),
     "no finals": make(seeds=()),
     "all failed": [failed(record) for record in make()],
@@ -211,4 +211,4 @@ def test_a_report_of_10000_records_takes_under_20_seconds(tmp_path):
 
 def test_the_quality_table_fits_a_terminal(tmp_path):
     shown = quality(findings.read(folder(tmp_path, make())), "hotel")
-    assert len(formats.terminal(shown, 80).columns) == 5 and len(formats.terminal(shown, 220).columns) == 14
+    assert len(formats.terminal(shown, 80).columns) == 5 and len(formats.terminal(shown, 220).columns) == 15

@@ -17,7 +17,7 @@ from benchmark.study import Study
 from benchmark.tuning import tuner
 from models.base import Budget
 
-VARIANTS = models.variants("wukong")
+VARIANTS = {name: variant for name, variant in models.variants("wukong").items() if variant.fields}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -75,8 +75,11 @@ def test_variants_have_their_own_names_titles_and_looks() -> None:
     assert title("wukong.no_lcb") == "Wukong without LCB" and models.summary("wukong.no_lcb").endswith(
         "without ['lcb']"
     )
-    names = ["wukong", *VARIANTS]
-    assert len({look(name)["color"] for name in names}) == len(names)
+    for model in models.names():
+        siblings = [model, *models.variants(model)]
+        assert len({look(name)["color"] for name in siblings}) == len(siblings)
+    every = [name for model in models.names() for name in (model, *models.variants(model))]
+    assert len({tuple(look(name).values()) for name in every}) == len(every)
     assert "wukong.no_lcb" not in models.names() and models.known("wukong.no_lcb")
     assert not models.known("wukong.") and not models.known("wukong.no_lcb.no_fmb") and not models.known("../wukong")
 
@@ -85,7 +88,8 @@ def test_variants_have_their_own_names_titles_and_looks() -> None:
     ("name", "message"),
     [
         ("wukong.no_lbc", r"no model 'wukong.no_lbc'; did you mean 'wukong.no_lcb'\?"),
-        ("mlp.wide", r"no model 'mlp.wide'; \(mlp has no variants\)"),
+        ("mlp.norn", r"no model 'mlp.norn'; did you mean 'mlp.norm'\?"),
+        ("dcnv2.wide", r"no model 'dcnv2.wide'; \(dcnv2 has no variants\)"),
     ],
 )
 def test_an_unknown_variant_is_rejected_with_the_nearest_name(name: str, message: str) -> None:

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from made_records import failed, folder, make, protocol, with_predictions
+from made_records import collapsed, doubled, failed, folder, make, protocol, with_check, with_predictions
 
 from benchmark import findings
 from benchmark.errors import RecordError
@@ -14,7 +14,7 @@ def judged(path, made, **changes):
 
 
 def test_a_clear_lead_with_enough_trials_and_seeds_names_the_winner_with_its_interval(tmp_path):
-    judgement = judged(tmp_path, make())
+    judgement = judged(tmp_path, with_check(make()))
     assert judgement.winner == "wukong"
     assert "Wukong is best at 1.6 training MFLOP per example, LogLoss 0.4" in judgement.sentence
     assert "±" in judgement.sentence and "ahead of DCNv2" in judgement.sentence
@@ -32,7 +32,13 @@ def test_a_clear_lead_with_enough_trials_and_seeds_names_the_winner_with_its_int
         (make(("wukong",)), "no other model has a final run at this budget"),
         (make(("wukong", "mlp")), "DLRM and DCNv2 have no final run at this budget"),
         ([failed(record) for record in make()], "no final run is complete; 180 runs failed"),
+        ([collapsed(record) for record in make()], "no final run is complete; 180 runs collapsed"),
         ([record for record in make() if record.kind == "trial"], "no final run is complete"),
+        (make(), "but no doubling check was made."),
+        (
+            [*make(), *doubled(make(), lambda r: 0.01 if r.model == "mlp" else 0.0)],
+            "but twice the epochs still help 3 of 12 winners (MLP most, by 0.0100 in validation LogLoss).",
+        ),
     ],
 )
 def test_no_winner_is_named_where_the_records_do_not_support_one(tmp_path, made, reason):
@@ -74,6 +80,26 @@ def test_failed_trials_and_seeds_give_a_warning(tmp_path):
     text = warned(tmp_path, [*lost, failed(made[-1])])
     assert "MLP at 0.1 MFLOP: 7 of 10 trials finished." in text
     assert "MLP at 0.1 MFLOP: 1 of 5 seeds failed." in text
+
+
+def test_collapsed_trials_and_seeds_give_a_warning(tmp_path):
+    made = make(("mlp",), budgets=(0.1,))
+    lost = [
+        collapsed(record) if record.trial in (1, 2, 3) and record.kind == "trial" else record for record in made[:-1]
+    ]
+    text = warned(tmp_path, [*lost, collapsed(made[-1])])
+    assert "MLP at 0.1 MFLOP: 7 of 10 trials finished." in text
+    assert "MLP at 0.1 MFLOP: 3 of 10 trials collapsed: they do not rank." in text
+    assert "MLP at 0.1 MFLOP: 1 of 5 seeds collapsed." in text and "failed" not in text
+
+
+def test_a_missing_or_failed_doubling_check_gives_a_warning_and_a_passed_one_none(tmp_path):
+    made = make()
+    assert "Trained for 1 epoch: no doubling check was made." in warned(tmp_path / "missing", made)
+    failing = [*made, *doubled(made, lambda record: 0.01)]
+    text = warned(tmp_path / "failing", failing)
+    assert "twice the epochs still help 12 of 12 winners" in text and "in validation LogLoss)." in text
+    assert "epochs" not in warned(tmp_path / "passed", with_check(made))
 
 
 def test_a_score_better_than_the_bayes_bound_gives_a_warning(tmp_path):

@@ -121,7 +121,7 @@ def _studies(records: list[Record], protocol: Protocol) -> Iterator[str]:
         if lacking := missing_retrials(studied, protocol):
             yield f"budget {budget:g}: {len(lacking)} retrials of its finalists are missing"
         best = winner(studied, protocol)
-        for record in finals:
+        for record in [*finals, *of_kind(studied, "doubled")]:
             if best and (record.trial, record.config, record.optimiser) != (best.trial, best.config, best.optimiser):
                 yield f"{_where(record)}: not the configuration of trial {best.trial}, the best on validation"
 

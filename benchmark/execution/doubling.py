@@ -88,10 +88,8 @@ def double(
 
 
 def _doubled(study: Study, folder: Folder, device: str) -> DoubledStudy:
-    training = study.protocol.training
-    stretched = training.model_copy(update={"epochs": 2 * training.epochs, "patience": 2 * training.patience})
     return DoubledStudy(
-        study.protocol.model_copy(update={"training": stretched}),
+        study.protocol.doubled(),
         study.dataset,
         study.model,
         study.budget,

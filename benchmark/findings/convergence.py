@@ -47,7 +47,9 @@ def gains(records: Iterable[Record], dataset: str, metric: str) -> list[Gain]:
     """
     values: dict[tuple[float, str], dict[str, dict[int, float]]] = {}
     for record in records:
-        if record.dataset == dataset and record.kind in ("final", "doubled") and record.valid:
+        if record.status != "complete" or record.valid is None:
+            continue  # a collapsed run has metrics, too, but not of what the model learns
+        if record.dataset == dataset and record.kind in ("final", "doubled"):
             kinds = values.setdefault((record.budget, record.model), {"final": {}, "doubled": {}})
             kinds[record.kind][record.seed] = record.valid[metric]
     result = []

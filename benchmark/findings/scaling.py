@@ -46,8 +46,8 @@ class Scaling:
     against: Pair | None  # slope minus the reference's
     last_step: Difference | None  # LogLoss at the last budget minus LogLoss at the one before
     power: PowerLaw | None
-    failed: int
-    attempted: int  # trials and final runs that were trained
+    failed: int  # of these, or collapsed
+    attempted: int  # trials, retrials and final runs that were trained
 
     @property
     def trend(self) -> Literal["gains", "saturated", "worsens"] | None:
@@ -61,7 +61,7 @@ class Scaling:
 
     @property
     def unstable(self) -> bool:
-        """Return whether too many of the runs failed."""
+        """Return whether too many of the runs failed or collapsed."""
         return self.attempted > 0 and self.failed / self.attempted > 1 - FINISHED_SHARE
 
     @property
@@ -164,7 +164,8 @@ def _scaling(
     floor: float | None,
 ) -> Scaling:
     fit = line(curve.flops, relative(curve.losses, baseline), unit) if len(curve.flops) > 1 else None
-    ran = runs.filter((pl.col("model") == curve.model) & pl.col("status").is_in(["complete", "failed"]))["status"]
+    own = runs.filter((pl.col("model") == curve.model) & (pl.col("kind") != "doubled"))
+    ran = own.filter(pl.col("status").is_in(["complete", "collapsed", "failed"]))["status"]
     steps = {seed: losses[-2:] for seed, losses in curve.by_seed.items()}
     every = [(c, loss) for losses in curve.by_seed.values() for c, loss in zip(curve.flops, losses, strict=True)]
     return Scaling(
@@ -177,7 +178,7 @@ def _scaling(
         power_law([c for c, _ in every], [loss for _, loss in every], unit, floor)
         if len(curve.flops) >= 4 and every
         else None,
-        int((ran == "failed").sum()),
+        int((ran != "complete").sum()),
         len(ran),
     )
 

@@ -100,9 +100,12 @@ SUMMARY_COLUMNS: dict[str, Any] = {
     "trials": pl.Int64,  # complete
     "failed": pl.Int64,  # trials, retrials and final runs that failed
     "trials_failed": pl.Int64,
+    "collapsed": pl.Int64,  # trials, retrials and final runs whose predictions do not rank
+    "trials_collapsed": pl.Int64,
     "infeasible": pl.Int64,
     "seeds": pl.Int64,
     "seeds_failed": pl.Int64,
+    "seeds_collapsed": pl.Int64,
     "config": pl.String,
 }
 
@@ -112,7 +115,8 @@ def summary(runs: pl.DataFrame) -> pl.DataFrame:
 
     Metrics are means over the seeds of the final runs, with half-widths of their t intervals; unknown values are null.
     """
-    groups = runs.group_by("dataset", "budget", "model", maintain_order=True)
+    searched = runs.filter(pl.col("kind") != "doubled")  # the doubling check has a table of its own
+    groups = searched.group_by("dataset", "budget", "model", maintain_order=True)
     rows = [_row(key, group) for key, group in groups]
     frame = pl.DataFrame(rows, schema=SUMMARY_COLUMNS, orient="row")
     return frame.sort("dataset", "budget", "logloss", "model", nulls_last=True)
@@ -135,9 +139,12 @@ def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
         "trials": count["trial", "complete"],
         "failed": status.count("failed"),
         "trials_failed": count["trial", "failed"],
+        "collapsed": status.count("collapsed"),
+        "trials_collapsed": count["trial", "collapsed"],
         "infeasible": status.count("infeasible"),
         "seeds": len(done),
         "seeds_failed": count["final", "failed"],
+        "seeds_collapsed": count["final", "collapsed"],
     }
     if not len(done):
         return row

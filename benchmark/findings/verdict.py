@@ -31,8 +31,10 @@ def verdict(findings: Findings, dataset: str) -> Verdict:
     name, metric = findings.title(dataset), findings.protocol.training.monitor
     rows = findings.rows(dataset).drop_nulls(metric)
     if rows.is_empty():
-        failed = int(findings.rows(dataset)["failed"].sum())
-        reason = "no final run is complete" + (f"; {failed} runs failed" if failed else "")
+        counts = {status: int(findings.rows(dataset)[status].sum()) for status in ("failed", "collapsed")}
+        reason = "; ".join(
+            ["no final run is complete", *(f"{count} runs {status}" for status, count in counts.items() if count)]
+        )
         return Verdict(f"{name}: no winner is named: {reason}.", None, (reason,))
     budget = _compared_budget(rows)
     rows = rows.filter(pl.col("budget") == budget).sort(metric, descending=better(metric) > 0)
@@ -156,7 +158,8 @@ def warnings(findings: Findings, dataset: str) -> list[str]:
 
 def _not_converged(findings: Findings, dataset: str) -> list[str]:
     epochs = findings.protocol.training.epochs
-    return [f"Trained for {epochs} epochs: {reason}." for reason in _too_short(findings, dataset)]
+    count = f"{epochs} {'epoch' if epochs == 1 else 'epochs'}"
+    return [f"Trained for {count}: {reason}." for reason in _too_short(findings, dataset)]
 
 
 def _near_bounds(findings: Findings, dataset: str) -> list[str]:
@@ -180,13 +183,17 @@ def _unfinished(findings: Findings, dataset: str) -> list[str]:
     requested = findings.protocol.search.trials
     for row in findings.rows(dataset).sort("model", "budget").iter_rows(named=True):
         name = f"{title(row['model'])} at {row['budget']:g} MFLOP"
-        attempted = row["trials"] + row["trials_failed"]
+        attempted = row["trials"] + row["trials_failed"] + row["trials_collapsed"]
         if attempted and row["trials"] / attempted < FINISHED_SHARE:
             texts.append(f"{name}: {row['trials']} of {attempted} trials finished.")
         elif row["trials"] < requested:
             texts.append(f"{name}: {row['trials']} of {requested} trials so far.")
-        if row["seeds_failed"]:
-            texts.append(f"{name}: {row['seeds_failed']} of {row['seeds'] + row['seeds_failed']} seeds failed.")
+        seeds = row["seeds"] + row["seeds_failed"] + row["seeds_collapsed"]
+        texts += [
+            f"{name}: {row[f'seeds_{s}']} of {seeds} seeds {s}." for s in ("failed", "collapsed") if row[f"seeds_{s}"]
+        ]
+        if row["trials_collapsed"]:
+            texts.append(f"{name}: {row['trials_collapsed']} of {attempted} trials collapsed: they do not rank.")
     return texts
 
 

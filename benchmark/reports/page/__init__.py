@@ -112,7 +112,7 @@ def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, An
             **{metric: row[metric] for metric in METRICS},
             **{f"{metric}_half": row[f"{metric}_interval"] for metric in METRICS},
             **{f"{metric}_letters": row[f"{metric}_letters"] for metric in METRICS},
-            **{name: row[name] for name in ("seeds", "trials", "failed")},
+            **{name: row[name] for name in ("seeds", "trials", "failed", "collapsed")},
             "config": printable(row["config"] or ""),
         }
         for row in rows.iter_rows(named=True)

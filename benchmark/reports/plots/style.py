@@ -57,17 +57,25 @@ METADATA: dict[str, dict[str, Any]] = {
 
 
 def look(name: str) -> dict[str, Any]:
-    """Return colour and marker of a model, fixed by its position among all models of the suite."""
-    names = _names()
-    place = names.index(name) if name in names else len(names) + sum(map(ord, name))
-    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+    """Return colour and marker of a model, fixed by its position in the suite and by a variant's among its siblings.
+
+    A model and up to 13 variants of it have different colours; no two of all models and variants share both.
+    """
+    model, sibling = _places().get(name, (sum(map(ord, name)), 0))
+    return {
+        "color": COLOURS[(model + sibling) % len(COLOURS)],
+        "marker": MARKERS[(model + 2 * sibling) % len(MARKERS)],
+    }
 
 
 @cache
-def _names() -> list[str]:
-    """Return all models, then all variants. Cached, since every marker needs them."""
-    names = models.names()
-    return [*names, *(variant for model in names for variant in models.variants(model))]
+def _places() -> dict[str, tuple[int, int]]:
+    """Return of each model and variant the model's place, and 0 or the variant's number. Cached: every marker asks."""
+    return {
+        name: (place, sibling)
+        for place, model in enumerate(models.names())
+        for sibling, name in enumerate([model, *models.variants(model)])
+    }
 
 
 def label(name: str) -> str:

@@ -17,8 +17,8 @@ MARKS = (
 )
 LEGEND = (
     f"Test part; mean over seeds {T_INTERVAL}. Within a budget, {MARKS} Budget (in training MFLOP) and FLOP are per example; "
-    "training = 3 x forward. Failed counts trials and final runs that failed; infeasible counts sampled shapes that no width "
-    "fits to the budget."
+    "training = 3 x forward. Failed counts trials and final runs that failed, collapsed those whose predictions do not rank; "
+    "infeasible counts sampled shapes that no width fits to the budget."
 )
 
 
@@ -39,6 +39,7 @@ def quality(findings: Findings, dataset: str) -> Table:
                 size(row["examples_per_second"]),
                 whole(row["trials"]),
                 whole(row["failed"]),
+                whole(row["collapsed"]),
                 whole(row["infeasible"]),
                 whole(row["seeds"]),
             )
@@ -53,7 +54,7 @@ def quality(findings: Findings, dataset: str) -> Table:
         Column("dense par.", narrow=False),
         Column("emb. par.", narrow=False),
         Column("examples/s"),
-        *(Column(name, narrow=False) for name in ("trials", "failed", "infeasible", "seeds")),
+        *(Column(name, narrow=False) for name in ("trials", "failed", "collapsed", "infeasible", "seeds")),
     )
     return Table(
         "quality", "Quality against complexity", findings.heading(dataset), columns, tuple(rows), LEGEND, groups=True

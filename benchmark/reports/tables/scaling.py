@@ -52,7 +52,8 @@ def scaling(scalings: list[Scaling], against: str, subject: str, baseline: float
         f"LogLoss relative to {title(against)} at the smallest budget ({number(baseline).text}), in percent: offset at "
         f"{count(unit)}FLOP, slope per 4x training compute; lines fitted seed by seed, mean over seeds {T_INTERVAL}. Trend of "
         f"the last step: saturated if the change is within noise or below {SMALLEST:g}. The exponent's {INTERVAL} range is "
-        f"given only if at least {EXPONENT_BUDGETS} budgets over {EXPONENT_DECADES:g} decades determine it."
+        f"given only if at least {EXPONENT_BUDGETS} budgets over {EXPONENT_DECADES:g} decades determine it. Failed includes "
+        "runs that collapsed."
     )
     return Table("scaling", "Scaling", subject, columns, tuple(rows), legend)
 
