@@ -48,7 +48,7 @@ def test_a_published_value_outside_the_space_becomes_the_nearest_inside(
 @every_model
 def test_slot_0_is_the_default_slot_1_the_published_recipe_and_later_slots_are_drawn(name: str) -> None:
     made, whole = study(name), space(name)
-    sampler = SlotSampler("random", 0, fixed_parameters(made, PLAIN, "frappe_x1"))
+    sampler = SlotSampler("random", (0,), fixed_parameters(made, PLAIN, "frappe_x1"))
     asked, params, optimisers = optuna.create_study(sampler=sampler), [], []
     for slot in range(4):
         sampler.next_slot(slot)
@@ -67,7 +67,7 @@ def test_a_recipe_is_clipped_to_the_choices_of_the_protocol() -> None:
     made = study(
         "mlp", normalisation=["none"], dropout=[0.0, 0.5], embedding_l2=[0.0, 1e-3], learning_rate=[2e-3, 1e-2]
     )
-    sampler = SlotSampler("tpe", 0, fixed_parameters(made, PLAIN, "frappe_x1"))
+    sampler = SlotSampler("tpe", (0,), fixed_parameters(made, PLAIN, "frappe_x1"))
     sampler.next_slot(1)
     trial = optuna.create_study(sampler=sampler).ask()
     config, optimiser = drawn(trial, made, PLAIN)

@@ -147,7 +147,7 @@ def test_a_variant_that_holds_an_aid_has_it_in_every_draw_and_otherwise_the_same
     assert {key for key in of_model if of_model[key] != of_variant[key]} <= set(held)
     assert of_variant.keys() == of_model.keys()
     made = study(name)
-    sampler = SlotSampler("random", 0, fixed_parameters(made, PLAIN, "frappe_x1"))
+    sampler = SlotSampler("random", (0,), fixed_parameters(made, PLAIN, "frappe_x1"))
     asked = optuna.create_study(sampler=sampler)
     for slot in range(8):
         sampler.next_slot(slot)
