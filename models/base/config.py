@@ -49,7 +49,7 @@ class Config(BaseModel):
     embedding_dim: PositiveInt
     embedding_std: NonNegativeFloat = 0.01  # standard deviation of the normal distribution that initialises embeddings
     bottom_mlp: tuple[PositiveInt, ...] = ()  # hidden widths; empty: one embedding v_i * x_i for each dense field
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)  # after each hidden layer of the model's MLPs
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)  # after each hidden layer of the MLPs above the embeddings
     batch_norm: bool = False  # between the linear map and the activation of each hidden layer
 
     default: ClassVar[dict[str, Any]]  # the shape parameters of trial 0: a sound choice

@@ -162,7 +162,8 @@ class FieldEmbedding(nn.Module):
         nn.init.normal_(self.table.weight, std=config.embedding_std)
         self.dense: nn.Module | nn.Parameter | None = None
         if n_dense and config.bottom_mlp:
-            bottom = mlp(n_dense, config.bottom_mlp, d, dropout=config.dropout, batch_norm=config.batch_norm)
+            # without dropout, as in BARS: it would hide fields, few of which reach one embedding
+            bottom = mlp(n_dense, config.bottom_mlp, d, batch_norm=config.batch_norm)
             self.dense = bottom.append(nn.ReLU()) if bottom_relu else bottom
         elif n_dense:
             self.dense = nn.Parameter(nn.init.normal_(torch.empty(n_dense, d), std=config.embedding_std))
