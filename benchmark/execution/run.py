@@ -61,7 +61,7 @@ def run(
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
         raise RunError(
-            "run() was called while a worker process imported this script; call it under `if __name__ == \"__main__\":`"
+            'run() was called while a worker process imported this script; call it under `if __name__ == "__main__":`'
         )
     console, path = console or Console(), Path(results) / protocol.name
     with claimed(path):
