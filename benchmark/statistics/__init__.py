@@ -1,7 +1,19 @@
-"""Statistics over seeds, test examples, trials and budgets: pure functions of numbers."""
+"""Statistics over blocks, seeds, test examples, trials and budgets: pure functions of numbers."""
 
+from benchmark.statistics.blocks import (
+    MOST_MISSING,
+    Blocks,
+    Contrasts,
+    Study,
+    column,
+    contrasts,
+    over_budgets,
+    row_covariance,
+)
 from benchmark.statistics.examples import AucTest, auc_test, bootstrap_error, logloss_differences
 from benchmark.statistics.groups import letters, pareto
+from benchmark.statistics.moderation import moderate
+from benchmark.statistics.scales import Scale
 from benchmark.statistics.scaling import STEP, Line, Match, PowerLaw, compute_to_match, line, power_law
 from benchmark.statistics.search import expected_best
 from benchmark.statistics.seeds import (
@@ -18,17 +30,24 @@ from benchmark.statistics.seeds import (
 
 __all__ = [
     "CONFIDENCE",
+    "MOST_MISSING",
     "POWER",
     "SIGNIFICANCE",
     "STEP",
     "AucTest",
+    "Blocks",
+    "Contrasts",
     "Difference",
     "Line",
     "Match",
     "PowerLaw",
+    "Scale",
+    "Study",
     "auc_test",
     "bootstrap_error",
+    "column",
     "compute_to_match",
+    "contrasts",
     "difference",
     "expected_best",
     "holm",
@@ -37,7 +56,10 @@ __all__ = [
     "logloss_differences",
     "mean_interval",
     "minimum_detectable",
+    "moderate",
     "normal_half",
+    "over_budgets",
     "pareto",
     "power_law",
+    "row_covariance",
 ]
