@@ -33,7 +33,7 @@ def test_a_lost_protocol_is_restored_and_reported_if_the_records_are_its_own(fin
 def test_records_of_another_protocol_are_refused_where_the_protocol_is_lost(finished: Path) -> None:
     (finished / "protocol.toml").unlink()
     with pytest.raises(
-        RunError, match=r"holds results of another protocol: protocol\.toml is missing; identity of its"
+        RunError, match=r"holds results of another protocol: protocol\.toml is missing; its records have"
     ):
         Folder(finished).adopt(protocol(search={"trials": 3}))
     assert not (finished / "protocol.toml").exists()

@@ -1,7 +1,36 @@
-"""Statistics over seeds, test examples, trials and budgets: pure functions of numbers."""
+"""Statistics over blocks, seeds, test examples, trials and budgets: pure functions of numbers."""
 
+from benchmark.statistics.blocks import (
+    MOST_MISSING,
+    Blocks,
+    Contrasts,
+    Study,
+    column,
+    contrasts,
+    over_budgets,
+    row_covariance,
+)
 from benchmark.statistics.examples import AucTest, auc_test, bootstrap_error, logloss_differences
+from benchmark.statistics.families import (
+    DIAGRAM_SETS,
+    Candidate,
+    Change,
+    Gap,
+    beyond_sets,
+    block_letters,
+    candidates,
+    changes,
+    gaps,
+    leader,
+    over_sets,
+    rank_intervals,
+    ranking,
+    winner,
+)
 from benchmark.statistics.groups import letters, pareto
+from benchmark.statistics.moderation import moderate
+from benchmark.statistics.planning import detectable
+from benchmark.statistics.scales import Scale
 from benchmark.statistics.scaling import STEP, Line, Match, PowerLaw, compute_to_match, line, power_law
 from benchmark.statistics.search import expected_best
 from benchmark.statistics.seeds import (
@@ -15,29 +44,59 @@ from benchmark.statistics.seeds import (
     minimum_detectable,
     normal_half,
 )
+from benchmark.statistics.trends import Crossing, crossing, last_steps, slopes
 
 __all__ = [
     "CONFIDENCE",
+    "DIAGRAM_SETS",
+    "MOST_MISSING",
     "POWER",
     "SIGNIFICANCE",
     "STEP",
     "AucTest",
+    "Blocks",
+    "Candidate",
+    "Change",
+    "Contrasts",
+    "Crossing",
     "Difference",
+    "Gap",
     "Line",
     "Match",
     "PowerLaw",
+    "Scale",
+    "Study",
     "auc_test",
+    "beyond_sets",
+    "block_letters",
     "bootstrap_error",
+    "candidates",
+    "changes",
+    "column",
     "compute_to_match",
+    "contrasts",
+    "crossing",
+    "detectable",
     "difference",
     "expected_best",
+    "gaps",
     "holm",
+    "last_steps",
+    "leader",
     "letters",
     "line",
     "logloss_differences",
     "mean_interval",
     "minimum_detectable",
+    "moderate",
     "normal_half",
+    "over_budgets",
+    "over_sets",
     "pareto",
     "power_law",
+    "rank_intervals",
+    "ranking",
+    "row_covariance",
+    "slopes",
+    "winner",
 ]
