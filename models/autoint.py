@@ -7,22 +7,24 @@
 
 Departures: none. Without hidden layers this is AutoInt. Options of the authors' code, which the search may choose: scores
 divided by the root of a head's width, layer norm (here before the ReLU, as in FuxiCTR), a ReLU on Q, K, V and the residual's
-projection; dropout on the attention weights comes with the protocol's dropout. FuxiCTR adds first-order weights (`wide`).
+projection, dropout on the attention weights. FuxiCTR adds first-order weights (`wide`).
 
 B batch, N dense fields, F sparse fields, T tokens, D embedding dimension, H heads, A attention width (all heads).
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from optuna import Trial
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from models import base
 
 NARROWEST_HEAD = 2
+OPTIONS = ("scaled", "layer_norm", "projection_relu", "attention_dropout")  # of the authors' code
 
 
 class AutoIntConfig(base.Config):
@@ -35,12 +37,12 @@ class AutoIntConfig(base.Config):
     scaled: bool = False  # divide the scores by sqrt(attention_dim / heads)
     layer_norm: bool = False  # on each interacting layer's sum, before its ReLU
     projection_relu: bool = False  # on Q, K, V and W_Res e, as in the authors' code
-    attention_dropout: float | None = Field(default=None, ge=0.0, lt=1.0)  # of the attention weights; None: `dropout`
+    attention_dropout: bool = False  # `dropout` on the attention weights, too
     wide: bool = False  # add first-order weights
 
     default = {
         **{"layers": 2, "heads": 2, "attention_share": 0.6, "depth": 2},
-        **{"scaled": False, "layer_norm": False, "projection_relu": False},
+        **dict.fromkeys(OPTIONS, False),
     }
 
     @model_validator(mode="after")
@@ -60,9 +62,7 @@ class AutoIntConfig(base.Config):
         heads = trial.suggest_categorical("heads", [1, 2, 4])
         attention_share = trial.suggest_float("attention_share", 0.3, 0.9)
         depth = trial.suggest_int("depth", 1, 3)
-        scaled, layer_norm, projection_relu = (
-            trial.suggest_categorical(name, [False, True]) for name in ("scaled", "layer_norm", "projection_relu")
-        )
+        options: dict[str, Any] = {name: trial.suggest_categorical(name, [False, True]) for name in OPTIONS}
 
         def shape(n_layers: int, n_heads: int, n_deep: int) -> base.Shape:
             def build(head_dim: int, width: int) -> base.Config:
@@ -72,9 +72,7 @@ class AutoIntConfig(base.Config):
                     attention_dim=n_heads * head_dim,
                     heads=n_heads,
                     hidden=(width,) * n_deep,
-                    scaled=scaled,
-                    layer_norm=layer_norm,
-                    projection_relu=projection_relu,
+                    **options,
                 )
 
             return base.Shape(build, shares=(attention_share,), trim=("hidden",), least=(NARROWEST_HEAD,))
@@ -105,7 +103,7 @@ class InteractingLayer(nn.Module):
         self.residual = nn.Identity() if n_in == a else nn.Linear(n_in, a, bias=False)
         self.norm = nn.LayerNorm(a) if config.layer_norm else nn.Identity()
         self.activation = nn.ReLU() if config.projection_relu else nn.Identity()
-        self.dropout = nn.Dropout(config.dropout if config.attention_dropout is None else config.attention_dropout)
+        self.dropout = nn.Dropout(config.dropout if config.attention_dropout else 0.0)
         for layer in self.children():
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight)
