@@ -225,7 +225,9 @@ def test_a_lost_made_with_is_reported_and_not_taken_for_consent(checkout: Checko
     made_with.unlink()
     assert "made_with.json is missing: whether the code is the same cannot be told" in (checkout.ask().refused or "")
     made_with.write_text('{"code": {"models/mlp": "dc1025d11ade"}, "packages": {}, "space": {}}')
-    assert "made_with.json is of an earlier version" in (checkout.ask().refused or "")
+    answer = checkout.ask()
+    assert "made_with.json is of an earlier version" in (answer.refused or "")
+    assert str(checkout.folder) not in str(answer.accepted), "records tell no place"
 
 
 def test_a_model_that_joins_a_folder_needs_no_consent(checkout: Checkout) -> None:

@@ -124,7 +124,7 @@ class Folder:
             return {}
         if not path.exists() or "all" not in (kept := files.read_json(path)):
             problem = "is of an earlier version" if path.exists() else "is missing"
-            return {name: [f"{path} {problem}: whether the code is the same cannot be told"] for name in studies}
+            return {name: [f"{path.name} {problem}: whether the code is the same cannot be told"] for name in studies}
         now = _made_with(studies, spaces or {})
         shared = differences(kept["all"], now["all"])
         changes = {}
