@@ -26,7 +26,7 @@ def synthetic() -> CTRDataModule:
 def trained(name: str, data: CTRDataModule, mflop: float, rate: float) -> Outcome:
     config_class = models.load(name).Config
     budget = Budget(mflop * 1e6, data.n_dense, len(data.cardinalities), 8)
-    config = fit(config_class.suggest(optuna.trial.FixedTrial(config_class.default), budget), budget)  # type: ignore[arg-type]
+    config = fit(config_class.suggest(optuna.trial.FixedTrial(config_class.default_at(budget)), budget), budget)  # type: ignore[arg-type]
     training = Training(batch_size=data.batch_size, epochs=1, schedule="linear")
     return train(models.load(name), config, Optimiser(learning_rate=rate), data, training, seed=1, test=True)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from made_records import folder, make, protocol, with_predictions
+from made_records import folder, make, protocol, with_check, with_predictions
 from typer.testing import CliRunner
 
 from benchmark import findings
@@ -145,7 +145,7 @@ def test_a_validation_metric_that_contradicts_its_history_is_reported(tmp_path):
 
 
 def test_result_blocks_are_filled_from_records_and_other_text_is_unchanged(tmp_path):
-    folder(tmp_path / "results/made", make())
+    folder(tmp_path / "results/made", with_check(make()))
     text = "# Title\n\n<!-- results: made -->\nof yesterday\n<!-- end results -->\n\nend\n"
     after = readme.rewritten(text, tmp_path / "results", tmp_path)
     assert after.startswith("# Title\n\n<!-- results: made -->\n") and after.endswith("<!-- end results -->\n\nend\n")
