@@ -89,3 +89,15 @@ def test_the_papers_table_in_the_text_matches_the_published_facts() -> None:
         theirs = [paper[key]["auc"], bars[key]["auc"], wukong["auc"], paper[key]["params_total"]]
         theirs += [bars[key]["params_total"], paper[key]["mflop_per_example_training"]]
         assert ours == [round(float(value), 4) for value in (*theirs, wukong["mflop_per_example_training"])], key
+
+
+def test_the_readmes_gains_from_twice_the_epochs_are_those_of_the_records() -> None:
+    rows = csv.DictReader((ROOT / "results/frappe/tables/frappe_convergence.csv").open())
+    gains = {row["model"]: row for row in rows}
+    text = " ".join((ROOT / "README.md").read_text().split())
+    helped = [model for model, row in gains.items() if row["check"] != "passed"]
+    assert (len(helped), len(gains)) == (8, 9) and "eight of its nine winners" in text
+    assert max(gains, key=lambda model: float(gains[model]["gain"])) == "RankMixer"
+    for model, words in (("RankMixer", "by {}, standard error {}"), ("Wukong", "not ({}, {})")):
+        shown = [f"{float(gains[model][column]):.4f}" for column in ("gain", "error")]
+        assert f"{model}'s" in text and words.format(*shown) in text
