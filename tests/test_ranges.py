@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from made_records import collapsed, failed, folder, make, metrics, protocol
+from made_records import collapsed, failed, folder, make, metrics, protocol, table
 from pytest import approx
 
 from benchmark import findings
+from benchmark.findings.ranges import bins, ranked, shares
 from benchmark.records.record import Record
-from benchmark.reports.plots.ranges import bins, ranges, ranked, share_best
+from benchmark.reports.plots.ranges import ranges
 
 RATES = np.geomspace(1e-3, 1e-1, 8)
 
@@ -31,7 +32,8 @@ def read(path: Path, made: list[Record], **changes: object) -> findings.Findings
 
 def test_the_best_quarter_of_each_study_is_found_whatever_the_metric(tmp_path: Path) -> None:
     for metric in ("logloss", "auc"):
-        trials = ranked(read(tmp_path / metric, planted(), training={"monitor": metric}), "hotel")
+        made = read(tmp_path / metric, planted(), training={"monitor": metric})
+        trials = ranked(made.records, "hotel", metric)
         assert len(trials) == 16
         for model in ("mlp", "wukong"):
             best = trials.filter(pl.col("model") == model)["best"].to_list()
@@ -39,16 +41,22 @@ def test_the_best_quarter_of_each_study_is_found_whatever_the_metric(tmp_path: P
 
 
 def test_the_share_of_the_best_per_value_is_the_planted_one(tmp_path: Path) -> None:
-    trials = ranked(read(tmp_path, planted()), "hotel")
-    by_dropout = trials.with_columns(bin=pl.col("dropout"))
-    assert share_best(by_dropout, 0.2) == approx(0.5) and share_best(by_dropout, 0.0) == 0
-    assert np.isnan(share_best(by_dropout, 0.4))
+    findings_read = read(tmp_path, planted())
+    trials = ranked(findings_read.records, "hotel", "logloss")
+    assert [(s.value, s.draws, s.best) for s in shares(trials, "dropout")] == [(0.0, 8, 0.0), (0.2, 8, approx(0.5))]
+    rates = shares(trials, "learning_rate")
+    assert rates[0].best == 1.0 and rates[-1].best == 0.0
+    rows = table(findings_read.folder, "ranges").rows
+    assert [(row[0].text, row[1].value, row[2].value) for row in rows if row[0].text == "dropout"] == [
+        ("dropout", 0.0, 8),
+        ("dropout", 0.2, 8),
+    ]
 
 
 def test_failed_and_collapsed_trials_count_as_draws_but_are_never_among_the_best(tmp_path: Path) -> None:
     made = planted()
     lost = [failed(r) if r.trial == 0 else collapsed(r) if r.trial == 1 else r for r in made]
-    trials = ranked(read(tmp_path, lost), "hotel")
+    trials = ranked(read(tmp_path, lost).records, "hotel", "logloss")
     assert trials.filter(pl.col("model") == "mlp")["best"].to_list() == [False, False, True, True] + [False] * 4
 
 

@@ -10,6 +10,7 @@ from benchmark.reports.tables.orders import orders
 from benchmark.reports.tables.pairs import difference_table, win_matrix
 from benchmark.reports.tables.published import published
 from benchmark.reports.tables.quality import headline, quality
+from benchmark.reports.tables.ranges import ranges
 from benchmark.reports.tables.reproduced import reproduced
 from benchmark.reports.tables.row_noise import row_noise
 from benchmark.reports.tables.scaling import compute_to_match, scaling
@@ -33,6 +34,7 @@ def tables_of(findings: Findings, dataset: str) -> list[Table]:
         convergence(findings.gains(dataset), findings.protocol.training.epochs, subject),
         orders(findings.recovery(dataset), subject),
         row_noise(findings.row_noise(dataset), subject),
+        ranges(findings, dataset),
     ]
     if published_facts:
         tables.append(published(rows, published_facts, findings.title(dataset), subject))
