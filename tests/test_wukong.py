@@ -229,7 +229,9 @@ def dense_parameters(config: WukongConfig, n_dense: int, n_sparse: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("row", "ratio"), enumerate([0.91, 0.81, 0.74, 0.94, 1.05, 0.96, 1.09]), ids=[f"table5_{i}" for i in range(1, 8)]
+    ("row", "ratio"),
+    list(enumerate([0.91, 0.81, 0.74, 0.94, 1.05, 0.96, 1.09])),
+    ids=[f"table5_{i}" for i in range(1, 8)],
 )
 def test_flops_are_a_known_ratio_of_those_in_table_5(row: int, ratio: float) -> None:
     """720 tokens of width 160. Not published: how features were grouped or copied, the bottom MLP and the top MLP.

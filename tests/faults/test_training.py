@@ -47,8 +47,9 @@ def test_an_error_in_a_step_is_a_failed_trial_and_the_study_continues(
     monkeypatch.setattr(MLP, "forward", breaks)
     found = study(tmp_path)
     tuner.run(found)
-    statuses = [(r.kind, r.status) for r in found.records()]
-    assert statuses == [("trial", "failed")] + [("trial", "complete")] * 4 + [("final", "complete")] * 2
+    first, *rest = [(r.kind, r.status) for r in found.records() if r.status != "collapsed"]
+    assert first == ("trial", "failed")
+    assert rest == [("trial", "complete")] * 4 + [("final", "complete")] * 2
     assert found.records()[0].error == f"{type(error).__name__}: {str(error).splitlines()[0]}"
     assert found.records()[0].config, "the configuration that failed is on record"
 
