@@ -31,6 +31,11 @@ class Share:
     draws: int
     best: float  # share of the draws that are among the best of their study
 
+    @property
+    def label(self) -> str:
+        """The value as figures and tables show it."""
+        return f"{self.value:.2g}" if isinstance(self.value, float) else str(self.value)
+
 
 def ranked(records: Iterable[Record], dataset: str, metric: str) -> pl.DataFrame:
     """Return a row per trial with its shared parameters and whether it is among the best quarter of its study.
@@ -61,9 +66,13 @@ def searched(trials: pl.DataFrame) -> list[str]:
 
 def shares(trials: pl.DataFrame, parameter: str) -> list[Share]:
     """Return the share of the best for each value of a parameter, over all models, in order of the value."""
-    values = bins(trials[parameter]) if parameter == "learning_rate" else trials[parameter]
-    groups = trials.with_columns(bin=values).group_by("bin").agg(draws=pl.len(), best=pl.col("best").mean()).sort("bin")
+    groups = binned(trials, parameter).group_by("bin").agg(draws=pl.len(), best=pl.col("best").mean()).sort("bin")
     return [Share(parameter, value, draws, best) for value, draws, best in groups.iter_rows()]
+
+
+def binned(trials: pl.DataFrame, parameter: str) -> pl.DataFrame:
+    """Return the trials with a column `bin`: the parameter's value, or the bin of the learning rate."""
+    return trials.with_columns(bin=bins(trials[parameter]) if parameter == "learning_rate" else trials[parameter])
 
 
 def bins(rates: pl.Series) -> pl.Series:

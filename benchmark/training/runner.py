@@ -66,7 +66,7 @@ class Runner:
         """Train once and return the record, a failed one if the configuration caused an error.
 
         Args:
-            kind: trial, retrial or final; only a final run is scored on the test part.
+            kind: trial, retrial, final or doubled; only a final run is scored on the test part.
             slot: the trial's position in the study.
             seed: of initialisation, dropout and data order.
             config: the architecture.
@@ -130,7 +130,7 @@ class Runner:
         """Return the record of a training, or of a draw that was not trained.
 
         Args:
-            kind: trial, retrial or final.
+            kind: trial, retrial, final or doubled.
             slot: the trial's position in the study.
             seed: of the training; 0 if there was none.
             config: the architecture, if the draw has one.

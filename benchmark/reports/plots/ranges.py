@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
-from benchmark.findings.ranges import AIDS, BEST, bins, ranked, searched, shares
+from benchmark.findings.ranges import AIDS, BEST, binned, ranked, searched, shares
 from benchmark.reports.plots.style import label, legend, look, panels
 
 
@@ -24,14 +24,13 @@ def ranges(findings: Findings, dataset: str) -> Figure | None:
         over_all = shares(trials, name)
         place = {share.value: i for i, share in enumerate(over_all)}
         axis.bar(range(len(over_all)), [share.best for share in over_all], color="0.85", width=0.8, zorder=0)
-        binned = trials.with_columns(bin=bins(trials[name]) if name == "learning_rate" else trials[name])
+        by_bin = binned(trials, name)
         for i, model in enumerate(names):
-            own = binned.filter(pl.col("model") == model).group_by("bin").agg(pl.col("best").mean()).sort("bin")
+            own = by_bin.filter(pl.col("model") == model).group_by("bin").agg(pl.col("best").mean()).sort("bin")
             x = np.array([place[value] for value in own["bin"]]) + 0.6 * ((i + 0.5) / len(names) - 0.5)
             axis.plot(x, own["best"], linestyle="", markersize=5, label=label(model), **look(model))
         axis.axhline(sum(trials["best"]) / trials.height, color="0.4", linewidth=1, zorder=1)
-        ticks = [f"{share.value:.2g}" if isinstance(share.value, float) else str(share.value) for share in over_all]
-        axis.set_xticks(range(len(over_all)), ticks)
+        axis.set_xticks(range(len(over_all)), [share.label for share in over_all])
         axis.tick_params(axis="x", labelsize="small")
         axis.set_xlabel(AIDS[name])
         axis.set_ylim(0, 1)

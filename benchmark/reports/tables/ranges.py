@@ -12,7 +12,7 @@ def ranges(findings: Findings, dataset: str) -> Table:
     rows = tuple(
         (
             text(AIDS[share.parameter]),
-            Cell(f"{share.value:.2g}" if isinstance(share.value, float) else str(share.value), share.value),
+            Cell(share.label, share.value),
             whole(share.draws),
             number(share.best, ".2f"),
         )
