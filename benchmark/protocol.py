@@ -28,7 +28,7 @@ from benchmark.errors import ProtocolError, nearest
 
 SHIPPED = Path(__file__).parent / "protocols"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-LISTS = ("datasets", "models", "budgets")  # results folders of one protocol may differ in these
+LISTS = ("datasets", "models", "budgets")  # results folders of one protocol may differ in these, and in the number of blocks
 LATER = ("normalisation", "embedding_std")  # keys of the search that 0.1 did not have
 
 
@@ -67,7 +67,8 @@ Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidato
 class Search(Section):
     """How each (data set, model, budget) is tuned."""
 
-    trials: PositiveInt = 10  # complete ones; infeasible and duplicate draws are extra
+    blocks: PositiveInt = 4  # independent searches, each with its own draws, winner and final runs
+    trials: PositiveInt = 10  # complete ones of each block; infeasible and duplicate draws are extra
     sampler: Literal["tpe", "random"] = "tpe"
     seed: NonNegativeInt = 0
     learning_rate: tuple[PositiveFloat, PositiveFloat] = (1e-4, 3e-2)  # ends of a log-uniform range
@@ -99,9 +100,9 @@ class Search(Section):
 
 
 class Final(Section):
-    """How the winner of each search is measured on the test part."""
+    """How the winner of each block is measured on the test part."""
 
-    seeds: Seeds = (1, 2, 3, 4, 5)  # the same for all models
+    seeds: Seeds = (1, 2, 3)  # as many for every block; each block derives its own, see benchmark.study.Study.seed
 
 
 class Protocol(Section):
@@ -148,12 +149,13 @@ class Protocol(Section):
         return digest(self.compared())
 
     def compared(self) -> dict[str, Any]:
-        """Return what must be equal for results to share a table: all but name, title, overrides and LISTS.
+        """Return what must be equal for results to share a table: all but name, title, overrides, LISTS and the blocks.
 
         Keys that a later version added count only where they differ from their default, so that earlier results keep their
         identity.
         """
         fixed = self.model_dump(mode="json", exclude={"name", "title", "overrides", *LISTS})
+        del fixed["search"]["blocks"]
         for key in LATER:
             if getattr(self.search, key) == Search.model_fields[key].default:
                 del fixed["search"][key]
@@ -166,8 +168,8 @@ class Protocol(Section):
                 "name": f"{self.name}-smoke",
                 "budgets": tuple(sorted(self.budgets)[:3]),
                 "training": self.training.model_copy(update={"epochs": 1, "train_rows": 4096}),
-                "search": self.search.model_copy(update={"trials": 1, "finalists": 1}),
-                "final": Final(seeds=self.final.seeds[:2]),
+                "search": self.search.model_copy(update={"blocks": min(self.search.blocks, 2), "trials": 1, "finalists": 1}),
+                "final": Final(seeds=self.final.seeds[:1]),
             }
         )
 
@@ -175,6 +177,18 @@ class Protocol(Section):
         """Return the protocol with twice the epochs, for the doubling check."""
         epochs = {name: 2 * getattr(self.training, name) for name in ("epochs", "patience")}
         return self.model_copy(update={"training": self.training.model_copy(update=epochs)})
+
+
+def combined(kept: Protocol, now: Protocol) -> Protocol:
+    """Return `now` with all that either has of LISTS and with the larger number of blocks.
+
+    Args:
+        kept: of the results folder.
+        now: of the same identity.
+    """
+    lists = {key: tuple(dict.fromkeys((*getattr(kept, key), *getattr(now, key)))) for key in LISTS}
+    blocks = max(kept.search.blocks, now.search.blocks)
+    return now.model_copy(update={**lists, "search": now.search.model_copy(update={"blocks": blocks})})
 
 
 def digest(value: object) -> str:
@@ -200,12 +214,7 @@ def load(name_or_path: str, changes: dict[str, Any] | None = None, *, smoke: boo
         raise ProtocolError(
             f"no protocol {name_or_path!r}; {nearest(name_or_path, names())}, or a path ending in .toml"
         )
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ProtocolError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProtocolError(f"{path}: {error}") from None
+    values = _read(path)
     values.setdefault("name", path.stem)
     if smoke:
         smallest = validated(values, str(path)).smoke()
@@ -216,6 +225,18 @@ def load(name_or_path: str, changes: dict[str, Any] | None = None, *, smoke: boo
         _assign(values, key, value)
     if changes:
         values["overrides"] = [f"{key}={json.dumps(value)}" for key, value in sorted(changes.items())]
+    return validated(values, str(path))
+
+
+def of_folder(folder: Path) -> Protocol:
+    """Return the protocol of a results folder; without a number of blocks, as 0.1 wrote it, each study is one block.
+
+    Raises ProtocolError if the file is missing or invalid.
+    """
+    path = folder / "protocol.toml"
+    values = _read(path)
+    if isinstance(search := values.setdefault("search", {}), dict):
+        search.setdefault("blocks", 1)
     return validated(values, str(path))
 
 
@@ -235,6 +256,15 @@ def validated(values: dict[str, Any], source: str) -> Protocol:
             ) from None
         message = problem["msg"].removeprefix("Value error, ")
         raise ProtocolError(f"{source}: {key}: {message}" if key else f"{source}: {message}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProtocolError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProtocolError(f"{path}: {error}") from None
 
 
 def _assign(values: dict[str, Any], dotted: str, value: object) -> None:

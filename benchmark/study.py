@@ -1,15 +1,14 @@
-"""One study of a protocol, what its records show is still missing, and its progress events. Imports no torch."""
+"""One block of a study, what its records show is still missing, and its progress events. Imports no torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
-from benchmark.protocol import Protocol
+from benchmark.protocol import Protocol, digest
 from benchmark.records import store
 from benchmark.records.record import Kind, Record
 
@@ -44,7 +43,7 @@ class Ledger(Interface):
 
 @dataclass(frozen=True)
 class Study:
-    """One (data set, model, budget) of a protocol, and where its results and state are kept."""
+    """One block of a (data set, model, budget) of a protocol, and where its results and state are kept."""
 
     protocol: Protocol
     dataset: str
@@ -55,6 +54,7 @@ class Study:
     data_dir: Path | None = None
     device: str = "cpu"
     devices: int = 1  # number of devices that train one model together
+    block: int = 1  # which of the independent searches, counted from 1
     run: str = ""  # id of the running command; a training lost while that command is alive counts against the training
     namespace: str = ""  # of the results folder, in a storage shared by several folders
     identity: str = ""  # identity of the folder's first protocol, if a change was accepted since
@@ -72,17 +72,36 @@ class Study:
 
     @property
     def name(self) -> str:
-        """Return the study's name as displayed."""
+        """Return the name of the block as displayed; no other block of the protocol has it."""
+        return f"{self.cell} block {self.block}"
+
+    @property
+    def cell(self) -> str:
+        """Return the name that all blocks of a data set, model and budget share."""
         return f"{self.dataset}/{self.model}/{self.budget:g}"
 
     @property
     def draws(self) -> tuple[object, ...]:
-        """Key of its random draws: no two studies share any, so that one lucky draw does not favour a model everywhere."""
-        return (self.protocol.search.seed, self.dataset, self.model, self.budget)
+        """Key of its random draws and seeds: no two blocks share any, so that no lucky draw favours a model everywhere."""
+        return (self.protocol.search.seed, self.dataset, self.model, self.budget, self.block)
+
+    @property
+    def final_seeds(self) -> list[int]:
+        """Return the seeds of the block's final runs."""
+        return [self._seed(seed) for seed in self.protocol.final.seeds]
+
+    @property
+    def retrial_seeds(self) -> list[int]:
+        """Return the seeds with which the block's finalists are trained again."""
+        return [self._seed(seed) for seed in self.protocol.search.retrial_seeds]
+
+    def _seed(self, seed: int) -> int:
+        """Return the seed of training that stands for one of the protocol's seeds in this block."""
+        return int(digest([*self.draws, seed]), 16) % 2**31
 
     def records(self) -> list[Record]:
-        """Return the study's records so far."""
-        return store.of_study(self.results, self.dataset, self.model, self.budget)
+        """Return the block's records so far."""
+        return store.of_study(self.results, self.dataset, self.model, self.budget, self.block)
 
     def keep(self, record: Record) -> None:
         """Append a record."""
@@ -107,10 +126,30 @@ class Study:
         n_seeds, n_retrials = len(self.protocol.final.seeds), search.n_retrials
         if missing := missing_trials(of_kind(records, "trial"), self.protocol):
             return missing + n_retrials + n_seeds
-        if missing := len(missing_retrials(records, self.protocol)):
+        if missing := len(self.missing_retrials(records)):
             return missing + n_seeds
         best = winner(records, self.protocol)
-        return len(missing_seeds(records, best, self.protocol)) if best else 0
+        return len(self.missing_seeds(records, best)) if best else 0
+
+    def missing_seeds(self, records: list[Record], best: Record) -> list[int]:
+        """Return the seeds of the final runs that have no record yet; none if as many other seeds were used, as in 0.1.
+
+        Args:
+            records: of the block.
+            best: the trial that won the search.
+        """
+        finished = {record.seed for record in of_kind(records, "final") if record.trial == best.trial}
+        missing = [seed for seed in self.final_seeds if seed not in finished]
+        return missing[: max(0, len(self.protocol.final.seeds) - len(finished))]
+
+    def missing_retrials(self, records: list[Record]) -> list[tuple[Record, int]]:
+        """Return the retrials that have no record yet as (finalist, seed); none if the protocol has a single finalist."""
+        missing: list[tuple[Record, int]] = []
+        for trial in finalists(records, self.protocol) if self.protocol.search.n_retrials else []:
+            finished = {record.seed for record in of_kind(records, "retrial") if record.trial == trial.trial}
+            seeds = [seed for seed in self.retrial_seeds if seed not in finished]
+            missing += [(trial, seed) for seed in seeds[: max(0, len(self.retrial_seeds) - len(finished))]]
+        return missing
 
 
 @dataclass(frozen=True)
@@ -134,18 +173,6 @@ def missing_trials(trials: list[Record], protocol: Protocol) -> int:
     return max(0, protocol.search.trials - sum(record.status == "complete" for record in trials))
 
 
-def missing_seeds(records: list[Record], best: Record, protocol: Protocol) -> list[int]:
-    """Return the seeds of the final runs that have no record yet.
-
-    Args:
-        records: of the study.
-        best: the trial that won the search.
-        protocol: of the study.
-    """
-    finished = {record.seed for record in records if record.kind == "final" and record.trial == best.trial}
-    return [seed for seed in protocol.final.seeds if seed not in finished]
-
-
 def of_kind(records: list[Record], kind: Kind) -> list[Record]:
     """Return the records of one kind."""
     return [record for record in records if record.kind == kind]
@@ -155,15 +182,6 @@ def finalists(records: list[Record], protocol: Protocol) -> list[Record]:
     """Return the complete trials with the best monitored validation metric, best first; ties go to the earlier trial."""
     complete = [record for record in of_kind(records, "trial") if record.status == "complete" and record.valid]
     return sorted(complete, key=lambda r: (_loss(r, protocol), r.trial))[: protocol.search.finalists]
-
-
-def missing_retrials(records: list[Record], protocol: Protocol) -> list[tuple[Record, int]]:
-    """Return the retrials that have no record yet as (finalist, seed); none if the protocol has a single finalist."""
-    if protocol.search.n_retrials == 0:
-        return []
-    finished = {(record.trial, record.seed) for record in of_kind(records, "retrial")}
-    pairs = product(finalists(records, protocol), protocol.search.retrial_seeds)
-    return [(trial, seed) for trial, seed in pairs if (trial.trial, seed) not in finished]
 
 
 def winner(records: list[Record], protocol: Protocol) -> Record | None:

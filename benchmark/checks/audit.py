@@ -89,7 +89,18 @@ def repeat(
     torch.set_num_threads(record.threads or 1)
     keep_freed_memory()
     made_by = protocol.doubled() if record.kind == "doubled" else protocol
-    study = Study(made_by, record.dataset, record.model, record.budget, Path(), "", data_dir, device, record.devices)
+    study = Study(
+        made_by,
+        record.dataset,
+        record.model,
+        record.budget,
+        Path(),
+        "",
+        data_dir,
+        device,
+        record.devices,
+        record.block,
+    )
 
     def on_event(event: Event) -> None:
         on_share(event.share)

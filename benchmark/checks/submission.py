@@ -14,7 +14,7 @@ from benchmark.protocol import NAME, Protocol
 from benchmark.records import files, predictions, store
 from benchmark.records.record import Record
 from benchmark.statistics import auc_test, logloss_differences
-from benchmark.study import missing_retrials, of_kind, winner
+from benchmark.study import Study, of_kind, winner
 from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
 LARGEST_BYTES = 256 * 2**20
@@ -64,7 +64,7 @@ def _identity(records: list[Record], protocol: Protocol) -> Iterator[str]:
 def _repeats(records: list[Record]) -> Iterator[str]:
     seen = set()
     for record in records:
-        key = (record.budget, record.kind, record.trial, None if record.kind == "trial" else record.seed)
+        key = (record.budget, record.block, record.kind, record.trial, None if record.kind == "trial" else record.seed)
         if key in seen:
             yield f"{_where(record)}: recorded twice"
         seen.add(key)
@@ -106,20 +106,23 @@ def _fields(path: Path) -> tuple[int, int] | None:
 
 
 def _studies(records: list[Record], protocol: Protocol) -> Iterator[str]:
-    """Check that each study has its trials and retrials, and a final run of its winner with every seed."""
-    for budget in sorted({record.budget for record in records}):
-        studied = [record for record in records if record.budget == budget]
+    """Check that each block has its trials and retrials, and a final run of its winner with every seed."""
+    cells = {(record.budget, block) for record in records for block in range(1, protocol.search.blocks + 1)}
+    for budget, block in sorted(cells):
+        where = f"budget {budget:g}, block {block}"
+        studied = [record for record in records if (record.budget, record.block) == (budget, block)]
+        study = Study(protocol, records[0].dataset, records[0].model, budget, Path(), "", block=block)
         finals = of_kind(studied, "final")
         n_complete = sum(record.status == "complete" for record in of_kind(studied, "trial"))
         if n_complete != protocol.search.trials:
-            yield f"budget {budget:g}: {n_complete} complete trials; the protocol asks for {protocol.search.trials}"
+            yield f"{where}: {n_complete} complete trials; the protocol asks for {protocol.search.trials}"
         seeds = {record.seed for record in finals if record.status == "complete"}
-        if missing := sorted(set(protocol.final.seeds) - seeds):
-            yield f"budget {budget:g}: no complete final run with seeds {missing}"
-        if extra := sorted(seeds - set(protocol.final.seeds)):
-            yield f"budget {budget:g}: final runs with seeds {extra}, which are not in the protocol"
-        if lacking := missing_retrials(studied, protocol):
-            yield f"budget {budget:g}: {len(lacking)} retrials of its finalists are missing"
+        if len(seeds) < len(protocol.final.seeds):
+            yield f"{where}: {len(seeds)} complete final runs; the protocol asks for {len(protocol.final.seeds)}"
+        if extra := sorted(seeds - {*study.final_seeds, *(protocol.final.seeds if protocol.search.blocks == 1 else ())}):
+            yield f"{where}: final runs with seeds {extra}, which are not those of the block"
+        if lacking := study.missing_retrials(studied):
+            yield f"{where}: {len(lacking)} retrials of its finalists are missing"
         best = winner(studied, protocol)
         for record in [*finals, *of_kind(studied, "doubled")]:
             if best and (record.trial, record.config, record.optimiser) != (best.trial, best.config, best.optimiser):

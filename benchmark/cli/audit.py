@@ -29,7 +29,7 @@ def audit(
     Writes nothing. Exits with 1 if a metric is not reproduced; on the same kind of machine all are, bit for bit.
     """
     console, folder = Console(), folder_of(name, results)
-    protocol = protocols.load(str(folder / "protocol.toml"))
+    protocol = protocols.of_folder(folder)
     with console.status("loading PyTorch and the data ..."):
         from benchmark.checks import audit
         from benchmark.execution.devices import chosen_device

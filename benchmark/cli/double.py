@@ -37,7 +37,7 @@ def double(
     from benchmark.reports.write import write_report
 
     console, folder = Console(), folder_of(name, results)
-    protocol = protocols.load(str(folder / "protocol.toml"))
+    protocol = protocols.of_folder(folder)
     try:
         chosen = tuple(float(part) for part in budgets.split(",")) if budgets else None
     except ValueError:

@@ -111,7 +111,7 @@ def submit_check(
     if not file.is_file() or not (folder / "protocol.toml").is_file():
         layout = "<results folder>/records/<data set>/<model>.jsonl with a protocol.toml in the results folder"
         raise ProtocolError(f"{file}: expected {layout}")
-    problems = submission.problems_of(file.absolute(), protocols.load(str(folder / "protocol.toml")))
+    problems = submission.problems_of(file.absolute(), protocols.of_folder(folder))
     console = Console()
     for problem in problems:
         console.print(Text(formats.printable(problem)))

@@ -114,7 +114,7 @@ def status(name: ResultsName, results: Results = Path("results")) -> None:
 
     console = Console()
     folder = report.folder_of(name, results)
-    protocol = protocols.load(str(folder / "protocol.toml"))
+    protocol = protocols.of_folder(folder)
     for line in status_lines(protocol, folder):
         console.print(line, markup=False, highlight=False)
 

@@ -17,7 +17,7 @@ from benchmark.protocol import Protocol
 from benchmark.records.folder import Folder, claimed
 from benchmark.study import OnEvent, Study, of_kind, winner
 
-SEEDS = 3  # of the final ones, with which each winner is trained again
+SEEDS = 3  # at least as many runs of each model are trained again: of one block, or spread over the blocks
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,10 @@ class DoubledStudy(Study):
     def seeds_left(self) -> list[int]:
         """Return the seeds without a doubled run of the winner."""
         done, best = self.records(), winner(self.records(), self.protocol)
+        seeds = sorted(record.seed for record in of_kind(done, "final") if best and record.trial == best.trial)
         finished = {record.seed for record in of_kind(done, "doubled") if best and record.trial == best.trial}
-        return [seed for seed in self.protocol.final.seeds[:SEEDS] if seed not in finished] if best else []
+        wanted = -(-SEEDS // self.protocol.search.blocks)
+        return [seed for seed in seeds[:wanted] if seed not in finished] if best else []
 
     def runs_left(self) -> int:
         """Return how many trainings are missing."""
@@ -76,7 +78,7 @@ def double(
         studies = [s for s in studies_of(protocol, folder, data_dir=data_dir) if s.budget in chosen]
         if unfinished := [study.name for study in studies if study.runs_left()]:
             raise RunError(f"{', '.join(unfinished)} not finished; finish the run before you check it")
-        results.check_code([study.name for study in studies], None, protocol)
+        results.check_code(list({study.cell: None for study in studies}), None, protocol)
         where = chosen_device(device)
         doubled = [_doubled(study, results, where) for study in studies]
         left = [study for study in doubled if study.runs_left()]
@@ -97,8 +99,9 @@ def _doubled(study: Study, folder: Folder, device: str) -> DoubledStudy:
         study.storage,
         study.data_dir,
         device,
+        block=study.block,
         identity=folder.identity or study.protocol.identity(),
-        accepted=folder.accepted(study.name),
+        accepted=folder.accepted(study.cell),
     )
 
 

@@ -72,7 +72,7 @@ def run(
         folder.adopt_data(about, protocol)
         studies = studies_of(protocol, path, data_dir=data_dir)
         left = [study for study in studies if study.runs_left()]
-        finished = [study.name for study in studies if study not in left]
+        finished = list({study.cell: None for study in studies if study not in left})
         _print(console, *(f"note: {note}" for note in [*folder.notes, *_other_code(folder.code_changes(finished))]))
         if left:
             chosen = chosen_device(device)

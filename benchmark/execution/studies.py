@@ -30,7 +30,9 @@ def facts(protocol: Protocol, data_dir: Path | None) -> Facts:
 def studies_of(
     protocol: Protocol, results: Path, storage: str = "", data_dir: Path | None = None, device: str = "cpu"
 ) -> list[Study]:
-    """Return all studies of a protocol, the most expensive first.
+    """Return all blocks of a protocol's studies: first the first block of each, within a block the most expensive first.
+
+    A run that is stopped early thus leaves whole blocks behind.
 
     Args:
         protocol: whose data sets, models and budgets are combined.
@@ -40,7 +42,8 @@ def studies_of(
         device: that trains.
     """
     return [
-        Study(protocol, dataset, model, budget, results, storage, data_dir, device)
+        Study(protocol, dataset, model, budget, results, storage, data_dir, device, block=block)
+        for block in range(1, protocol.search.blocks + 1)
         for budget in sorted(protocol.budgets, reverse=True)
         for dataset in protocol.datasets
         for model in protocol.models
@@ -51,9 +54,9 @@ def check_reach(studies: Sequence[Study], about: Facts) -> None:
     """Raise RunError if no shape of a model meets the budget of its study."""
     from benchmark.tuning import space  # with PyTorch
 
-    for study in studies:
+    for study in {study.cell: study for study in studies}.values():
         if reason := space.out_of_reach(study, about[study.dataset]):
-            raise RunError(f"{study.name}: {reason}")
+            raise RunError(f"{study.cell}: {reason}")
 
 
 def adopted(studies: Sequence[Study], folder: Folder, about: Facts) -> list[Study]:
@@ -72,13 +75,13 @@ def adopted(studies: Sequence[Study], folder: Folder, about: Facts) -> list[Stud
     from benchmark.tuning import space
 
     spaces: dict[str, Any] = {}
-    for study in studies:
+    for study in {study.cell: study for study in studies}.values():
         budget = budget_of(study, about[study.dataset])
         distributions = space.distributions(space.default_parameters(study, budget), study, budget)
-        spaces[study.name] = {name: distribution_to_json(value) for name, value in distributions.items()}
-    folder.adopt_code([study.name for study in studies], spaces, studies[0].protocol)
+        spaces[study.cell] = {name: distribution_to_json(value) for name, value in distributions.items()}
+    folder.adopt_code(list(spaces), spaces, studies[0].protocol)
     run, namespace = uuid4().hex, folder.namespace()
     return [
-        replace(study, identity=folder.identity, accepted=folder.accepted(study.name), run=run, namespace=namespace)
+        replace(study, identity=folder.identity, accepted=folder.accepted(study.cell), run=run, namespace=namespace)
         for study in studies
     ]

@@ -14,7 +14,7 @@ from benchmark.findings.orders import Recovery, recovery
 from benchmark.findings.row_noise import RowNoise, TestNoise, row_noise
 from benchmark.findings.scaling import Scaling, scaling
 from benchmark.findings.summary import METRICS, summary, tidy
-from benchmark.protocol import NAME, Protocol, digest, load
+from benchmark.protocol import NAME, Protocol, digest, of_folder
 from benchmark.records import files, store
 from benchmark.records.record import Record
 
@@ -117,7 +117,7 @@ def read(folder: Path) -> Findings:
         path = folder / "datasets" / f"{dataset}.json"
         if NAME.fullmatch(dataset) and path.exists():
             facts[dataset] = files.read_json(path)
-    return Findings(folder, load(str(folder / "protocol.toml")), records, facts)
+    return Findings(folder, of_folder(folder), records, facts)
 
 
 def file_name(name: str) -> str:

@@ -15,15 +15,15 @@ WORTH = {"auc": 0.0005, "logloss": 0.001}  # gain that counts: in AUC, and as a 
 
 @dataclass(frozen=True)
 class Gain:
-    """What one study's winner gains on the validation part from twice the epochs, by the seeds that both have."""
+    """What a study's winners gain on the validation part from twice the epochs, by the runs that both have."""
 
     model: str
     budget: float  # training MFLOP per example
     metric: str
     before: float  # mean of the metric with the protocol's epochs
     gain: float  # mean improvement, positive where longer training is better
-    error: float  # standard error of the gain over seeds; nan for one
-    seeds: int
+    error: float  # standard error of the gain over blocks, or over the seeds of a single block; nan for one run
+    runs: int
 
     @property
     def worth(self) -> float:
@@ -45,21 +45,24 @@ def gains(records: Iterable[Record], dataset: str, metric: str) -> list[Gain]:
         dataset: whose records are used.
         metric: auc or logloss, of the validation part.
     """
-    values: dict[tuple[float, str], dict[str, dict[int, float]]] = {}
+    values: dict[tuple[float, str], dict[str, dict[tuple[int, int], float]]] = {}
     for record in records:
         if record.status != "complete" or record.valid is None:
             continue  # a collapsed run has metrics, too, but not of what the model learns
         if record.dataset == dataset and record.kind in ("final", "doubled"):
             kinds = values.setdefault((record.budget, record.model), {"final": {}, "doubled": {}})
-            kinds[record.kind][record.seed] = record.valid[metric]
+            kinds[record.kind][record.block, record.seed] = record.valid[metric]
     result = []
     for (budget, model), kinds in sorted(values.items()):
         shared = sorted(kinds["final"].keys() & kinds["doubled"].keys())
         if shared:
-            before, after = (np.array([kinds[kind][seed] for seed in shared]) for kind in ("final", "doubled"))
+            before, after = (np.array([kinds[kind][run] for run in shared]) for kind in ("final", "doubled"))
             improved = better(metric) * (after - before)
-            error = float(improved.std(ddof=1)) / math.sqrt(len(shared)) if len(shared) > 1 else math.nan
-            result.append(Gain(model, budget, metric, float(before.mean()), float(improved.mean()), error, len(shared)))
+            block = np.array([block for block, _ in shared])
+            of_blocks = np.array([improved[block == b].mean() for b in np.unique(block)])
+            units = of_blocks if len(of_blocks) > 1 else improved
+            error = float(units.std(ddof=1)) / math.sqrt(len(units)) if len(units) > 1 else math.nan
+            result.append(Gain(model, budget, metric, float(before.mean()), float(units.mean()), error, len(shared)))
     return result
 
 

@@ -1,7 +1,6 @@
 """A results folder: locked by one run at a time, and checked against what its records were made with."""
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from benchmark.errors import RunError
-from benchmark.protocol import LISTS, Protocol, validated
+from benchmark.protocol import Protocol, combined, of_folder
 from benchmark.records import code, files, store
 
 WAYS_OUT = (
@@ -72,12 +71,11 @@ class Folder:
         """Write the protocol, merged with the one in the folder. Raises RunError if their identities differ."""
         path = self.path / "protocol.toml"
         if path.exists():
-            kept = validated(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+            kept = of_folder(self.path)
             if kept.identity() != protocol.identity():
                 changes = differences(kept.compared(), protocol.compared())
                 self._refuse_or_accept("results of another protocol", changes, kept.identity())
-            merged = {key: _union(getattr(kept, key), getattr(protocol, key)) for key in LISTS}
-            protocol = protocol.model_copy(update=merged)
+            protocol = combined(kept, protocol)
         elif identities := {record.protocol_id for record in store.first_of_each_file(self.path)}:
             self.notes.append(f"{path} was missing and has been restored")
             if identities != {self.identity or protocol.identity()}:
@@ -208,7 +206,3 @@ def _made_with(studies: Sequence[str], spaces: Mapping[str, Any]) -> dict[str, d
         "datasets": {name: code.of_dataset(name) for name in dict.fromkeys(name for name, _, _ in parts)},
         "space": {name: spaces[name] for name in studies if name in spaces},
     }
-
-
-def _union(kept: tuple[Any, ...], now: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*kept, *(value for value in now if value not in kept))

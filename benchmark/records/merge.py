@@ -1,10 +1,9 @@
 """Merge the records of several results folders by content."""
 
-import tomllib
 from pathlib import Path
 
 from benchmark.errors import RecordError
-from benchmark.protocol import validated
+from benchmark.protocol import of_folder
 from benchmark.records import files, store
 from benchmark.records.folder import Folder
 from benchmark.records.record import Record
@@ -39,19 +38,14 @@ def merge(target: Path, sources: list[Path]) -> int:
 
 
 def _adopt(target: Path, source: Path) -> None:
-    path = source / "protocol.toml"
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise RecordError(f"{path}: {error}") from None
-    folder, protocol = Folder(target), validated(values, str(path))
+    folder, protocol = Folder(target), of_folder(source)
     folder.adopt(protocol)
     folder.adopt_data({path.stem: files.read_json(path) for path in source.glob("datasets/*.json")}, protocol)
 
 
 def _slot(record: Record) -> Slot:
     seed = 0 if record.kind == "trial" else record.seed
-    return record.dataset, record.model, record.budget, record.kind, record.trial, seed
+    return record.dataset, record.model, record.budget, record.block, record.kind, record.trial, seed
 
 
 def _differing(a: Record, b: Record) -> list[str]:

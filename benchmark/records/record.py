@@ -34,7 +34,8 @@ class Record(BaseModel):
     data_fingerprint: str
     model: Name
     budget: float  # training MFLOP per example
-    trial: int  # position in the study; for a retrial or final run, the trial that has its configuration
+    block: int = 1  # which of the study's independent searches, counted from 1; 0.1 had one
+    trial: int  # position in the block; for a retrial or final run, the trial that has its configuration
     seed: int  # of initialisation, dropout and data order
 
     params: dict[str, Any] = {}  # as sampled
@@ -81,7 +82,7 @@ class Record(BaseModel):
 
     @property
     def study(self) -> str:
-        """Return the name of the record's study."""
+        """Return the name of the record's study: all blocks of a data set, model and budget."""
         return f"{self.dataset}/{self.model}/{self.budget:g}"
 
     @property
@@ -90,7 +91,7 @@ class Record(BaseModel):
         run = f"trial {self.trial}"
         if self.kind != "trial":
             run = f"{self.kind} run of {run}, seed {self.seed}"
-        return f"{self.study} {run}"
+        return f"{self.study} block {self.block} {run}"
 
     @property
     def examples_per_second(self) -> float | None:

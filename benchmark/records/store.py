@@ -67,12 +67,12 @@ def set_aside(results: Path, dataset: str, fingerprint: str) -> None:
 
 
 def read(results: Path) -> list[Record]:
-    """Return all records of a results folder, ordered by data set, model, budget, kind, trial and seed.
+    """Return all records of a results folder, ordered by data set, model, budget, block, kind, trial and seed.
 
     A torn last line is skipped, since its trial will run again. Raises RecordError if any other line is not a record.
     """
     records = [record for path in sorted((results / "records").glob("*/*.jsonl")) for record in read_file(path)]
-    return sorted(records, key=lambda r: (r.dataset, r.model, r.budget, KINDS.index(r.kind), r.trial, r.seed))
+    return sorted(records, key=lambda r: (r.dataset, r.model, r.budget, r.block, KINDS.index(r.kind), r.trial, r.seed))
 
 
 def first_of_each_file(results: Path) -> list[Record]:
@@ -81,17 +81,19 @@ def first_of_each_file(results: Path) -> list[Record]:
     return [records[0] for path in paths if (records := read_file(path, at_most=1))]
 
 
-def of_study(results: Path, dataset: str, model: str, budget: float) -> list[Record]:
-    """Return the records of one study in the order they were written.
+def of_study(results: Path, dataset: str, model: str, budget: float, block: int) -> list[Record]:
+    """Return the records of one block of a study in the order they were written.
 
     Args:
         results: results folder.
         dataset: name of the data set.
         model: name of the model.
         budget: training MFLOP per example.
+        block: its number.
     """
     path = record_file(results, dataset, model)
-    return [record for record in read_file(path) if record.budget == budget] if path.exists() else []
+    records = read_file(path) if path.exists() else []
+    return [record for record in records if (record.budget, record.block) == (budget, block)]
 
 
 def read_file(path: Path, at_most: int | None = None) -> list[Record]:

@@ -148,6 +148,7 @@ class Runner:
             data_fingerprint=self.data.fingerprint,
             model=self.study.model,
             budget=self.study.budget,
+            block=self.study.block,
             trial=slot,
             seed=seed,
             config=config.model_dump(mode="json") if config else {},

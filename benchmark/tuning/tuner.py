@@ -12,9 +12,9 @@ from typing import Self
 import optuna
 
 from benchmark import budget as budgets
-from benchmark.protocol import Protocol, digest
+from benchmark.protocol import digest
 from benchmark.records.record import Kind, Record
-from benchmark.study import Ledger, OnEvent, Study, missing_retrials, missing_seeds, missing_trials, winner
+from benchmark.study import Ledger, OnEvent, Study, missing_trials, winner
 from benchmark.training.runner import Runner
 from benchmark.tuning import storage
 from benchmark.tuning.resume import losses, resumed, tell
@@ -67,10 +67,10 @@ class Tuner:
         trials = {record.trial: record for record in records if record.kind == "trial"}
         self._tune(trials)
         records = [*trials.values(), *(record for record in records if record.kind != "trial")]
-        records += self._train_again("retrial", missing_retrials(records, self.protocol))
+        records += self._train_again("retrial", self.study.missing_retrials(records))
         best = winner(records, self.protocol)
         if best is not None:
-            self._train_again("final", [(best, seed) for seed in missing_seeds(records, best, self.protocol)])
+            self._train_again("final", [(best, seed) for seed in self.study.missing_seeds(records, best)])
 
     def _tune(self, trials: dict[int, Record]) -> None:
         """Run the missing trials and add their records to `trials`."""
@@ -105,7 +105,7 @@ class Tuner:
             config, optimiser = drawn(trial, self.study, runner.budget)
         except budgets.Infeasible as error:
             return runner.record("trial", slot, 0, status="infeasible", error=str(error), params=trial.params)
-        seed = trial_seed(self.protocol, config, optimiser)
+        seed = trial_seed(self.study, config, optimiser)
         if seed in seen:
             return runner.record(
                 "trial", slot, seed, config, optimiser, status="duplicate", error="drawn before", params=trial.params
@@ -128,15 +128,15 @@ class Tuner:
         return records
 
 
-def trial_seed(protocol: Protocol, config: Config, optimiser: Optimiser) -> int:
-    """Return the seed of a trial's training, a function of the search seed and of the settings that are not defaults.
+def trial_seed(study: Study, config: Config, optimiser: Optimiser) -> int:
+    """Return the seed of a trial's training, a function of the study's draws and of the settings that are not defaults.
 
     Options added by later versions therefore leave it unchanged.
 
     Args:
-        protocol: with the search seed.
+        study: whose block the trial belongs to.
         config: the architecture.
         optimiser: settings of the optimiser.
     """
     chosen = [value.model_dump(mode="json", exclude_defaults=True) for value in (config, optimiser)]
-    return int(digest([protocol.search.seed, *chosen]), 16) % 2**31
+    return int(digest([*study.draws, *chosen]), 16) % 2**31
