@@ -28,7 +28,11 @@ from benchmark.errors import ProtocolError, nearest
 
 SHIPPED = Path(__file__).parent / "protocols"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-LISTS = ("datasets", "models", "budgets")  # results folders of one protocol may differ in these, and in the number of blocks
+LISTS = (
+    "datasets",
+    "models",
+    "budgets",
+)  # results folders of one protocol may differ in these, and in the number of blocks
 LATER = ("normalisation", "embedding_std")  # keys of the search that 0.1 did not have
 
 
@@ -168,7 +172,9 @@ class Protocol(Section):
                 "name": f"{self.name}-smoke",
                 "budgets": tuple(sorted(self.budgets)[:3]),
                 "training": self.training.model_copy(update={"epochs": 1, "train_rows": 4096}),
-                "search": self.search.model_copy(update={"blocks": min(self.search.blocks, 2), "trials": 1, "finalists": 1}),
+                "search": self.search.model_copy(
+                    update={"blocks": min(self.search.blocks, 2), "trials": 1, "finalists": 1}
+                ),
                 "final": Final(seeds=self.final.seeds[:1]),
             }
         )

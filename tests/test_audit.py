@@ -15,7 +15,7 @@ models = ["mlp"]
 budgets = [0.05]
 embedding_dim = 4
 training = {batch_size = 512, train_rows = 4096}
-search = {trials = 1}
+search = {blocks = 1, trials = 1}
 final = {seeds = [1, 2]}
 """
 

@@ -24,6 +24,7 @@ embedding_dim = 4
 batch_size = 512
 train_rows = 2048
 [search]
+blocks = 1
 trials = 2
 [final]
 seeds = [1, 2]
@@ -91,7 +92,7 @@ def test_status_and_report_read_the_records(tiny: tuple[Path, subprocess.Complet
     folder, _ = tiny
     status = command("status", "tiny", folder=folder)
     assert status.stdout.startswith("tiny: 4 of 4 studies finished")
-    assert "synthetic/dlrm/0.4: 2/2 trials, 2/2 seeds, 0 failed, finished" in status.stdout
+    assert "synthetic/dlrm/0.4: 1/1 blocks, 2/2 trials, 2/2 final runs, 0 failed, finished" in status.stdout
     table = folder / "results/tiny/tables/synthetic_quality.md"
     written = table.read_bytes()
     table.unlink()

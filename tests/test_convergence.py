@@ -22,7 +22,7 @@ models = ["mlp"]
 budgets = [0.05]
 embedding_dim = 4
 training = {batch_size = 512, train_rows = 4096, epochs = 2}
-search = {trials = 1}
+search = {blocks = 1, trials = 1}
 final = {seeds = [1, 2]}
 """
 
@@ -38,7 +38,7 @@ def finals_and_doubled(losses: dict[int, tuple[float, float]]) -> list[Record]:
 def test_the_gain_is_the_mean_improvement_over_shared_seeds_with_its_standard_error(metric: str) -> None:
     made = finals_and_doubled({1: (0.43, 0.42), 2: (0.43, 0.41), 3: (0.44, 0.41)})
     (gain,) = gains([*made, *make(("mlp",), budgets=(0.1,), trials=1, seeds=(4, 5))], "hotel", metric)
-    assert (gain.model, gain.budget, gain.metric, gain.seeds) == ("mlp", 0.1, metric, 3)
+    assert (gain.model, gain.budget, gain.metric, gain.runs) == ("mlp", 0.1, metric, 3)
     assert gain.gain == approx(0.02)  # of 0.01, 0.02 and 0.03, whose standard deviation is 0.01
     assert gain.error == approx(0.01 / 3**0.5)
     assert gain.before == approx(1.3 / 3 if metric == "logloss" else 1.2 - 1.3 / 3)
@@ -73,7 +73,7 @@ def test_runs_that_failed_or_collapsed_are_no_evidence_of_convergence() -> None:
     made = finals_and_doubled({1: (0.43, 0.43), 2: (0.43, 0.43)})
     flat = {"status": "collapsed", "error": "does not rank", "valid": {"auc": 0.5, "logloss": 0.69}}
     collapsed = [r.model_copy(update=flat) if r.kind == "doubled" and r.seed == 1 else r for r in made]
-    assert gains(collapsed, "hotel", "auc")[0].seeds == 1
+    assert gains(collapsed, "hotel", "auc")[0].runs == 1
     assert gains([failed(r) if r.kind == "doubled" else r for r in made], "hotel", "auc") == []
 
 
@@ -97,7 +97,7 @@ def test_the_table_shows_each_winners_gain_and_whether_it_counts(tmp_path: Path)
     path = folder(tmp_path, [*made, *doubled(made, lambda r: 0.01 if r.model == "mlp" else 0.0)])
     shown = table(path, "convergence")
     rows = [dict(zip((c.name for c in shown.columns), (c.text for c in row), strict=True)) for row in shown.rows]
-    assert [(row["model"], row["gain"], row["seeds"], row["check"]) for row in rows] == [
+    assert [(row["model"], row["gain"], row["runs"], row["check"]) for row in rows] == [
         ("MLP", "+0.0100", "3", "too few epochs"),
         ("Wukong", "0.0000", "3", "passed"),
     ]
@@ -171,7 +171,7 @@ def test_the_winners_are_trained_again_for_twice_the_epochs_once(results: Path) 
     assert (final.config, final.optimiser, final.trial) == (made[0].config, made[0].optimiser, made[0].trial)
     assert "2 runs of 4 epochs" in output and "Doubling check" in output
     (gain,) = findings.read(results / "tiny").gains("synthetic")
-    assert code == (0 if gain.passed else 1) and gain.seeds == 2
+    assert code == (0 if gain.passed else 1) and gain.runs == 2
 
     assert run("double", "tiny", "--results", results, "--jobs", 1)[1].count("nothing to train") == 1
     assert len(store.read(results / "tiny")) == len(records)

@@ -20,8 +20,8 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path: Path, record: Record)
     for one in (final, record):
         store.append(tmp_path, one)
     assert store.read(tmp_path) == [record, final]
-    assert store.of_study(tmp_path, "d", "mlp", 1.0) == [final, record]
-    assert store.of_study(tmp_path, "d", "mlp", 2.0) == []
+    assert store.of_study(tmp_path, "d", "mlp", 1.0, 1) == [final, record]
+    assert store.of_study(tmp_path, "d", "mlp", 2.0, 1) == []
 
 
 def test_a_torn_last_line_is_skipped_and_moved_aside_by_the_next_write(tmp_path: Path, record: Record) -> None:

@@ -57,7 +57,7 @@ def test_a_variant_is_tuned_and_recorded_under_its_name(tmp_path: Path) -> None:
             "budgets": [0.1],
             "embedding_dim": 4,
             "training": {"batch_size": 512, "train_rows": 2048},
-            "search": {"trials": 1},
+            "search": {"blocks": 1, "trials": 1},
             "final": {"seeds": [1]},
         },
         "test",

@@ -14,6 +14,7 @@ PROTOCOL = {
     "embedding_dim": 4,
     "training": {"batch_size": 512, "train_rows": 4096},
     "search": {
+        "blocks": 1,
         "trials": 4,
         "dropout": [0.0, 0.2],
         "embedding_l2": [0.0, 1e-5],

@@ -119,7 +119,9 @@ def _studies(records: list[Record], protocol: Protocol) -> Iterator[str]:
         seeds = {record.seed for record in finals if record.status == "complete"}
         if len(seeds) < len(protocol.final.seeds):
             yield f"{where}: {len(seeds)} complete final runs; the protocol asks for {len(protocol.final.seeds)}"
-        if extra := sorted(seeds - {*study.final_seeds, *(protocol.final.seeds if protocol.search.blocks == 1 else ())}):
+        if extra := sorted(
+            seeds - {*study.final_seeds, *(protocol.final.seeds if protocol.search.blocks == 1 else ())}
+        ):
             yield f"{where}: final runs with seeds {extra}, which are not those of the block"
         if lacking := study.missing_retrials(studied):
             yield f"{where}: {len(lacking)} retrials of its finalists are missing"

@@ -56,11 +56,15 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
     torch.set_num_threads(1)
     keep_freed_memory()
     about = facts(protocol, data_dir)
-    studies = studies_of(protocol, results, data_dir=data_dir, device=device)
-    check_reach(studies, about)
+    blocks: dict[str, list[Study]] = {}
+    for study in studies_of(protocol, results, data_dir=data_dir, device=device):
+        blocks.setdefault(study.cell, []).append(study)
+    check_reach([studies[0] for studies in blocks.values()], about)
     rows, total = [], 0.0
-    for study in track(studies, "measuring a few steps of each study", console=console, transient=True):
-        row, seconds = _measured(study, about[study.dataset]["rows"])
+    measured = track(blocks.values(), "measuring a few steps of each study", console=console, transient=True)
+    for studies in measured:
+        n_runs = sum(study.runs_left() for study in studies)
+        row, seconds = _measured(studies[0], about[studies[0].dataset]["rows"], n_runs)
         rows.append(row)
         total += seconds
     epochs = f"{protocol.training.epochs} epoch" + "s" * (protocol.training.epochs > 1)
@@ -68,16 +72,17 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
     table = Table("plan", protocol.name, protocol.title, COLUMNS, tuple(rows))
     console.print(formats.terminal(table, console.width))
     console.print(
-        f"{len(studies)} studies of {search.trials} trials, {search.n_retrials} retrials and {len(protocol.final.seeds)} "
-        f"final runs, at most {epochs} each. Estimated time: {duration(total / jobs)} with {jobs} at a time on {device}, "
-        "assuming that parallel studies do not slow each other down. Times are means over the default configuration and "
-        f"{DRAWS} random ones. Memory is that of parameters, gradients and Adam's moments of the largest of these.",
+        f"{len(blocks)} studies of {search.blocks} blocks, each of {search.trials} trials, {search.n_retrials} retrials and "
+        f"{len(protocol.final.seeds)} final runs, at most {epochs} each. Estimated time: {duration(total / jobs)} with "
+        f"{jobs} at a time on {device}, assuming that parallel studies do not slow each other down. Times are means over "
+        f"the default configuration and {DRAWS} random ones. Memory is that of parameters, gradients and Adam's moments of "
+        "the largest of these.",
         highlight=False,
     )
 
 
-def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], float]:
-    """Return a study's row and its estimated time in seconds."""
+def _measured(study: Study, n_rows: dict[str, int], n_runs: int) -> tuple[tuple[Cell, ...], float]:
+    """Return the row of a study with so many runs left in all blocks, and its estimated time in seconds."""
     training, data = study.protocol.training, data_of(study, study.device)
     budget = budget_of(study, data.about)
     configs = [budgets.default_config(models.load(study.model).Config, budget), *_draws(study, budget)]
@@ -89,10 +94,9 @@ def _measured(study: Study, n_rows: dict[str, int]) -> tuple[tuple[Cell, ...], f
     steps = -(-n_rows["train"] // training.batch_size) * training.epochs
     # in training epochs; validation has a forward pass only
     validation = n_rows["valid"] / TRAINING_FLOPS_PER_FORWARD_FLOP / n_rows["train"]
-    n_runs = study.runs_left()
     estimate = n_runs * fmean(seconds) * steps * (1 + validation)
     cells = (
-        Cell(study.name),
+        Cell(study.cell),
         Cell(str(n_runs)),
         Cell(count(budgets.training_flops(configs[0], budget))),
         Cell(count(max(parameters))),

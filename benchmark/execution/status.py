@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from benchmark.protocol import Protocol
 from benchmark.execution.studies import studies_of
+from benchmark.protocol import Protocol
 from benchmark.study import Study
 
 
 def status_lines(protocol: Protocol, results: Path) -> list[str]:
-    """Return a summary line, then a line per study with its numbers of blocks, trials, final runs, failed and collapsed runs."""
+    """Return a summary line, then a line per study: its blocks, trials, final runs, failed and collapsed runs."""
     blocks: dict[str, list[Study]] = {}
     for study in studies_of(protocol, results):
         blocks.setdefault(study.cell, []).append(study)

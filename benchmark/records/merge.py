@@ -8,7 +8,7 @@ from benchmark.records import files, store
 from benchmark.records.folder import Folder
 from benchmark.records.record import Record
 
-Slot = tuple[str, str, float, str, int, int]  # data set, model, budget, kind, trial, seed of a final run
+Slot = tuple[str, str, float, int, str, int, int]  # data set, model, budget, block, kind, trial, seed of a final run
 
 
 def merge(target: Path, sources: list[Path]) -> int:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ PROTOCOL: dict[str, Any] = {
     "budgets": [0.1],
     "embedding_dim": 4,
     "training": {"batch_size": 512, "train_rows": 4096},
-    "search": {"trials": 4, "dropout": [0.0, 0.2]},
-    "final": {"seeds": [1, 2]},
+    "search": {"blocks": 2, "trials": 2, "dropout": [0.0, 0.2]},
+    "final": {"seeds": [1]},
 }
 Truth = list[dict[str, Any]]
 
@@ -35,7 +36,7 @@ def protocol_file(folder: Path, **changes: Any) -> Path:
 
 
 def study(results: Path, model: str = "mlp", **changes: Any) -> Study:
-    """Return one study of the tiny protocol, to be run in this process."""
+    """Return the first block of one study of the tiny protocol, to be run in this process."""
     results.mkdir(parents=True, exist_ok=True)
     protocol = protocols.validated({**PROTOCOL, **changes}, "tiny")
     return Study(protocol, "synthetic", model, 0.1, results, f"sqlite:///{results / 'study.db'}")
@@ -49,7 +50,9 @@ def truth(results: Path) -> Truth:
 def uninterrupted(results: Path, **changes: Any) -> Truth:
     """Run the tiny protocol's studies one by one in this process and return their records."""
     for model in {**PROTOCOL, **changes}["models"]:
-        tuner.run(study(results, model, **changes))
+        first = study(results, model, **changes)
+        for block in range(1, first.protocol.search.blocks + 1):
+            tuner.run(replace(first, block=block))
     return truth(results)
 
 

@@ -110,7 +110,7 @@ def _changed(tmp_path: Path, *arguments: str, code: int, **changes: Any) -> str:
 
 
 def test_a_changed_protocol_is_refused_listing_differences_or_accepted_and_recorded(tmp_path: Path) -> None:
-    search = {"trials": 1, "dropout": [0.0, 0.2]}
+    search = {"blocks": 1, "trials": 1, "dropout": [0.0, 0.2]}
     _changed(tmp_path, code=0, search=search, final={"seeds": [1]})
     search["trials"] = 2
     said = _changed(tmp_path, code=2, search=search, final={"seeds": [1, 2]})

@@ -67,7 +67,7 @@ def test_a_configuration_that_kills_its_worker_twice_is_failed_and_the_study_con
     assert found[0].status == "failed"
     assert found[0].error == "worker process died 2 times during training (out of memory?)"
     rest = [r.status for r in found[1:] if r.status != "collapsed"]
-    assert rest == ["complete"] * 6  # four trials, two final runs
+    assert rest == ["complete"] * 6  # two blocks of two trials and a final run
 
 
 def test_workers_that_die_at_startup_end_the_run_with_advice(tmp_path: Path) -> None:

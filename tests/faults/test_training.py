@@ -17,7 +17,7 @@ from commands import Truth, study, truth
 from benchmark.execution.devices import lanes
 from benchmark.records import record as record_file
 from benchmark.records.provenance import anonymous
-from benchmark.study import missing_seeds, winner
+from benchmark.study import winner
 from benchmark.training import runner
 from benchmark.tuning import tuner
 from datamodules.base import DataError
@@ -57,22 +57,22 @@ def test_an_error_in_a_step_is_a_failed_trial_and_the_study_continues(
 def test_a_failed_final_run_is_recorded_once_without_test_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = runner.train
+    original, found = runner.train, study(tmp_path, final={"seeds": [1, 2]})
+    first, second = found.final_seeds
 
     def breaks(*args: Any, **kwargs: Any) -> Any:
-        if kwargs["test"] and kwargs["seed"] == 1:
+        if kwargs["test"] and kwargs["seed"] == first:
             raise torch.OutOfMemoryError("no memory")
         return original(*args, **kwargs)
 
     monkeypatch.setattr(runner, "train", breaks)
-    found = study(tmp_path)
     tuner.run(found)
     tuner.run(found)
     finals = [r for r in found.records() if r.kind == "final"]
-    assert [(r.seed, r.status) for r in finals] == [(1, "failed"), (2, "complete")]
+    assert [(r.seed, r.status) for r in finals] == [(first, "failed"), (second, "complete")]
     assert finals[0].test is None
     best = winner(found.records(), found.protocol)
-    assert best is not None and missing_seeds(found.records(), best, found.protocol) == []
+    assert best is not None and found.missing_seeds(found.records(), best) == []
 
 
 def test_an_error_that_corrupts_the_process_is_recorded_and_the_process_exits(

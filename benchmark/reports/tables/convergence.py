@@ -22,7 +22,7 @@ def convergence(gains: list[Gain], epochs: int, subject: str) -> Table:
             number(gain.gain, "+.4f"),
             number(gain.error),
             number(gain.worth),
-            whole(gain.seeds),
+            whole(gain.runs),
             text("passed" if gain.passed else "too few epochs"),
         )
         for gain in gains
@@ -35,12 +35,13 @@ def convergence(gains: list[Gain], epochs: int, subject: str) -> Table:
         Column("gain"),
         Column("error", narrow=False),
         Column("counts above", narrow=False),
-        Column("seeds", narrow=False),
+        Column("runs", narrow=False),
         Column("check", numeric=False),
     )
     legend = (
         f"Winners trained again for {2 * epochs} epochs instead of {epochs}, same settings and seeds, schedule stretched. "
-        "Gains, with their standard error over seeds, are on the validation part. A gain counts above "
+        "Gains, with their standard error over blocks (over seeds where there is one block), are on the validation part. "
+        "A gain counts above "
         f"{WORTH['auc']:g} in AUC, {100 * WORTH['logloss']:g} % of LogLoss, and its standard error."
     )
     return Table("convergence", "Doubling check", subject, columns, rows, legend, groups=True)
