@@ -33,7 +33,8 @@ LISTS = (
     "models",
     "budgets",
 )  # results folders of one protocol may differ in these, and in the number of blocks
-LATER = ("normalisation", "embedding_std")  # keys of the search that 0.1 did not have
+# keys of the search that 0.1 did not have
+LATER = ("normalisation", "embedding_std", "pruner", "prune_from", "prune_after", "prune_keep")
 
 
 class Section(BaseModel):
@@ -72,7 +73,7 @@ class Search(Section):
     """How each (data set, model, budget) is tuned."""
 
     blocks: PositiveInt = 4  # independent searches, each with its own draws, winner and final runs
-    trials: PositiveInt = 10  # complete ones of each block; infeasible and duplicate draws are extra
+    trials: PositiveInt = 10  # complete and pruned ones of each block; infeasible and duplicate draws are extra
     sampler: Literal["tpe", "random"] = "tpe"
     seed: NonNegativeInt = 0
     learning_rate: tuple[PositiveFloat, PositiveFloat] = (1e-4, 3e-2)  # ends of a log-uniform range
@@ -81,6 +82,10 @@ class Search(Section):
     dropout: tuple[float, ...] = (0.0,)  # choices
     normalisation: tuple[Literal["none", "batch"], ...] = ("none",)  # choices, of the hidden layers of MLPs
     embedding_std: tuple[PositiveFloat, ...] = (0.01,)  # choices, of the normal distribution that embeddings start from
+    pruner: Literal["none", "percentile", "halving"] = "none"  # rule that ends trials early, see training.pruning
+    prune_from: PositiveInt | None = None  # first epoch after which a trial may be pruned; None: half of the epochs
+    prune_after: PositiveInt = 3  # complete trials that percentile waits for
+    prune_keep: float = Field(default=0.75, gt=0.0, lt=1.0)  # share that percentile keeps; 0.5: Optuna's median pruner
     finalists: PositiveInt = 1  # best trials that are retrained before the winner is chosen; 1: the best trial wins
     retrial_seeds: Seeds = (101, 102, 103)
 
@@ -93,6 +98,16 @@ class Search(Section):
     def _enough_trials(self) -> Self:
         if self.finalists > self.trials:
             raise ValueError(f"finalists {self.finalists} exceeds trials {self.trials}; use at most {self.trials}")
+        return self
+
+    @model_validator(mode="after")
+    def _used_settings(self) -> Self:
+        used = {"none": (), "percentile": ("prune_from", "prune_after", "prune_keep"), "halving": ("prune_from",)}
+        for key in used["percentile"]:
+            if key not in used[self.pruner] and getattr(self, key) != Search.model_fields[key].default:
+                raise ValueError(
+                    f"{key} has no meaning with pruner {self.pruner!r}; remove it or choose another pruner"
+                )
         return self
 
     @field_validator("learning_rate")
@@ -144,6 +159,22 @@ class Protocol(Section):
                 raise ValueError(f"{key} {list(values)} contain duplicates")
         return self
 
+    @model_validator(mode="after")
+    def _epochs_to_prune(self) -> Self:
+        epochs, search = self.training.epochs, self.search
+        if search.pruner != "none" and epochs == 1:
+            raise ValueError(f"search.pruner {search.pruner!r} needs at least 2 training.epochs; there is 1")
+        if search.prune_from is not None and search.prune_from >= epochs:
+            raise ValueError(
+                f"search.prune_from {search.prune_from} leaves nothing to prune in {epochs} epochs; use at most {epochs - 1}"
+            )
+        return self
+
+    @property
+    def first_pruning(self) -> int:
+        """Return the first epoch after which a trial may be pruned."""
+        return self.search.prune_from or -(-self.training.epochs // 2)
+
     def toml(self) -> str:
         """Return the resolved protocol as TOML that `load` reads back."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
@@ -167,14 +198,14 @@ class Protocol(Section):
 
     def smoke(self) -> Self:
         """Return the smallest version that still exercises every step; its results say nothing about the models."""
+        fewest: dict[str, Any] = {"blocks": min(self.search.blocks, 2), "trials": 1, "finalists": 1}
+        unpruned = {key: Search.model_fields[key].default for key in LATER if key.startswith("prune")}
         return self.model_copy(
             update={
                 "name": f"{self.name}-smoke",
                 "budgets": tuple(sorted(self.budgets)[:3]),
                 "training": self.training.model_copy(update={"epochs": 1, "train_rows": 4096}),
-                "search": self.search.model_copy(
-                    update={"blocks": min(self.search.blocks, 2), "trials": 1, "finalists": 1}
-                ),
+                "search": self.search.model_copy(update=fewest | unpruned),
                 "final": Final(seeds=self.final.seeds[:1]),
             }
         )

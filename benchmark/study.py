@@ -10,12 +10,13 @@ from typing import Protocol as Interface
 
 from benchmark.protocol import Protocol, digest
 from benchmark.records import store
-from benchmark.records.record import Kind, Record
+from benchmark.records.record import Kind, Record, Status
 
 if TYPE_CHECKING:
     from benchmark.records.predictions import Labels, Logits
 
 DRAWS_PER_TRIAL = 20  # a study gives up after this many draws per requested trial
+COUNTED: tuple[Status, ...] = ("complete", "pruned")  # of the trials that a search asks for
 LOSSES_ALLOWED = 2  # worker deaths after which a training is recorded as failed and not retried
 
 
@@ -167,10 +168,10 @@ OnEvent = Callable[[Event], None]
 
 
 def missing_trials(trials: list[Record], protocol: Protocol) -> int:
-    """Return how many complete trials are missing; 0 once the study has used up its draws."""
+    """Return how many complete or pruned trials are missing; 0 once the study has used up its draws."""
     if len(trials) >= protocol.search.trials * DRAWS_PER_TRIAL:
         return 0
-    return max(0, protocol.search.trials - sum(record.status == "complete" for record in trials))
+    return max(0, protocol.search.trials - sum(record.status in COUNTED for record in trials))
 
 
 def of_kind(records: list[Record], kind: Kind) -> list[Record]:

@@ -136,7 +136,7 @@ def test_an_edited_record_is_reported(sent, pattern, by, problem):
 def test_a_missing_trial_is_reported(sent):
     lines = sent.read_text().splitlines(keepends=True)
     sent.write_text("".join(lines[1:]))
-    assert "budget 0.1: 9 complete trials; the protocol asks for 10" in problems(sent)
+    assert "budget 0.1: 9 complete or pruned trials; the protocol asks for 10" in problems(sent)
 
 
 def test_a_validation_metric_that_contradicts_its_history_is_reported(tmp_path):

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from benchmark.records.record import Record
 from benchmark.reports.cells import number, text
 from benchmark.reports.compare import FIELDS
 from benchmark.reports.table import Cell, Column, Table
-from benchmark.study import Event, Study
+from benchmark.study import COUNTED, Event, Study
 from benchmark.training.memory import keep_freed_memory
+from benchmark.training.pruning import Stop, at_end_of, never
 from benchmark.training.runner import Runner
 from models.base import Optimiser
 
@@ -61,23 +63,25 @@ class _NoLedger:
 
 
 def sample(folder: Path, n: int, seed: int) -> list[Record]:
-    """Return a random sample of a folder's complete records. Raises RunError if there are none.
+    """Return a random sample of a folder's complete and pruned records. Raises RunError if there are none.
 
     Args:
         folder: results folder.
         n: sample size; all records if there are fewer.
         seed: random seed of the sample.
     """
-    complete = [record for record in store.read(folder) if record.status == "complete"]
-    if not complete:
+    trained = [record for record in store.read(folder) if record.status in COUNTED]
+    if not trained:
         raise RunError(f"no complete records to retrain in {folder}")
-    return random.Random(seed).sample(complete, min(n, len(complete)))  # noqa: S311 (no secret)
+    return random.Random(seed).sample(trained, min(n, len(trained)))  # noqa: S311 (no secret)
 
 
 def repeat(
     record: Record, protocol: Protocol, data_dir: Path | None, device: str, on_share: Callable[[float], None]
 ) -> Repetition:
-    """Retrain a record's configuration with its seed. Raises RunError if the data are not those of the record.
+    """Retrain a record's configuration with its seed, a pruned one for as many epochs as it had.
+
+    Raises RunError if the data are not those of the record.
 
     Args:
         record: the record.
@@ -113,7 +117,8 @@ def repeat(
             )
         config = runner.model.Config.model_validate(record.config)
         optimiser = Optimiser.model_validate(record.optimiser)
-        again = runner.train(record.kind, record.trial, record.seed, config, optimiser, params=record.params)
+        stop: Stop = partial(at_end_of, record.epochs) if record.status == "pruned" and record.epochs else never
+        again = runner.train(record.kind, record.trial, record.seed, config, optimiser, params=record.params, stop=stop)
     return Repetition(record, again)
 
 

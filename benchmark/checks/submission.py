@@ -14,7 +14,7 @@ from benchmark.protocol import NAME, Protocol
 from benchmark.records import files, predictions, store
 from benchmark.records.record import Record
 from benchmark.statistics import auc_test, logloss_differences
-from benchmark.study import Study, of_kind, winner
+from benchmark.study import COUNTED, Study, of_kind, winner
 from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
 LARGEST_BYTES = 256 * 2**20
@@ -74,7 +74,7 @@ def _budgets(records: list[Record], path: Path) -> Iterator[str]:
     """Check that every trained configuration meets its budget, with recomputed FLOPs if the model is known."""
     fields = _fields(path)
     for record in records:
-        if record.status != "complete":
+        if record.status not in COUNTED:
             continue
         flops, forward = record.training_flops, record.forward_flops
         if not flops or not forward or flops != TRAINING_FLOPS_PER_FORWARD_FLOP * forward:
@@ -113,9 +113,9 @@ def _studies(records: list[Record], protocol: Protocol) -> Iterator[str]:
         studied = [record for record in records if (record.budget, record.block) == (budget, block)]
         study = Study(protocol, records[0].dataset, records[0].model, budget, Path(), "", block=block)
         finals = of_kind(studied, "final")
-        n_complete = sum(record.status == "complete" for record in of_kind(studied, "trial"))
-        if n_complete != protocol.search.trials:
-            yield f"{where}: {n_complete} complete trials; the protocol asks for {protocol.search.trials}"
+        n_trials = sum(record.status in COUNTED for record in of_kind(studied, "trial"))
+        if n_trials != protocol.search.trials:
+            yield f"{where}: {n_trials} complete or pruned trials; the protocol asks for {protocol.search.trials}"
         seeds = {record.seed for record in finals if record.status == "complete"}
         if len(seeds) < len(protocol.final.seeds):
             yield f"{where}: {len(seeds)} complete final runs; the protocol asks for {len(protocol.final.seeds)}"
@@ -134,7 +134,7 @@ def _studies(records: list[Record], protocol: Protocol) -> Iterator[str]:
 def _metrics(records: list[Record], path: Path) -> Iterator[str]:
     """Check metrics against the epochs' history and against the predictions, if those were sent."""
     for record in records:
-        if record.status != "complete" or record.valid is None:
+        if record.status not in COUNTED or record.valid is None:
             continue
         if record.history and record.best_epoch and record.best_epoch <= len(record.history):
             epoch = record.history[record.best_epoch - 1]

@@ -61,7 +61,7 @@ class RunDisplay:
         else:
             self.partial[name] = 0.0
             record = event.finished
-            if record.status in ("complete", "collapsed", "failed"):
+            if record.status in ("complete", "pruned", "collapsed", "failed"):
                 self.done += self._weight(name)
                 self.runs_done += 1
                 self.left[name] -= 1

@@ -98,6 +98,7 @@ SUMMARY_COLUMNS: dict[str, Any] = {
     "embedding_parameters": pl.Int64,
     "examples_per_second": pl.Float64,
     "trials": pl.Int64,  # complete
+    "trials_pruned": pl.Int64,
     "failed": pl.Int64,  # trials, retrials and final runs that failed
     "trials_failed": pl.Int64,
     "collapsed": pl.Int64,  # trials, retrials and final runs whose predictions do not rank
@@ -137,6 +138,7 @@ def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
         "budget": budget,
         "model": model,
         "trials": count["trial", "complete"],
+        "trials_pruned": count["trial", "pruned"],
         "failed": status.count("failed"),
         "trials_failed": count["trial", "failed"],
         "collapsed": status.count("collapsed"),

@@ -8,6 +8,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 # retrial: a finalist trained with another seed, to choose the winner; doubled: the winner with twice the epochs
 Kind = Literal["trial", "retrial", "final", "doubled"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+# pruned: a trial that its block's pruner ended early; collapsed: trained, but does not rank
+Status = Literal["complete", "pruned", "collapsed", "failed", "infeasible", "duplicate"]
 Metrics = dict[str, float]
 # Names are parts of file names; this pattern keeps them inside the results folder.
 Name = Annotated[str, Field(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\z")]
@@ -20,9 +22,7 @@ class Record(BaseModel):
 
     schema_version: Literal[1] = 1
     kind: Kind
-    status: Literal[
-        "complete", "collapsed", "failed", "infeasible", "duplicate"
-    ]  # collapsed: trained, but does not rank
+    status: Status
     error: str | None = None  # why the run is not complete
 
     protocol: str
@@ -74,6 +74,11 @@ class Record(BaseModel):
                 raise ValueError("a complete record needs validation metrics; a final run also needs test metrics")
         elif not self.error:
             raise ValueError(f"a record with status {self.status} needs an error")
+        if self.status == "pruned":
+            if self.kind != "trial":
+                raise ValueError(f"a {self.kind} cannot be pruned, only a trial can")
+            if self.valid is None or not self.history or len(self.history) != self.epochs:
+                raise ValueError("a pruned record needs validation metrics and the history of its epochs")
         return self
 
     def timeless(self) -> dict[str, Any]:

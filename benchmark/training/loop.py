@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, distributed
 
 from benchmark.protocol import Training
+from benchmark.training.pruning import Stop, never
 from datamodules.base import Batches, CTRDataModule
 from models.base import Batch, Config, CTRModel, Execution, Optimiser
 
@@ -31,7 +32,7 @@ OnTest = Callable[[Tensor, Tensor], str | None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of a finished run; the fields are named as in a record."""
+    """Result of a finished run; the fields are named as in a record, except `stopped`."""
 
     dense_parameters: int
     embedding_parameters: int
@@ -45,6 +46,7 @@ class Outcome:
     valid: dict[str, float]
     test: dict[str, float] | None
     predictions: str | None  # hash of the test predictions, if they were kept
+    stopped: bool  # by `stop`, before the training would have ended
 
 
 def train(
@@ -58,6 +60,7 @@ def train(
     test: bool,
     on_progress: OnProgress = lambda share, metrics: None,
     on_test: OnTest = lambda logit_N, label_N: None,
+    stop: Stop = never,
 ) -> Outcome:
     """Train, restore the weights of the best validation epoch and, only if `test`, score them on the test part.
 
@@ -73,6 +76,7 @@ def train(
         test: whether to score the test part.
         on_progress: called during training.
         on_test: called with the predictions on the test part.
+        stop: whether the training ends after an epoch.
     """
     started = time.monotonic()
     torch.manual_seed(seed)
@@ -81,7 +85,7 @@ def train(
     model.optimiser = optimiser
     model.execution = Execution(**training.model_dump(include=set(Execution.model_fields)))
     batches = data.train_dataloader()
-    selection = Selection(training, optimiser.learning_rate, len(batches) * training.epochs, on_progress)
+    selection = Selection(training, optimiser.learning_rate, len(batches) * training.epochs, on_progress, stop)
     model.rate_of_step = selection.rate
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")  # advice on loggers and data loaders
@@ -106,6 +110,7 @@ def train(
         },
         test={**model.metrics, **predictions.diagnostics} if test else None,
         predictions=predictions.digest,
+        stopped=selection.stopped,
     )
 
 
@@ -175,7 +180,7 @@ class Blocks:
 
 
 class Selection(pl.Callback):
-    """Keeps the weights of the best epoch, sets the learning rate, stops early and reports progress.
+    """Keeps the weights of the best epoch, sets the learning rate, ends the training early and reports progress.
 
     Schedules: constant; linear decay from the full rate in the first step to 0 after the last of the maximum number of
     steps; plateau, which divides the rate by 10 after each epoch without improvement, down to LEAST_RATE (BARS). Warm-up
@@ -186,10 +191,12 @@ class Selection(pl.Callback):
         learning_rate: full learning rate.
         steps: maximum number of steps.
         on_progress: called during training.
+        stop: asked after each epoch, also where patience or the last epoch ends the training anyway.
     """
 
-    def __init__(self, training: Training, learning_rate: float, steps: int, on_progress: OnProgress):
+    def __init__(self, training: Training, learning_rate: float, steps: int, on_progress: OnProgress, stop: Stop):
         self.training, self.learning_rate, self.steps, self.on_progress = training, learning_rate, steps, on_progress
+        self.stop, self.stopped = stop, False
         self.warmup_steps = round(training.warmup * steps)
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -235,6 +242,9 @@ class Selection(pl.Callback):
             if self.training.schedule == "plateau":
                 self.learning_rate = max(0.1 * self.learning_rate, LEAST_RATE)
             trainer.should_stop = epoch - self.best_epoch >= self.training.patience
+        if self.stop([metrics[self.training.monitor] for metrics in self.history]):
+            self.stopped = epoch < self.training.epochs and not trainer.should_stop
+            trainer.should_stop = True
         self.on_progress(epoch / self.training.epochs, pl_module.metrics)
 
     def _score(self, epoch: int) -> float:

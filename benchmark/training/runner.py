@@ -17,6 +17,7 @@ from benchmark.records.provenance import anonymous, device_name, provenance
 from benchmark.records.record import Kind, Record
 from benchmark.study import LOSSES_ALLOWED, Event, Ledger, OnEvent, Study
 from benchmark.training.loop import OnProgress, OnTest, Outcome, free_memory, train
+from benchmark.training.pruning import Stop, never
 from benchmark.training.ranks import Ranks
 from datamodules.base import CTRDataModule, DataError
 from models.base import Budget, Config, Optimiser
@@ -62,6 +63,7 @@ class Runner:
         *,
         params: dict[str, Any],
         lost: int = 0,
+        stop: Stop = never,
     ) -> Record:
         """Train once and return the record, a failed one if the configuration caused an error.
 
@@ -73,6 +75,7 @@ class Runner:
             optimiser: settings of the optimiser.
             params: parameters as sampled, for the record.
             lost: number of workers that died during this training; at LOSSES_ALLOWED it is not tried again.
+            stop: whether a trial is pruned after an epoch; sent to the other processes if there are several devices.
         """
 
         def on_progress(share: float, metrics: dict[str, float] | None) -> None:
@@ -85,7 +88,7 @@ class Runner:
             return failed(f"worker process died {lost} times during training (out of memory?)")
         on_progress(0.0, None)
         try:
-            outcome = self._outcome(kind, config, optimiser, seed, on_progress)
+            outcome = self._outcome(kind, config, optimiser, seed, on_progress, stop)
         except (OSError, RunError, DataError):
             raise  # caused by a disk or file, not by the configuration
         except Exception as error:
@@ -95,14 +98,18 @@ class Runner:
             free_memory(self.study.device)
             return failed(reason)
         values = asdict(outcome)
+        status, reason = "complete", ""
+        if values.pop("stopped"):
+            status, reason = "pruned", f"pruned after epoch {outcome.epochs} of {self.protocol.training.epochs}"
         if abs(outcome.valid["auc"] - 0.5) <= COLLAPSED_WITHIN:
-            reason = f"validation AUC {outcome.valid['auc']:.4f}: the predictions do not rank"
-            return self.record(
-                kind, slot, seed, config, optimiser, status="collapsed", error=reason, params=params, **values
-            )
-        return self.record(kind, slot, seed, config, optimiser, status="complete", params=params, **values)
+            status, reason = "collapsed", f"validation AUC {outcome.valid['auc']:.4f}: the predictions do not rank"
+        return self.record(
+            kind, slot, seed, config, optimiser, status=status, error=reason or None, params=params, **values
+        )
 
-    def _outcome(self, kind: Kind, config: Config, optimiser: Optimiser, seed: int, on_progress: OnProgress) -> Outcome:
+    def _outcome(
+        self, kind: Kind, config: Config, optimiser: Optimiser, seed: int, on_progress: OnProgress, stop: Stop
+    ) -> Outcome:
         """Train in this process, or in one process per device; these report no progress while they train."""
         outcome: Outcome
         if self.study.devices == 1:
@@ -110,10 +117,10 @@ class Runner:
             def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
                 return self.ledger.keep_predictions(seed, logit_N.cpu().numpy(), label_N.cpu().numpy())
 
-            return _training(self.study, self.data, kind, config, optimiser, seed, on_progress, on_test)
+            return _training(self.study, self.data, kind, config, optimiser, seed, stop, on_progress, on_test)
         if self._ranks is None or self._ranks.closed:
             self._ranks = Ranks(self.study.devices, self.study.device)
-        outcome, predictions = self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed)
+        outcome, predictions = self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed, stop)
         return (
             replace(outcome, predictions=self.ledger.keep_predictions(seed, *predictions)) if predictions else outcome
         )
@@ -197,6 +204,7 @@ def _training(
     config: Config,
     optimiser: Optimiser,
     seed: int,
+    stop: Stop,
     on_progress: OnProgress = lambda share, metrics: None,
     on_test: OnTest = lambda logit_N, label_N: None,
 ) -> Outcome:
@@ -210,11 +218,12 @@ def _training(
         test=kind == "final",
         on_progress=on_progress,
         on_test=on_test,
+        stop=stop,
     )
 
 
 def _training_in_rank(
-    study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int
+    study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int, stop: Stop
 ) -> tuple[Outcome, tuple[Logits, Labels] | None]:
     """Train as one rank, on its device and its rows of every batch; rank 0 also returns the test predictions."""
     device = f"cuda:{distributed.get_rank()}" if study.device.startswith("cuda") else study.device
@@ -225,4 +234,4 @@ def _training_in_rank(
         if distributed.get_rank() == 0:
             predictions = logit_N.cpu().numpy(), label_N.cpu().numpy()
 
-    return _training(study, data_of(study, device), kind, config, optimiser, seed, on_test=on_test), predictions
+    return _training(study, data_of(study, device), kind, config, optimiser, seed, stop, on_test=on_test), predictions

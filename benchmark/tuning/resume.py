@@ -40,9 +40,9 @@ def losses(optuna_study: optuna.Study, kind: Kind, number: str, run: str) -> int
 def resumed(
     study: Study, sampler: optuna.samplers.BaseSampler | None, trials: dict[int, Record], space: Space
 ) -> optuna.Study:
-    """Return the Optuna study with exactly the recorded trials; unfinished ones without a record are marked failed.
+    """Return the Optuna study with exactly the recorded trials; unfinished ones are marked failed.
 
-    A study that holds a complete trial without a record, or another search space, is deleted and rebuilt.
+    A study that holds a complete or pruned trial without a record, or another search space, is deleted and rebuilt.
 
     Args:
         study: whose state is resumed.
@@ -60,8 +60,8 @@ def resumed(
     for frozen in optuna_study.get_trials(deepcopy=False):
         record = trials.get(_slot(frozen))
         if not frozen.state.is_finished():
-            tell(optuna_study, frozen.number, record, monitor)
-        if record and (frozen.state == _state(record) or not frozen.state.is_finished()):
+            optuna_study.tell(frozen.number, state=TrialState.FAIL)
+        elif record and frozen.state == _state(record):
             up_to_date.add(record.trial)
     for slot, record in sorted(trials.items()):
         if slot not in up_to_date:
@@ -85,19 +85,19 @@ def renumbered(study: Study, trials: dict[int, Record], space: Space) -> None:
         optuna_study.add_trial(_frozen(trials[slot], monitor, space) if slot in trials else gap)
 
 
-def tell(optuna_study: optuna.Study, number: int, record: Record | None, monitor: str) -> None:
-    """Finish a running trial with the result in its record; a trial without a record was lost and is marked failed.
+def tell(optuna_study: optuna.Study, trial: optuna.Trial, record: Record, monitor: str) -> None:
+    """Finish a running trial with the result in its record.
 
     Args:
         optuna_study: that the trial belongs to.
-        number: of the trial in the storage.
+        trial: as asked from the study.
         record: of the trial.
         monitor: name of the monitored validation metric.
     """
-    if record is not None and record.status == "complete" and record.valid:
-        optuna_study.tell(number, record.valid[monitor])
-    else:
-        optuna_study.tell(number, state=TrialState.FAIL)
+    for epoch, value in _intermediate(record, monitor).items():
+        trial.report(value, epoch)
+    # Optuna takes the value of a pruned trial from what was reported
+    optuna_study.tell(trial, _value(record, monitor) if record.status == "complete" else None, state=_state(record))
 
 
 def _slot(frozen: FrozenTrial) -> int:
@@ -105,18 +105,30 @@ def _slot(frozen: FrozenTrial) -> int:
 
 
 def _state(record: Record) -> TrialState:
-    return TrialState.COMPLETE if record.status == "complete" else TrialState.FAIL
+    states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+    return states.get(record.status, TrialState.FAIL)
+
+
+def _intermediate(record: Record, monitor: str) -> dict[int, float]:
+    """Return the monitored metric by epoch, counted from 1."""
+    return {epoch: metrics[monitor] for epoch, metrics in enumerate(record.history, start=1)}
+
+
+def _value(record: Record, monitor: str) -> float | None:
+    """Return the trial's value as Optuna stores it: the best of a complete trial, the last of a pruned one."""
+    if record.status == "pruned":
+        return record.history[-1][monitor]
+    return record.valid[monitor] if record.status == "complete" and record.valid else None
 
 
 def _agrees(frozen: FrozenTrial, record: Record | None, monitor: str, space: Space) -> bool:
-    if frozen.state != TrialState.COMPLETE:
+    if frozen.state not in (TrialState.COMPLETE, TrialState.PRUNED):
         return True
-    return (
-        record is not None
-        and record.valid is not None
-        and (frozen.value, frozen.params) == (record.valid[monitor], record.params)
-        and frozen.distributions == _frozen(record, monitor, space).distributions
-    )
+    if record is None or frozen.state != _state(record):
+        return False
+    recorded = _frozen(record, monitor, space)
+    parts = ("value", "params", "distributions")
+    return all(getattr(frozen, part) == getattr(recorded, part) for part in parts)
 
 
 def _frozen(record: Record, monitor: str, space: Space) -> FrozenTrial:
@@ -124,10 +136,11 @@ def _frozen(record: Record, monitor: str, space: Space) -> FrozenTrial:
     try:
         return optuna.trial.create_trial(
             state=_state(record),
-            value=record.valid[monitor] if record.valid and record.status == "complete" else None,
+            value=_value(record, monitor),
             params=record.params,
             distributions=space(record.params),
             user_attrs={"slot": record.trial},
+            intermediate_values=_intermediate(record, monitor),
         )
     except ValueError:
         return optuna.trial.create_trial(state=TrialState.FAIL, user_attrs={"slot": record.trial})

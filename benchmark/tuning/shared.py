@@ -15,7 +15,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmark.study import Ledger, OnEvent, Study
+from benchmark.study import Ledger, OnEvent, Study, of_kind
 from benchmark.tuning.resume import tell
 from benchmark.tuning.sampler import SlotSampler
 from benchmark.tuning.space import fixed_parameters
@@ -35,7 +35,9 @@ class TrialNumberSampler(SlotSampler):
 
 
 def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> None:
-    """Run trials alongside other workers until the study has the requested number of complete ones.
+    """Run trials alongside other workers until the study has the requested number of complete and pruned ones.
+
+    A trial is compared with those that were finished when it started.
 
     Args:
         study: the study to tune.
@@ -53,16 +55,16 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, heartbeat_sec
         while True:
             optuna.storages.fail_stale_trials(shared)
             states = [trial.state for trial in shared.get_trials(deepcopy=False)]
-            complete, running = states.count(TrialState.COMPLETE), states.count(TrialState.RUNNING)
-            if complete >= search.trials:
+            done = states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED)
+            if done >= search.trials:
                 return
-            if complete + running >= search.trials:
+            if done + states.count(TrialState.RUNNING) >= search.trials:
                 time.sleep(POLL_SECONDS)
                 continue
             trial = shared.ask()
-            seen = {record.seed for record in ledger.records() if record.kind == "trial" and record.config}
+            earlier = of_kind(ledger.records(), "trial")
             with _heartbeats(storage, trial, heartbeat_seconds):
-                record = tuner.trial(shared, trial, trial.number, seen).model_copy(update={"exact": False})
+                record = tuner.trial(shared, trial, trial.number, earlier).model_copy(update={"exact": False})
             if shared.get_trials(deepcopy=False)[trial.number].state != TrialState.RUNNING:
                 warnings.warn(
                     f"{study.name}: trial {trial.number} had been given up as lost; its result is dropped", stacklevel=1
@@ -70,7 +72,7 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, heartbeat_sec
                 continue
             trial.set_user_attr("slot", trial.number)
             tuner.runner.keep(record)
-            tell(shared, trial.number, record, study.protocol.training.monitor)
+            tell(shared, trial, record, study.protocol.training.monitor)
 
 
 @contextmanager

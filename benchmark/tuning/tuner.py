@@ -15,6 +15,7 @@ from benchmark import budget as budgets
 from benchmark.protocol import digest
 from benchmark.records.record import Kind, Record
 from benchmark.study import Ledger, OnEvent, Study, missing_trials, winner
+from benchmark.training.pruning import Stop, never, pruner
 from benchmark.training.runner import Runner
 from benchmark.tuning import storage
 from benchmark.tuning.resume import losses, resumed, tell
@@ -24,7 +25,7 @@ from models.base import Config, Optimiser
 
 
 def run(study: Study, on_event: OnEvent = lambda event: None, ledger: Ledger | None = None) -> None:
-    """Finish a study: the requested number of complete trials, then the final runs of the best.
+    """Finish a study: the requested number of trials, then the final runs of the best.
 
     If the database cannot be reached, wait and try again; it is brought up to date from the records. Raises RunError if it
     stays out of reach.
@@ -86,19 +87,19 @@ class Tuner:
             sampler.next_slot(slot)
             trial = optuna_study.ask()
             trial.set_user_attr("slot", slot)
-            record = self.trial(optuna_study, trial, slot, {r.seed for r in trials.values() if r.config})
+            record = self.trial(optuna_study, trial, slot, list(trials.values()))
             self.runner.keep(record)
             trials[slot] = record
-            tell(optuna_study, trial.number, record, self.protocol.training.monitor)
+            tell(optuna_study, trial, record, self.protocol.training.monitor)
 
-    def trial(self, optuna_study: optuna.Study, trial: optuna.Trial, slot: int, seen: set[int]) -> Record:
+    def trial(self, optuna_study: optuna.Study, trial: optuna.Trial, slot: int, earlier: list[Record]) -> Record:
         """Run a trial and return its record; it is not trained if no shape meets the budget or it repeats an earlier trial.
 
         Args:
             optuna_study: the study in Optuna's storage.
             trial: the trial to run, as asked from Optuna.
             slot: its position in the study.
-            seen: training seeds of earlier trials; equal seeds mean equal configurations.
+            earlier: records of the trials finished so far; equal seeds mean equal configurations.
         """
         runner = self.runner
         try:
@@ -106,12 +107,13 @@ class Tuner:
         except budgets.Infeasible as error:
             return runner.record("trial", slot, 0, status="infeasible", error=str(error), params=trial.params)
         seed = trial_seed(self.study, config, optimiser)
-        if seed in seen:
+        if seed in {record.seed for record in earlier if record.config}:
             return runner.record(
                 "trial", slot, seed, config, optimiser, status="duplicate", error="drawn before", params=trial.params
             )
         lost = losses(optuna_study, "trial", str(slot), self.study.run)
-        return runner.train("trial", slot, seed, config, optimiser, params=trial.params, lost=lost)
+        stop: Stop = pruner(self.protocol, earlier) if self.protocol.search.pruner != "none" else never
+        return runner.train("trial", slot, seed, config, optimiser, params=trial.params, lost=lost, stop=stop)
 
     def _train_again(self, kind: Kind, runs: list[tuple[Record, int]]) -> list[Record]:
         """Train the configurations of trials with other seeds, and keep and return the records."""
