@@ -12,7 +12,7 @@ from rich.console import Console
 import datamodules
 import models
 from benchmark import protocol as protocols
-from benchmark.cli import audit, data, double, report, reproduce, run, speed
+from benchmark.cli import audit, data, double, replay, report, reproduce, run, speed
 from benchmark.errors import ProtocolError, RecordError, RunError, nearest
 from benchmark.published import tables as published
 
@@ -25,6 +25,7 @@ app.add_typer(run.app)
 app.add_typer(report.app)
 app.add_typer(audit.app)
 app.add_typer(double.app)
+app.add_typer(replay.app)
 app.add_typer(reproduce.app)
 app.add_typer(data.app, name="data")
 app.add_typer(speed.app)

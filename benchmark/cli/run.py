@@ -145,18 +145,24 @@ def _protocol(
     smoke: bool,
     rename: str | None,
 ) -> Protocol:
-    values: dict[str, Any] = {}
-    for change in changes or []:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise ProtocolError(f"--set {change}: expected KEY=VALUE, as in --set search.trials=20")
-        values[key] = _value(value)
+    values = parsed(changes)
     for key, names in (("datasets", datasets), ("models", models), ("budgets", budgets)):
         if names is not None:
             values[key] = [_value(part) if key == "budgets" else part for part in names.split(",")]
     if rename is not None:
         values["name"] = rename
     return protocols.load(name, values, smoke=smoke)
+
+
+def parsed(changes: list[str] | None) -> dict[str, Any]:
+    """Return the values of --set by key. Raises ProtocolError if one is not KEY=VALUE."""
+    values: dict[str, Any] = {}
+    for change in changes or []:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ProtocolError(f"--set {change}: expected KEY=VALUE, as in --set search.trials=20")
+        values[key] = _value(value)
+    return values
 
 
 def _value(text: str) -> Any:

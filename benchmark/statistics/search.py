@@ -1,5 +1,7 @@
 """Expected quality as a function of the number of trials."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -21,3 +23,20 @@ def expected_best(scores: ArrayLike, lower_is_better: bool = True) -> tuple[NDAr
     mean = weight @ value
     variance = (weight * (value - mean[:, None]) ** 2).sum(axis=1)
     return sign * mean, np.sqrt(variance)
+
+
+def expected_best_of(scores: ArrayLike, n: float, lower_is_better: bool = True) -> float:
+    """Return the expected best of n different ones of N scores (N,), over all subsets; between whole n it is interpolated.
+
+    E[max] = sum_i v_(i) C(i - 1, n - 1) / C(N, n) over the sorted scores. Raises ValueError unless 1 <= n <= N.
+    """
+    sign = -1.0 if lower_is_better else 1.0
+    value = np.sort(sign * np.asarray(scores, float)).tolist()
+    if not 1 <= n <= len(value):
+        raise ValueError(f"cannot take {n:g} of {len(value)} scores")
+    below, share = int(n), n - int(n)
+    best = [
+        sum(v * math.comb(i, k - 1) for i, v in enumerate(value)) / math.comb(len(value), k) if weight else 0.0
+        for k, weight in ((below, 1 - share), (below + 1, share))
+    ]
+    return sign * ((1 - share) * best[0] + share * best[1])

@@ -17,6 +17,8 @@ from optuna.trial import TrialState
 from benchmark.protocol import Protocol
 from benchmark.records.record import Record
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # a study is created for every trial
+
 Curve = Sequence[float]  # monitored validation metric after each epoch
 Stop = Callable[[Curve], bool]  # given the curve so far after each epoch, returns whether the training ends here
 

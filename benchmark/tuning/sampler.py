@@ -10,6 +10,8 @@ from optuna.trial import FrozenTrial
 
 from benchmark.protocol import digest
 
+MOST_STARTUP = 8  # random trials before TPE draws by what it has seen
+
 
 class SlotSampler(optuna.samplers.BaseSampler):
     """Draws trial number `slot` of a study as a function of (key, slot, finished trials).
@@ -21,10 +23,11 @@ class SlotSampler(optuna.samplers.BaseSampler):
         kind: tpe or random.
         key: of the draws; studies with different keys share none.
         fixed: parameters of the slots that are not drawn; a parameter that a slot does not fix is drawn.
+        startup: number of trials, the fixed ones included, after which TPE draws by what it has seen.
     """
 
-    def __init__(self, kind: str, key: Sequence[object], fixed: Mapping[int, Mapping[str, Any]]):
-        self.kind, self.key, self.fixed = kind, key, fixed
+    def __init__(self, kind: str, key: Sequence[object], fixed: Mapping[int, Mapping[str, Any]], startup: int = 0):
+        self.kind, self.key, self.fixed, self.startup = kind, key, fixed, startup
         self.slot = 0
         self._sampler = self._fresh()
 
@@ -38,7 +41,12 @@ class SlotSampler(optuna.samplers.BaseSampler):
         if self.kind == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=8, n_ei_candidates=24, multivariate=True, group=False, constant_liar=False
+            seed=seed,
+            n_startup_trials=self.startup,
+            n_ei_candidates=24,
+            multivariate=True,
+            group=False,
+            constant_liar=False,
         )
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -59,6 +67,11 @@ class SlotSampler(optuna.samplers.BaseSampler):
         if param_name in fixed:
             return nearest_allowed(fixed[param_name], param_distribution)
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+
+def startup_trials(trials: int) -> int:
+    """Return how many trials of a block are random before TPE learns from them: at most half, at most MOST_STARTUP."""
+    return min(MOST_STARTUP, trials // 2)
 
 
 def nearest_allowed(value: Any, space: BaseDistribution) -> Any:

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.study import Ledger, OnEvent, Study, of_kind
 from benchmark.tuning.resume import tell
-from benchmark.tuning.sampler import SlotSampler
+from benchmark.tuning.sampler import SlotSampler, startup_trials
 from benchmark.tuning.space import fixed_parameters
 from benchmark.tuning.storage import connect, open_study
 from benchmark.tuning.tuner import Tuner
@@ -50,7 +50,7 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, heartbeat_sec
     storage = connect(study, heartbeat_seconds)
     with Tuner(study, on_event, ledger) as tuner:
         fixed = fixed_parameters(study, tuner.runner.budget, tuner.runner.data.recipe)
-        sampler = TrialNumberSampler(search.sampler, study.draws, fixed)
+        sampler = TrialNumberSampler(search.sampler, study.draws, fixed, startup_trials(search.trials))
         shared = open_study(study, sampler, heartbeat=heartbeat_seconds)
         while True:
             optuna.storages.fail_stale_trials(shared)

@@ -19,7 +19,7 @@ from benchmark.training.pruning import Stop, never, pruner
 from benchmark.training.runner import Runner
 from benchmark.tuning import storage
 from benchmark.tuning.resume import losses, resumed, tell
-from benchmark.tuning.sampler import SlotSampler
+from benchmark.tuning.sampler import SlotSampler, startup_trials
 from benchmark.tuning.space import distributions, drawn, fixed_parameters
 from models.base import Config, Optimiser
 
@@ -79,7 +79,8 @@ class Tuner:
             return
         runner = self.runner
         fixed = fixed_parameters(self.study, runner.budget, runner.data.recipe)
-        sampler = SlotSampler(self.protocol.search.sampler, self.study.draws, fixed)
+        search = self.protocol.search
+        sampler = SlotSampler(search.sampler, self.study.draws, fixed, startup_trials(search.trials))
         space = partial(distributions, study=self.study, budget=self.runner.budget)
         optuna_study = resumed(self.study, sampler, trials, space)
         while missing_trials(list(trials.values()), self.protocol):
