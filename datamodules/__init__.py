@@ -1,13 +1,15 @@
 """Data sets, one per file: every module in this folder is a data set named after its file.
 
 Dots append variants to a name: `frappe.bars` is Frappe under the rule set `bars`, `taobaoad_x1.bars_split` is TaobaoAd_x1
-validated on its test part, as in BARS. Records carry the full name.
+validated on its test part, as in BARS; `synthetic.rows_2400000` has that number of train rows: the first ones of a set that
+comes as files, and as many as asked for of a generated one. Records carry the full name.
 """
 
 import ast
+import re
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datamodules._names import nearest
 from datamodules._paths import cache_root as cache_root
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 
 VARIANTS = {"bars": ("encoding", "bars"), "clean": ("encoding", "clean"), "bars_split": ("split", "bars")}
+ROWS = re.compile(r"rows_([1-9][0-9]*)")  # the variant that says how many train rows
 
 
 class UnknownDataset(ValueError):
@@ -30,7 +33,8 @@ def names() -> list[str]:
 
 def title(name: str) -> str:
     """Return the data set's title from its module docstring, followed by its variants, without importing it."""
-    return ", ".join([summary(name).partition(":")[0], *name.split(".")[1:]])
+    variants = [f"{n:,} train rows" if (n := _rows(variant)) else variant for variant in name.split(".")[1:]]
+    return ", ".join([summary(name).partition(":")[0], *variants])
 
 
 def summary(name: str) -> str:
@@ -54,7 +58,11 @@ def load(name: str) -> "type[CTRDataModule]":
     if len(classes) != 1:
         raise TypeError(f"datamodules/{base}.py must define one CTRDataModule; it defines {len(classes)}")
     dataset = classes[0]
-    changes = dict(VARIANTS[variant] for variant in variants)
+    changes: dict[str, Any] = dict(VARIANTS[variant] for variant in variants if variant in VARIANTS)
+    for rows in filter(None, map(_rows, variants)):
+        if dataset.most_rows and rows > dataset.most_rows:
+            raise UnknownDataset(f"no data set {name!r}; {base} has at most {dataset.most_rows:,} train rows")
+        changes["first_rows"] = rows
     if changes.get("split", "own") not in ("own", *dataset.splits):
         raise UnknownDataset(f"no data set {name!r}; {base} comes with its own validation part")
     return type(dataset.__name__, (dataset,), changes) if changes else dataset
@@ -66,7 +74,18 @@ def _split(name: str) -> list[str]:
     if base not in names():
         raise UnknownDataset(f"no data set {name!r}; {nearest(base, names())}({', '.join(names())})")
     for variant in variants:
-        if variant not in VARIANTS:
+        if variant not in VARIANTS and _rows(variant) is None:
             hint = nearest(variant, VARIANTS)
-            raise UnknownDataset(f"no variant {variant!r} of {base}; {hint}({', '.join(VARIANTS)})")
+            raise UnknownDataset(f"no variant {variant!r} of {base}; {hint}({', '.join(VARIANTS)}, rows_<number>)")
     return [base, *variants]
+
+
+def of_rows(name: str, rows: int) -> str:
+    """Return the name of the data set with that number of train rows."""
+    return f"{name}.rows_{rows}"
+
+
+def _rows(variant: str) -> int | None:
+    """Return the number of train rows that a variant asks for; None if it is another variant."""
+    match = ROWS.fullmatch(variant)
+    return int(match[1]) if match else None

@@ -43,8 +43,10 @@ def of_model(name: str) -> str:
 
 
 def of_dataset(name: str) -> str:
-    """Return the hash of a data set's file and of its name, which identifies a variant."""
-    return _hash([name, *(_meaning(path) for path in _files(f"datamodules/{name.partition('.')[0]}.py"))])
+    """Return the hash of a data set's file, of what it shares with its kin and of its name, which identifies a variant."""
+    base = name.partition(".")[0]
+    kin = f"datamodules/_{base.partition('_')[0]}.py"  # synthetic_teacher shares _synthetic.py
+    return _hash([name, *(_meaning(path) for path in _files(f"datamodules/{base}.py", kin))])
 
 
 def of_readers() -> str:

@@ -74,18 +74,18 @@ class Fields:
 
 @dataclass(frozen=True)
 class Source:
-    """Consecutive rows of a part: a range of rows of a text file, or all rows of a frame."""
+    """Consecutive rows of a part: a range of rows of a text file, or all rows of a frame, which may be made when it is read."""
 
-    table: Delimited | pl.LazyFrame
+    table: Delimited | pl.LazyFrame | Callable[[], pl.DataFrame]
     first: int = 0  # first row, for a file
     rows: int | None = None  # for a file, at most; None for all that follow
     clean: Callable[[pl.DataFrame], pl.DataFrame] | None = None  # for a file, applied to each block
 
     def batches(self, rows: int | None = None) -> Iterator[pl.DataFrame]:
         """Yield the first `rows` rows, or all, in blocks. Raises DataError or, for a frame, polars' own errors."""
-        if isinstance(self.table, pl.LazyFrame):
-            frame = self.table if rows is None else self.table.head(rows)
-            yield from frame.collect_batches(chunk_size=ROWS_AT_A_TIME)
+        if not isinstance(self.table, Delimited):
+            frame = self.table if isinstance(self.table, pl.LazyFrame) else self.table().lazy()
+            yield from (frame if rows is None else frame.head(rows)).collect_batches(chunk_size=ROWS_AT_A_TIME)
             return
         limits = [limit for limit in (self.rows, rows) if limit is not None]
         for batch in self.table.batches(self.first, min(limits, default=None)):
@@ -99,7 +99,7 @@ class Source:
             title: Name of the data set, for a frame.
             split: Name of the part, for a frame.
         """
-        if isinstance(self.table, pl.LazyFrame):
+        if not isinstance(self.table, Delimited):
             return f"{title}, row {row + 1} of the {split} part"
         return f"{self.table.path}, line {self.table.line(self.first + row)}"
 

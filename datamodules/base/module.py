@@ -62,6 +62,12 @@ class CTRDataModule(pl.LightningDataModule):
     encoding: ClassVar[Encoding] = "clean"
     split: ClassVar[str] = "own"
     splits: ClassVar[tuple[str, ...]] = ("own",)  # that are offered
+    first_rows: ClassVar[int | None] = (
+        None  # of the train part, which alone are the set's if its name says so; None: all
+    )
+    most_rows: ClassVar[int | None] = (
+        None  # that `first_rows` may ask for, of a generated set; None: those of the files
+    )
 
     def __init__(
         self,
@@ -109,7 +115,13 @@ class CTRDataModule(pl.LightningDataModule):
             "encoding": self.encoding,
             "split": self.split,
             "train_rows": self.train_rows,
+            **({"first_rows": self.first_rows} if self.first_rows else {}),
         }
+
+    @property
+    def most_train_rows(self) -> int | None:
+        """The first rows of the train part that are used, by the set's name and by `train_rows`; None: all."""
+        return min((rows for rows in (self.first_rows, self.train_rows) if rows), default=None)
 
     def full_title(self) -> str:
         """Return the title under which results may be reported."""
@@ -223,8 +235,14 @@ class CTRDataModule(pl.LightningDataModule):
 
     def _encode(self, folder: Path) -> None:
         parts = {split: sources(part) for split, part in self.read().items()}
-        meta = {"title": self.full_title(), **encode(folder, parts, self.fields(), self.title, self.train_rows)}
-        if self.train_rows is None:
+        meta = {"title": self.full_title(), **encode(folder, parts, self.fields(), self.title, self.most_train_rows)}
+        if self.most_train_rows is None:
             self.check(meta)
+        if self.first_rows:
+            meta["title"] += f", {self.first_rows:,} train rows"
+            if meta["rows"]["train"] < (self.most_train_rows or 0):
+                raise DataError(
+                    f"{self.title}: the name asks for {self.first_rows:,} train rows; there are {meta['rows']['train']:,}"
+                )
         meta = {**meta, **self.facts()}
         (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
