@@ -4,8 +4,10 @@ import hashlib
 import json
 import re
 import tomllib
+from itertools import product
+from math import log2, sqrt
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import tomli_w
 from pydantic import (
@@ -28,13 +30,13 @@ from benchmark.errors import ProtocolError, nearest
 
 SHIPPED = Path(__file__).parent / "protocols"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-LISTS = (
-    "datasets",
-    "models",
-    "budgets",
-)  # results folders of one protocol may differ in these, and in the number of blocks
-# keys of the search that 0.1 did not have
-LATER = ("normalisation", "embedding_std", "pruner", "prune_from", "prune_after", "prune_keep")
+# results folders of one protocol may differ in these, in `rows` and in the number of blocks
+LISTS = ("datasets", "models", "budgets", "totals")
+LATER = {  # keys that 0.1 did not have
+    "search": ("normalisation", "embedding_std", "pruner", "prune_from", "prune_after", "prune_keep"),
+    "training": ("batch_rows",),
+}
+SMOKE_ROWS = 4096
 
 
 class Section(BaseModel):
@@ -47,6 +49,7 @@ class Training(Section):
     """How one model is trained; the same for trials, retrials and final runs."""
 
     batch_size: PositiveInt = 1024
+    batch_rows: PositiveInt | None = None  # train rows for which batch_size is meant, see rows_per_step; None: always
     epochs: PositiveInt = 1  # maximum
     patience: PositiveInt = 1  # stop after this many consecutive epochs without improvement
     monitor: Literal["auc", "logloss"] = "logloss"  # validation metric that selects epochs, trials and configs
@@ -58,6 +61,17 @@ class Training(Section):
     precision: Literal["fp32", "bf16"] = "fp32"  # of the matrix products
     compile: bool = False  # torch.compile, with CUDA graphs on a GPU
     train_rows: PositiveInt | None = None  # use only the first rows of the train part; None: all
+
+    def rows_per_step(self, rows: int) -> int:
+        """Return the batch size for a train part of that many rows.
+
+        With `batch_rows` it grows with the square root of the rows, in powers of two, as the largest batch that costs no
+        quality does (Zhang et al. 2024, arXiv 2410.21676: with the data, hardly with the model). Both the number of steps and
+        the rows of a step then grow with the data.
+        """
+        if self.batch_rows is None:
+            return self.batch_size
+        return 1 << max(0, round(log2(self.batch_size * sqrt(rows / self.batch_rows))))
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -124,6 +138,20 @@ class Final(Section):
     seeds: Seeds = (1, 2, 3)  # as many for every block; each block derives its own, see benchmark.study.Study.seed
 
 
+class Split(NamedTuple):
+    """One way to spend a total of training compute: train rows times training FLOPs per example."""
+
+    law: str  # the data set that has any number of rows
+    total: float  # training GFLOP of one run
+    budget: float  # training MFLOP per example
+    rows: int
+
+    @property
+    def dataset(self) -> str:
+        """Return the name of the data set with these rows."""
+        return datamodules.of_rows(self.law, self.rows)
+
+
 class Protocol(Section):
     """A whole comparison."""
 
@@ -132,6 +160,8 @@ class Protocol(Section):
     datasets: tuple[str, ...] = Field(min_length=1)
     models: tuple[str, ...] = Field(min_length=1)
     budgets: tuple[PositiveFloat, ...] = Field(min_length=1)  # training MFLOP per example
+    totals: tuple[PositiveFloat, ...] = ()  # training GFLOP of one run, each split between rows and budget, see splits
+    rows: tuple[PositiveInt, PositiveInt] | None = None  # fewest and most train rows of a split; with totals only
     embedding_dim: PositiveInt
     training: Training = Training()
     search: Search = Search()
@@ -175,6 +205,43 @@ class Protocol(Section):
         """Return the first epoch after which a trial may be pruned."""
         return self.search.prune_from or -(-self.training.epochs // 2)
 
+    @model_validator(mode="after")
+    def _splittable(self) -> Self:
+        if not self.totals:
+            if self.rows is not None:
+                raise ValueError("rows limits the splits of totals, and there are no totals; give both or neither")
+            return self
+        if self.rows is None:
+            raise ValueError("totals need rows = [fewest, most], the limits of a split's train rows")
+        if self.training.epochs > 1 or self.training.train_rows is not None:
+            raise ValueError("totals are rows x budget in one pass; leave out training.train_rows and training.epochs")
+        for total in self.totals:
+            if not any(split.total == total for split in self.splits):
+                raise ValueError(
+                    f"no budget splits the total of {total:g} GFLOP into {self.rows[0]:,} to {self.rows[1]:,} rows"
+                )
+        return self
+
+    @property
+    def splits(self) -> list[Split]:
+        """Return all splits of the totals that have allowed rows; none without totals."""
+        least, most = self.rows or (0, 0)
+        every = [
+            Split(law, total, budget, round(1e3 * total / budget))
+            for law, total, budget in product(self.datasets, self.totals, self.budgets)
+        ]
+        return [split for split in every if least <= split.rows <= most]
+
+    @property
+    def pairs(self) -> list[tuple[str, float]]:
+        """Return the data set and budget of every study, the most expensive budget first: all pairs, or those of the splits."""
+        pairs = (
+            [(split.dataset, split.budget) for split in self.splits]
+            if self.totals
+            else product(self.datasets, self.budgets)
+        )
+        return sorted(pairs, key=lambda pair: -pair[1])
+
     def toml(self) -> str:
         """Return the resolved protocol as TOML that `load` reads back."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
@@ -184,27 +251,39 @@ class Protocol(Section):
         return digest(self.compared())
 
     def compared(self) -> dict[str, Any]:
-        """Return what must be equal for results to share a table: all but name, title, overrides, LISTS and the blocks.
+        """Return what must be equal for results to share a table: all but name, title, overrides, LISTS, rows and the blocks.
 
         Keys that a later version added count only where they differ from their default, so that earlier results keep their
         identity.
         """
-        fixed = self.model_dump(mode="json", exclude={"name", "title", "overrides", *LISTS})
+        fixed = self.model_dump(mode="json", exclude={"name", "title", "overrides", "rows", *LISTS})
         del fixed["search"]["blocks"]
-        for key in LATER:
-            if getattr(self.search, key) == Search.model_fields[key].default:
-                del fixed["search"][key]
+        for name, keys in LATER.items():
+            section = getattr(self, name)
+            for key in keys:
+                if getattr(section, key) == type(section).model_fields[key].default:
+                    del fixed[name][key]
         return fixed
 
     def smoke(self) -> Self:
         """Return the smallest version that still exercises every step; its results say nothing about the models."""
         fewest: dict[str, Any] = {"blocks": min(self.search.blocks, 2), "trials": 1, "finalists": 1}
-        unpruned = {key: Search.model_fields[key].default for key in LATER if key.startswith("prune")}
+        unpruned = {key: Search.model_fields[key].default for key in LATER["search"] if key.startswith("prune")}
+        budgets = tuple(sorted(self.budgets)[:3])
+        short: dict[str, Any] = {"epochs": 1, "train_rows": SMOKE_ROWS}
+        few: dict[str, Any] = {}
+        if self.totals:  # the two smallest budgets on SMOKE_ROWS rows, and the same compute on fewer
+            short = {}
+            few = {
+                "totals": tuple(SMOKE_ROWS * budget / 1e3 for budget in budgets[:2]),
+                "rows": (SMOKE_ROWS // 8, SMOKE_ROWS),
+            }
         return self.model_copy(
             update={
                 "name": f"{self.name}-smoke",
-                "budgets": tuple(sorted(self.budgets)[:3]),
-                "training": self.training.model_copy(update={"epochs": 1, "train_rows": 4096}),
+                "budgets": budgets,
+                **few,
+                "training": self.training.model_copy(update=short),
                 "search": self.search.model_copy(update=fewest | unpruned),
                 "final": Final(seeds=self.final.seeds[:1]),
             }
@@ -217,7 +296,7 @@ class Protocol(Section):
 
 
 def combined(kept: Protocol, now: Protocol) -> Protocol:
-    """Return `now` with all that either has of LISTS and with the larger number of blocks.
+    """Return `now` with all that either has of LISTS, with the rows of both and with the larger number of blocks.
 
     Args:
         kept: of the results folder.
@@ -225,7 +304,9 @@ def combined(kept: Protocol, now: Protocol) -> Protocol:
     """
     lists = {key: tuple(dict.fromkeys((*getattr(kept, key), *getattr(now, key)))) for key in LISTS}
     blocks = max(kept.search.blocks, now.search.blocks)
-    return now.model_copy(update={**lists, "search": now.search.model_copy(update={"blocks": blocks})})
+    limits = [limit for protocol in (kept, now) for limit in protocol.rows or ()]
+    rows = (min(limits), max(limits)) if limits else None
+    return now.model_copy(update={**lists, "rows": rows, "search": now.search.model_copy(update={"blocks": blocks})})
 
 
 def digest(value: object) -> str:

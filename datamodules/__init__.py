@@ -77,6 +77,8 @@ def _split(name: str) -> list[str]:
         if variant not in VARIANTS and _rows(variant) is None:
             hint = nearest(variant, VARIANTS)
             raise UnknownDataset(f"no variant {variant!r} of {base}; {hint}({', '.join(VARIANTS)}, rows_<number>)")
+    if sum(map(bool, map(_rows, variants))) > 1:
+        raise UnknownDataset(f"no data set {name!r}; it names more than one number of train rows")
     return [base, *variants]
 
 

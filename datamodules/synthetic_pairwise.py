@@ -8,8 +8,8 @@
 
 The fields and what z_f is are those of `_synthetic.py`. Favoured by construction: models whose first layer multiplies pairs
 (FM, DLRM, DCNv2's first cross layer, Wukong's factorization machine block), and depth is worth little. None of them is
-exact: a table of random effects has nearly full rank, up to 47 here, and products of embeddings have at most their size. `bounds`
-holds Bayes, and the ladder on a field's own effects (order 1) and on the planted pairs (order 2).
+exact: a table of random effects has rank up to 47 here, products of embeddings at most their size. `bounds` holds Bayes, and
+the ladder on a field's own effects (order 1) and on the planted pairs (order 2).
 """
 
 from collections.abc import Mapping

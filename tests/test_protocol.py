@@ -7,7 +7,7 @@ import pytest
 
 from benchmark import protocol as protocols
 from benchmark.errors import ProtocolError
-from benchmark.protocol import Protocol
+from benchmark.protocol import Protocol, combined
 
 MINIMAL = """
 datasets = ["hotel"]
@@ -114,3 +114,85 @@ def test_identity_depends_on_settings_but_not_on_title_models_and_budgets(path: 
         "embedding_dim = 8\n[search]\ntrials = 3",
     ):
         assert load(path, MINIMAL.replace("embedding_dim = 8", change)).identity() != one.identity()
+
+
+ISOFLOP = """
+datasets = ["synthetic", "synthetic_teacher"]
+models = ["mlp"]
+totals = [3, 12]
+budgets = [0.005, 0.02, 0.08]
+rows = [37500, 2400000]
+embedding_dim = 4
+
+[training]
+batch_size = 512
+batch_rows = 2400000
+"""
+
+
+def test_totals_are_split_into_all_pairs_of_budget_and_rows_whose_product_they_are(path: Path) -> None:
+    protocol = load(path, ISOFLOP)
+    for split in protocol.splits:
+        assert split.rows * split.budget * 1e6 == pytest.approx(split.total * 1e9)
+        assert 37_500 <= split.rows <= 2_400_000
+    synthetic = {(s.total, s.budget, s.rows) for s in protocol.splits if s.law == "synthetic"}
+    assert synthetic == {
+        *((3, 0.005, 600_000), (3, 0.02, 150_000), (3, 0.08, 37_500)),
+        *((12, 0.005, 2_400_000), (12, 0.02, 600_000), (12, 0.08, 150_000)),
+    }
+    assert len(protocol.splits) == 2 * len(synthetic) == len(set(protocol.pairs))
+    assert ("synthetic_teacher.rows_600000", 0.02) in protocol.pairs
+    assert [budget for _, budget in protocol.pairs] == sorted((b for _, b in protocol.pairs), reverse=True)
+
+
+def test_without_totals_every_data_set_has_every_budget(path: Path) -> None:
+    protocol = load(path, MINIMAL.replace("[0.3]", "[0.3, 1.2]").replace('"hotel"', '"hotel", "synthetic"'))
+    assert protocol.splits == []
+    assert protocol.pairs == [("hotel", 1.2), ("synthetic", 1.2), ("hotel", 0.3), ("synthetic", 0.3)]
+
+
+def test_rows_per_step_double_with_four_times_the_rows_so_that_steps_do_too(path: Path) -> None:
+    training = load(path, ISOFLOP).training
+    assert [training.rows_per_step(rows) for rows in (37_500, 150_000, 600_000, 2_400_000)] == [64, 128, 256, 512]
+    assert training.rows_per_step(1) == 1
+    assert load(path, MINIMAL).training.rows_per_step(7) == 1024
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("rows = [37500, 2400000]\n", "", r"totals need rows = \[fewest, most\]"),
+        ("totals = [3, 12]\n", "", r"rows limits the splits of totals, and there are no totals"),
+        ("totals = [3, 12]", "totals = [3, 3]", r"totals \[3.0, 3.0\] contain duplicates"),
+        (
+            "totals = [3, 12]",
+            "totals = [3, 9000]",
+            r"no budget splits the total of 9000 GFLOP into 37,500 to 2,400,000",
+        ),
+        ("[training]", "[training]\nepochs = 2", r"in one pass; leave out training.train_rows and training.epochs"),
+        ("[training]", "[training]\ntrain_rows = 9", r"in one pass; leave out training.train_rows and training.epochs"),
+    ],
+)
+def test_totals_that_cannot_be_split_are_rejected(path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(ProtocolError, match=message):
+        load(path, ISOFLOP.replace(old, new))
+
+
+def test_totals_and_limits_of_rows_may_grow_and_the_batch_rule_is_part_of_the_identity(path: Path) -> None:
+    kept = load(path, ISOFLOP)
+    now = load(path, ISOFLOP.replace("[3, 12]", "[12, 48]").replace("[37500, 2400000]", "[150000, 9600000]"))
+    assert kept.identity() == now.identity()
+    both = combined(kept, now)
+    assert (both.totals, both.rows) == ((3, 12, 48), (37_500, 9_600_000))
+    assert load(path, ISOFLOP.replace("batch_rows = 2400000", "batch_rows = 600000")).identity() != kept.identity()
+    plain = load(path, MINIMAL)
+    assert "batch_rows" not in plain.compared()["training"]
+    assert combined(plain, plain).rows is None
+
+
+def test_the_smallest_form_of_totals_still_has_two_splits_of_each(path: Path) -> None:
+    smoke = load(path, ISOFLOP).smoke()
+    assert load(path, smoke.toml()) == smoke
+    assert max(split.rows for split in smoke.splits) == 4096
+    for total in smoke.totals:
+        assert sum(split.total == total and split.law == "synthetic" for split in smoke.splits) == 2

@@ -224,6 +224,7 @@ def test_a_set_that_comes_as_files_gives_its_first_rows_and_no_more() -> None:
         ("synthetic.rows_0", r"no variant 'rows_0' of synthetic; .*rows_<number>"),
         ("synthetic.rows_1e6", "no variant 'rows_1e6'"),
         ("synthetic.row_1000", "no variant 'row_1000'"),
+        ("synthetic.rows_10.rows_20", "more than one number of train rows"),
     ],
 )
 def test_a_number_of_rows_that_cannot_be_is_rejected(name: str, message: str) -> None:

@@ -122,9 +122,14 @@ def submit_check(
 
 def show(findings: "Findings", console: Console) -> None:
     """Print the quality tables and verdicts of a results folder."""
+    from benchmark.findings.frontier import sentence
     from benchmark.findings.verdict import verdict
     from benchmark.reports import formats, tables
 
+    for found in findings.frontiers:
+        for table in tables.frontier_tables(found, findings.heading(found.law))[:2]:
+            console.print(formats.terminal(table, console.width))
+        console.print(Text(formats.printable(sentence(found))))
     for dataset in findings.datasets:
         console.print(formats.terminal(tables.quality(findings, dataset), console.width))
         console.print(Text(formats.printable(verdict(findings, dataset).sentence)))

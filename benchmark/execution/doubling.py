@@ -55,7 +55,8 @@ def double(
 ) -> None:
     """Train the winners of a results folder with twice the epochs and keep the records beside the others.
 
-    Raises RunError if a study is not finished, or if its code has changed since and that is not accepted.
+    Raises RunError if a study is not finished, if its code has changed since and that is not accepted, or if the protocol
+    splits totals of compute.
 
     Args:
         folder: of the results.
@@ -68,6 +69,8 @@ def double(
         console: where progress is shown; None: standard output.
     """
     console = console or Console()
+    if protocol.totals:
+        raise RunError(f"{folder} holds splits of total compute, in one pass by design; there are no epochs to double")
     chosen = budgets or (sorted(protocol.budgets)[len(protocol.budgets) // 2],)
     if unknown := sorted(set(chosen) - set(protocol.budgets)):
         raise RunError(f"no budget {unknown[0]:g} in {folder}; it has {', '.join(f'{b:g}' for b in protocol.budgets)}")

@@ -91,7 +91,7 @@ def _measured(study: Study, n_rows: dict[str, int], n_runs: int) -> tuple[tuple[
         model = models.load(study.model)(config, data.n_dense, data.cardinalities).to(study.device)
         parameters.append(sum(p.numel() for p in model.parameters()))
         seconds.append(_seconds_per_step(study, model, data))
-    steps = -(-n_rows["train"] // training.batch_size) * training.epochs
+    steps = -(-n_rows["train"] // data.batch_size) * training.epochs
     # in training epochs; validation has a forward pass only
     validation = n_rows["valid"] / TRAINING_FLOPS_PER_FORWARD_FLOP / n_rows["train"]
     estimate = n_runs * fmean(seconds) * steps * (1 + validation)

@@ -21,7 +21,7 @@ def facts(protocol: Protocol, data_dir: Path | None) -> Facts:
     If the raw files have not changed since, stored facts are used without loading PyTorch.
     """
     about = {}
-    for name in protocol.datasets:
+    for name in dict.fromkeys(dataset for dataset, _ in protocol.pairs):
         stored = known_data.facts(name, data_dir, protocol.training.train_rows)
         about[name] = stored or known_data.encoded(name, data_dir, protocol.training.train_rows)
     return about
@@ -44,8 +44,7 @@ def studies_of(
     return [
         Study(protocol, dataset, model, budget, results, storage, data_dir, device, block=block)
         for block in range(1, protocol.search.blocks + 1)
-        for budget in sorted(protocol.budgets, reverse=True)
-        for dataset in protocol.datasets
+        for dataset, budget in protocol.pairs
         for model in protocol.models
     ]
 

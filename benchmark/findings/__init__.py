@@ -10,6 +10,7 @@ import polars as pl
 
 from benchmark.findings.comparison import Place, leaders, reference, with_letters
 from benchmark.findings.convergence import Gain, gains
+from benchmark.findings.frontier import Frontier, frontier
 from benchmark.findings.orders import Recovery, recovery
 from benchmark.findings.row_noise import RowNoise, TestNoise, row_noise
 from benchmark.findings.scaling import Scaling, scaling
@@ -102,6 +103,25 @@ class Findings:
     def recovery(self, dataset: str) -> list[Recovery]:
         """Return how much of each interaction order the models recovered, if the data set's true logits are known."""
         return recovery(self.records, dataset, self.bounds(dataset).get("Bayes", {}).get("logloss"))
+
+    @property
+    def frontiers(self) -> list[Frontier]:
+        """Return the compute-optimal frontier of each data set whose totals of compute the protocol splits; none otherwise."""
+        found = []
+        for law in self.protocol.datasets if self.protocol.totals else ():
+            own = [split for split in self.protocol.splits if split.law == law]
+            known = [split.dataset for split in own if "Bayes" in self.bounds(split.dataset)]
+            if known:  # the test part is that of all its numbers of rows
+                found.append(
+                    frontier(
+                        self.records,
+                        own,
+                        n_blocks=self.protocol.search.blocks,
+                        bayes=self.bounds(known[0])["Bayes"]["logloss"],
+                        test_rows=self.facts[known[0]]["rows"]["test"],
+                    )
+                )
+        return found
 
     def keep_row_noise(self) -> None:
         """Store the row noise beside the records, so that a folder without predictions gives the same report."""

@@ -46,6 +46,7 @@ class Record(BaseModel):
     dense_parameters: int | None = None
     embedding_parameters: int | None = None
 
+    batch_size: int | None = None  # 0.1 had that of its protocol
     epochs: int | None = None  # number of epochs trained
     best_epoch: int | None = None  # the epoch whose weights were scored, counted from 1
     steps: int | None = None

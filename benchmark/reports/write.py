@@ -9,7 +9,8 @@ from benchmark import findings as readings
 from benchmark.findings import Findings, file_name
 from benchmark.records import files
 from benchmark.reports import formats
-from benchmark.reports.tables import tables_of
+from benchmark.reports.table import Table
+from benchmark.reports.tables import frontier_tables, tables_of
 
 ROOT = Path(__file__).parents[2]
 STATE = ".report.json"  # digests of the last report's inputs and of the files it wrote
@@ -32,32 +33,37 @@ def write_report(folder: Path, *, if_changed: bool = False) -> Findings:
     findings.keep_row_noise()
     written = []
     for dataset in findings.datasets:
-        written += write_tables(findings, dataset)
+        written += write_tables(folder, dataset, tables_of(findings, dataset))
         for name, figure in plots.figures_of(findings, dataset).items():
             written += plots.save(figure, folder / "figures" / f"{file_name(dataset)}_{name}")
+    for found in findings.frontiers:
+        subject = findings.heading(found.law)
+        written += write_tables(folder, found.law, frontier_tables(found, subject))
+        if curves := plots.frontier_of(found, subject):
+            written += plots.save(curves, folder / "figures" / f"{file_name(found.law)}_frontier")
     remove_stale(findings, written)
     files.write_text(folder / "report.html", page.render(findings))
     files.write_json(folder / STATE, _state(folder))
     return findings
 
 
-def write_tables(findings: Findings, dataset: str) -> list[Path]:
-    """Write each table of a data set as Markdown, CSV and LaTeX and return the files."""
+def write_tables(folder: Path, dataset: str, tables: list[Table]) -> list[Path]:
+    """Write each table of a data set as Markdown, CSV and LaTeX into a results folder and return the files."""
     written = []
-    for table in tables_of(findings, dataset):
+    for table in tables:
         for suffix, text in (
             ("md", formats.markdown(table)),
             ("csv", formats.csv_text(table)),
             ("tex", formats.latex(table)),
         ):
-            written.append(findings.folder / "tables" / f"{file_name(dataset)}_{table.name}.{suffix}")
+            written.append(folder / "tables" / f"{file_name(dataset)}_{table.name}.{suffix}")
             files.write_text(written[-1], text)
     return written
 
 
 def remove_stale(findings: Findings, written: list[Path]) -> None:
     """Remove tables and figures of an earlier report that this one did not write."""
-    prefixes = tuple(f"{file_name(dataset)}_" for dataset in findings.datasets)
+    prefixes = tuple(f"{file_name(dataset)}_" for dataset in {*findings.datasets, *findings.protocol.datasets})
     for path in {*findings.folder.glob("tables/*"), *findings.folder.glob("figures/*")} - {*written}:
         if path.name.startswith(prefixes):
             path.unlink()

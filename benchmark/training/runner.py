@@ -162,6 +162,7 @@ class Runner:
             optimiser=optimiser.model_dump(mode="json") if optimiser else {},
             forward_flops=forward,
             training_flops=budgets.training_flops(config, self.budget) if config else None,
+            batch_size=self.data.batch_size,
             device=device_name(self.study.device),
             devices=self.study.devices,
             threads=torch.get_num_threads(),
@@ -182,11 +183,11 @@ class Runner:
 
 
 def data_of(study: Study, device: str) -> CTRDataModule:
-    """Return the study's data set with the batch size and rows of its protocol, and with batches on `device`."""
+    """Return the study's data set, encoded, with the batch size and rows of its protocol, and with batches on `device`."""
     training = study.protocol.training
-    return datamodules.load(study.dataset)(
-        study.data_dir, batch_size=training.batch_size, train_rows=training.train_rows, device=device
-    )
+    data = datamodules.load(study.dataset)(study.data_dir, train_rows=training.train_rows, device=device)
+    data.batch_size = training.rows_per_step(data.meta["rows"]["train"])
+    return data
 
 
 def budget_of(study: Study, about: Mapping[str, Any]) -> Budget:

@@ -12,14 +12,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.markers import MarkerStyle
 
+import datamodules
 from benchmark.findings import Findings, file_name
+from benchmark.findings.frontier import Frontier, sentence
 from benchmark.findings.summary import METRICS
 from benchmark.findings.verdict import verdict, warnings
 from benchmark.reports.formats import csv_text, printable
 from benchmark.reports.page.provenance import provenance
 from benchmark.reports.plots.style import label, look
 from benchmark.reports.table import Table
-from benchmark.reports.tables import tables_of
+from benchmark.reports.tables import frontier_tables, tables_of
 
 HERE = Path(__file__).parent
 
@@ -30,7 +32,10 @@ def render(findings: Findings) -> str:
     return page(
         heading=f"Protocol {protocol.name}",
         subtitle=protocol.title,
-        sections=[section(findings, dataset) for dataset in findings.datasets],
+        sections=[
+            *(frontier_section(findings, found) for found in findings.frontiers),
+            *(section(findings, dataset) for dataset in findings.datasets),
+        ],
         provenance=provenance(findings),
         protocol_text=protocol.toml(),
     )
@@ -98,6 +103,25 @@ def section(findings: Findings, dataset: str, *, title: str = "", root: str = ""
     }
 
 
+def frontier_section(findings: Findings, found: Frontier) -> dict[str, Any]:
+    """Return the template's values for a compute-optimal frontier; it has no plot of its own to explore."""
+    tables = frontier_tables(found, findings.heading(found.law))
+    failed = [label(check.model) for check in found.checks if not check.passed]
+    return {
+        "id": f"{file_name(findings.protocol.name)}-{file_name(found.law)}-frontier",
+        "monitor": findings.protocol.training.monitor,
+        "file": file_name(found.law),
+        "report": "",
+        "title": printable(f"{datamodules.title(found.law)}: compute-optimal frontier"),
+        "verdict": printable(sentence(found)),
+        "warnings": [f"The frontier of {name} fails its check" for name in failed],
+        "tables": tables,
+        "links": [],
+        "figures": _figures(findings.folder / "figures", found.law, "frontier"),
+        "data": {"points": [], "looks": {}, "bounds": {}, "csv": {table.name: csv_text(table) for table in tables}},
+    }
+
+
 def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, Any]:
     """Return the script's data: points, looks, bounds, and each table as CSV."""
     rows = findings.rows(dataset).drop_nulls("logloss")
@@ -140,15 +164,15 @@ def _mark(model: str) -> dict[str, str]:
     return {"color": style["color"], "path": "".join(parts)}
 
 
-def _figures(folder: Path, dataset: str) -> list[dict[str, str]]:
-    """Return the data set's SVG figures as data URLs."""
+def _figures(folder: Path, dataset: str, name: str = "*") -> list[dict[str, str]]:
+    """Return the data set's SVG figures of that name as data URLs."""
     prefix = f"{file_name(dataset)}_"
     return [
         {
             "name": path.stem.removeprefix(prefix).replace("_", " "),
             "source": "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode(),
         }
-        for path in sorted(folder.glob(f"{prefix}*.svg"))
+        for path in sorted(folder.glob(f"{prefix}{name}.svg"))
     ]
 
 

@@ -4,18 +4,20 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
+from benchmark.findings.frontier import Frontier
 from benchmark.reports.plots.compute import (
     pareto_front,
     quality_against_compute,
     relative_improvement,
     time_against_flops,
 )
+from benchmark.reports.plots.frontier import frontier
 from benchmark.reports.plots.orders import orders_against_compute
 from benchmark.reports.plots.ranges import ranges
 from benchmark.reports.plots.runs import best_against_trials, seed_strips, training_curves
 from benchmark.reports.plots.style import save, styled
 
-__all__ = ["figures_of", "save", "styled"]
+__all__ = ["figures_of", "frontier_of", "save", "styled"]
 
 
 def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:
@@ -34,3 +36,9 @@ def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:
         drawn["best_against_trials"] = best_against_trials(findings, dataset)
         drawn["ranges"] = ranges(findings, dataset)
     return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def frontier_of(found: Frontier, heading: str) -> Figure | None:
+    """Return the figure of a compute-optimal frontier; None if no model has final runs."""
+    with styled():
+        return frontier(found, heading)

@@ -1,11 +1,13 @@
 """The report's tables, built from findings."""
 
 from benchmark.findings import Findings
+from benchmark.findings.frontier import Frontier
 from benchmark.findings.summary import METRICS
 from benchmark.published import facts as facts
 from benchmark.reports.cells import count
 from benchmark.reports.table import Table
 from benchmark.reports.tables.convergence import convergence
+from benchmark.reports.tables.frontier import checks, frontier, splits
 from benchmark.reports.tables.orders import orders
 from benchmark.reports.tables.pairs import difference_table, win_matrix
 from benchmark.reports.tables.published import published
@@ -15,7 +17,7 @@ from benchmark.reports.tables.reproduced import reproduced
 from benchmark.reports.tables.row_noise import row_noise
 from benchmark.reports.tables.scaling import compute_to_match, scaling
 
-__all__ = ["count", "headline", "quality", "reproduced", "tables_of"]
+__all__ = ["count", "frontier_tables", "headline", "quality", "reproduced", "tables_of"]
 
 
 def tables_of(findings: Findings, dataset: str) -> list[Table]:
@@ -39,3 +41,8 @@ def tables_of(findings: Findings, dataset: str) -> list[Table]:
     if published_facts:
         tables.append(published(rows, published_facts, findings.title(dataset), subject))
     return [table for table in tables if table.rows]
+
+
+def frontier_tables(found: Frontier, subject: str) -> list[Table]:
+    """Return the tables of a compute-optimal frontier that have rows, the frontier first."""
+    return [table for table in (make(found, subject) for make in (frontier, checks, splits)) if table.rows]

@@ -1,0 +1,70 @@
+"""Figure of the compute-optimal frontier: each model's splits of every total, and the frontiers of all models."""
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmark.findings.frontier import Frontier
+from benchmark.reports.plots.style import flops_axis, label, legend, look, panels, regret_axis
+
+TEXT = "test LogLoss above the Bayes bound"
+
+
+def frontier(found: Frontier, heading: str) -> Figure | None:
+    """Draw regret against FLOPs per example, a panel per model and a line per total, then the frontiers against totals."""
+    models = [check.model for check in found.checks]
+    if not models:
+        return None
+    figure, axes = panels(len(models) + 1, heading, share_y=True)
+    for axis, model in zip(axes, models, strict=False):
+        _splits(axis, found, model)
+    _frontiers(axes[-1], found, models)
+    for axis in axes:
+        regret_axis(axis, TEXT if axis in (axes[0], axes[-1]) else "")
+        sns.despine(ax=axis)
+    legend(figure, axes)
+    return figure
+
+
+def _splits(axis: Axes, found: Frontier, model: str) -> None:
+    """Draw one model's splits; a ring marks the best of each total."""
+    totals = sorted({spent.split.total for spent in found.spent})
+    shades = mpl.colormaps["viridis"].resampled(len(totals) + 1)
+    best = {optimum.total: optimum.best for optimum in found.optima if optimum.model == model}
+    for i, total in enumerate(totals):
+        own = [s for s in found.spent if s.model == model and s.split.total == total and s.regret is not None]
+        x, y = [s.split.budget * 1e6 for s in own], [s.regret or 0.0 for s in own]
+        half = [s.half or 0.0 for s in own]
+        name = f"total {total:g} GFLOP"
+        axis.errorbar(x, y, half, label=name, color=shades(i), marker="o", markersize=4, linewidth=1.2, capsize=2)
+        ring = [s for s in own if s.split == best.get(total)]
+        axis.plot(
+            [s.split.budget * 1e6 for s in ring],
+            [s.regret or 0.0 for s in ring],
+            "o",
+            color=shades(i),
+            markersize=11,
+            fillstyle="none",
+        )
+    axis.set_title(label(model), fontsize="medium")
+    flops_axis(axis, sorted({spent.split.budget for spent in found.spent}))
+
+
+def _frontiers(axis: Axes, found: Frontier, models: list[str]) -> None:
+    for i, model in enumerate(models):
+        own = [optimum for optimum in found.optima if optimum.model == model]
+        x = [optimum.total * 1e9 * 1.03 ** (i - (len(models) - 1) / 2) for optimum in own]  # so that bars stay visible
+        half = [optimum.half or 0.0 for optimum in own]
+        axis.errorbar(
+            x,
+            [o.regret for o in own],
+            half,
+            label=label(model),
+            linewidth=1.2,
+            markersize=6,
+            capsize=2.5,
+            **look(model),
+        )
+    axis.set_title("frontiers", fontsize="medium")
+    flops_axis(axis, sorted({optimum.total * 1e3 for optimum in found.optima}), "total training FLOP of a run")
