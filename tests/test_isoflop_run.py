@@ -1,7 +1,5 @@
 """A run of a protocol with totals trains every split in one pass and reports the frontier."""
 
-from pathlib import Path
-
 import pytest
 from rich.console import Console
 
