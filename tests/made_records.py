@@ -26,7 +26,7 @@ def protocol(**changes: object) -> Protocol:
         "models": ["mlp", "dlrm", "dcnv2", "wukong"],
         "budgets": [0.1, 0.4, 1.6],
         "embedding_dim": 8,
-        "search": {"trials": 10},
+        "search": {"trials": 10, "blocks": 4},
     }
     return validated({**values, **changes}, "made")
 
@@ -34,21 +34,23 @@ def protocol(**changes: object) -> Protocol:
 def make(
     models: Iterable[str] = tuple(LOGLOSS),
     budgets: Iterable[float] = (0.1, 0.4, 1.6),
-    seeds: Iterable[int] = (1, 2, 3, 4, 5),
+    seeds: Iterable[int] = (1, 2),
     trials: int = 10,
+    blocks: int = 4,
     dataset: str = "hotel",
     noise: float = 2e-4,
     **changes: object,
 ) -> list[Record]:
-    """Return records of finished studies: LogLoss = the model's + its slope per budget + seed noise, AUC = 1.2 - LogLoss.
+    """Return records of finished studies: LogLoss = the model's + its slope per budget + noise, AUC = 1.2 - LogLoss.
 
     Args:
         models: names; LOGLOSS and SLOPE hold the true values of four
         budgets: training MFLOP per example, in steps of 4x
-        seeds: of the final runs
-        trials: number per study
+        seeds: of the final runs of each block
+        trials: number per block
+        blocks: number per study
         dataset: name
-        noise: standard deviation of LogLoss over seeds
+        noise: standard deviation of LogLoss over blocks, and of half as much over seeds
         changes: fields to override in every record
     """
     generator = np.random.default_rng(0)
@@ -85,12 +87,15 @@ def make(
                 "status": "complete",
                 **changes,
             }
-            for trial in range(trials):
-                valid = metrics(truth + abs(generator.normal(0, 0.01)))
-                made.append(Record(kind="trial", trial=trial, seed=trial, valid=valid, **fixed))
-            for seed in seeds:
-                test = metrics(truth + generator.normal(0, noise))
-                made.append(Record(kind="final", trial=0, seed=seed, valid=metrics(truth), test=test, **fixed))
+            for block in range(1, blocks + 1):
+                of_block = truth + generator.normal(0, noise)
+                for trial in range(trials):
+                    valid = metrics(truth + abs(generator.normal(0, 0.01)))
+                    made.append(Record(kind="trial", block=block, trial=trial, seed=trial, valid=valid, **fixed))
+                for seed in seeds:
+                    test = metrics(of_block + generator.normal(0, noise / 2))
+                    own = {"block": block, "seed": 100 * block + seed, "valid": metrics(truth)}
+                    made.append(Record(kind="final", trial=0, test=test, **own, **fixed))
     return made
 
 
@@ -112,14 +117,14 @@ def collapsed(record: Record) -> Record:
 
 
 def doubled(
-    made: Iterable[Record], gain: Callable[[Record], float] = lambda record: 0.0, seeds: int = 3
+    made: Iterable[Record], gain: Callable[[Record], float] = lambda record: 0.0, seeds: int = 1
 ) -> list[Record]:
     """Return the doubling check of final runs: records with twice the epochs and a lower validation LogLoss, a higher AUC.
 
     Args:
         made: records, of which the final runs are trained again
         gain: of a final run, in either metric
-        seeds: number per study
+        seeds: number per block
     """
     return [
         record.model_copy(
@@ -131,7 +136,7 @@ def doubled(
             }
         )
         for record in made
-        if record.kind == "final" and record.valid and record.seed <= seeds
+        if record.kind == "final" and record.valid and record.seed % 100 <= seeds
     ]
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import models
 from benchmark.budget import TOLERANCE
 from benchmark.errors import RecordError
-from benchmark.findings.summary import tidy
+from benchmark.findings.runs import tidy
 from benchmark.protocol import NAME, Protocol
 from benchmark.records import files, predictions, store
 from benchmark.records.record import Record
-from benchmark.statistics import auc_test, logloss_differences
+from benchmark.statistics import auc, logloss
 from benchmark.study import COUNTED, Study, of_kind, winner
 from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
@@ -154,14 +154,14 @@ def _predicted(record: Record, folder: Path) -> Iterator[str]:
         return
     try:
         logits, labels = predictions.read(file)
-        test = auc_test(labels, logits)
+        metrics = {"auc": auc(labels, logits), "logloss": logloss(labels, logits)}
     except ValueError as error:
         yield str(error)
         return
     if predictions.digest(logits, labels) != record.predictions:
         yield f"{file}: the hash of the predictions is not the one in the record"
         return
-    metrics = {"auc": float(test.auc[0]), "logloss": float(logloss_differences(labels, logits)[0][0])}
-    for name, value in metrics.items():
+    for name, sampled in metrics.items():
+        value = float(sampled.values[0])
         if abs(value - (record.test or {}).get(name, value)) > METRIC_TOLERANCE:
             yield f"{_where(record)}: test {name} {(record.test or {})[name]} is {value:.7f} from its predictions"

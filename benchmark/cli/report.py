@@ -121,7 +121,7 @@ def submit_check(
 
 
 def show(findings: "Findings", console: Console) -> None:
-    """Print the quality tables and verdicts of a results folder."""
+    """Print the tables of quality, at each budget and in the mean, and the verdicts of a results folder."""
     from benchmark.findings.frontier import sentence
     from benchmark.findings.verdict import verdict
     from benchmark.reports import formats, tables
@@ -131,7 +131,9 @@ def show(findings: "Findings", console: Console) -> None:
             console.print(formats.terminal(table, console.width))
         console.print(Text(formats.printable(sentence(found))))
     for dataset in findings.datasets:
-        console.print(formats.terminal(tables.quality(findings, dataset), console.width))
+        for table in (tables.quality(findings, dataset), tables.overall(findings, dataset)):
+            if table.rows:
+                console.print(formats.terminal(table, console.width))
         console.print(Text(formats.printable(verdict(findings, dataset).sentence)))
     folder = findings.folder
     if not findings.datasets:

@@ -8,13 +8,16 @@ from typing import Any
 
 import polars as pl
 
-from benchmark.findings.comparison import Place, leaders, reference, with_letters
+from benchmark.findings.comparison import reference
 from benchmark.findings.convergence import Gain, gains
+from benchmark.findings.decision import Decision, decision
 from benchmark.findings.frontier import Frontier, frontier
 from benchmark.findings.orders import Recovery, recovery
-from benchmark.findings.row_noise import RowNoise, TestNoise, row_noise
+from benchmark.findings.row_noise import NONE, RowNoise, row_noise
+from benchmark.findings.runs import Metric, tidy
 from benchmark.findings.scaling import Scaling, scaling
-from benchmark.findings.summary import METRICS, summary, tidy
+from benchmark.findings.scores import Scores, scores
+from benchmark.findings.summary import overall, summary
 from benchmark.protocol import NAME, Protocol, digest, of_folder
 from benchmark.records import files, store
 from benchmark.records.record import Record
@@ -36,13 +39,13 @@ class Findings:
 
     @cached_property
     def summary(self) -> pl.DataFrame:
-        """Return one row per (data set, budget, model), with letters."""
-        return with_letters(summary(self.runs), self.runs)
+        """Return one row per (data set, budget, model)."""
+        return summary(self.runs, self.scores)
 
     @cached_property
-    def leaders(self) -> dict[str, dict[tuple[str, float, str], Place]]:
-        """Return {metric: places}, with places only where the best is told apart from every other model."""
-        return {metric: leaders(self.summary, self.runs, metric) for metric in METRICS}
+    def overall(self) -> pl.DataFrame:
+        """Return one row per (data set, metric, model) with its mean over the budgets."""
+        return overall(self.datasets, self.scores)
 
     @property
     def datasets(self) -> list[str]:
@@ -67,23 +70,37 @@ class Findings:
 
     def reference(self, dataset: str) -> str:
         """Return the reference model of the data set."""
-        return reference(self.rows(dataset)["model"].unique().to_list()) or ""
+        return reference(sorted({record.model for record in self.records if record.dataset == dataset})) or ""
+
+    @property
+    def metric(self) -> Metric:
+        """Return the metric that selects and decides."""
+        return self.protocol.training.monitor
 
     @cached_property
-    def _scaling(self) -> dict[str, tuple[float, float, list[Scaling]]]:
-        return {
-            dataset: scaling(
-                self.runs, dataset, self.reference(dataset), self.bounds(dataset).get("Bayes", {}).get("logloss")
-            )
-            for dataset in self.datasets
-        }
+    def _scores(self) -> dict[tuple[str, Metric], Scores]:
+        return {}
 
-    def scaling(self, dataset: str) -> tuple[float, float, list[Scaling]]:
-        """Return the baseline LogLoss, the unit FLOPs and each model's scaling."""
-        return self._scaling[dataset]
+    def scores(self, dataset: str, metric: Metric) -> Scores:
+        """Return the test scores of a data set in one metric, by blocks."""
+        if (dataset, metric) not in self._scores:
+            planned, floor = self.protocol.search.blocks, self.bounds(dataset).get("Bayes", {}).get("logloss")
+            rows = self.row_noise(dataset).of(metric)
+            self._scores[dataset, metric] = scores(self.runs, dataset, metric, planned, floor, rows)
+        return self._scores[dataset, metric]
+
+    def decision(self, dataset: str, metric: Metric | None = None) -> Decision:
+        """Return which models may be the best, by the metric that decides or by another."""
+        devices = {record.device for record in self.records if record.dataset == dataset}
+        return decision(self.scores(dataset, metric or self.metric), self.rows(dataset), len(devices))
+
+    def scaling(self, dataset: str) -> list[Scaling]:
+        """Return each model's scaling, by the metric that decides."""
+        runs = self.runs.filter(pl.col("dataset") == dataset)
+        return scaling(self.scores(dataset, self.metric), runs, self.reference(dataset))
 
     @cached_property
-    def _row_noise(self) -> dict[str, TestNoise]:
+    def _row_noise(self) -> dict[str, RowNoise]:
         return {
             dataset: row_noise(self.folder, self.records, dataset, self._row_noise_file(dataset))
             for dataset in self.datasets
@@ -92,9 +109,14 @@ class Findings:
     def _row_noise_file(self, dataset: str) -> Path:
         return self.folder / "row_noise" / f"{file_name(dataset)}.json"
 
-    def row_noise(self, dataset: str) -> list[RowNoise]:
-        """Return the sampling noise of the test part, from kept predictions or from the stored row noise."""
-        return self._row_noise[dataset].found
+    def row_noise(self, dataset: str) -> RowNoise:
+        """Return the noise of the test part, from kept predictions or from the stored row noise."""
+        return self._row_noise[dataset]
+
+    @property
+    def row_covariance(self) -> pl.DataFrame:
+        """Return the covariances by test rows of all data sets, one row per metric and pair of studies."""
+        return pl.concat([noise.frame(dataset) for dataset, noise in self._row_noise.items()] or [NONE.frame("")])
 
     def gains(self, dataset: str) -> list[Gain]:
         """Return what the winners gain from twice the epochs, where they were trained so."""

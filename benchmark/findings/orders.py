@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 
 from benchmark.records.record import Record
 from benchmark.statistics import mean_interval
@@ -12,7 +13,7 @@ KEY = re.compile(r"recovered_order_(\d+)")  # in a final run's test metrics, see
 
 @dataclass(frozen=True)
 class Recovery:
-    """One model at one budget: (mean over seeds, half-width of its t interval)."""
+    """One model at one budget: (mean, half-width of its t interval), over blocks, or over the seeds of a single block."""
 
     budget: float  # training MFLOP per example
     model: str
@@ -30,13 +31,21 @@ def recovery(records: Iterable[Record], dataset: str, bayes: float | None) -> li
     """
     if bayes is None:
         return []
-    groups: dict[tuple[float, str], list[dict[str, float]]] = {}
+    groups: dict[tuple[float, str], dict[int, list[dict[str, float]]]] = {}
     for record in records:
         if record.dataset == dataset and record.test and any(map(KEY.fullmatch, record.test)):
-            groups.setdefault((record.budget, record.model), []).append(record.test)
+            blocks = groups.setdefault((record.budget, record.model), {})
+            blocks.setdefault(record.block, []).append(record.test)
     recoveries = []
-    for (budget, model), tests in groups.items():
-        orders = {int(match[1]): match[0] for match in map(KEY.fullmatch, tests[0]) if match}
-        share = {order: mean_interval([test[key] for test in tests]) for order, key in sorted(orders.items())}
-        recoveries.append(Recovery(budget, model, mean_interval([test["logloss"] - bayes for test in tests]), share))
+    for (budget, model), blocks in groups.items():
+        first = next(iter(blocks.values()))[0]
+        orders = {int(match[1]): match[0] for match in map(KEY.fullmatch, first) if match}
+        share = {order: _over_blocks(blocks, key) for order, key in sorted(orders.items())}
+        loss, half = _over_blocks(blocks, "logloss")
+        recoveries.append(Recovery(budget, model, (loss - bayes, half), share))
     return sorted(recoveries, key=lambda r: (r.budget, r.regret[0], r.model))
+
+
+def _over_blocks(blocks: dict[int, list[dict[str, float]]], key: str) -> tuple[float, float]:
+    of_blocks = [[test[key] for test in tests] for tests in blocks.values()]
+    return mean_interval([fmean(values) for values in of_blocks] if len(of_blocks) > 1 else of_blocks[0])

@@ -1,53 +1,71 @@
-"""Sampling noise of the finite test part: gaps between models on the same examples, from kept predictions.
+"""Noise of the finite test part: how the scores of all studies vary and covary by test rows, from kept predictions.
 
-Predictions are large and stay on the machine that made them. The results are stored in `row_noise/<dataset>.json` under a
+Predictions are large and stay on the machine that made them. The covariances are stored in `row_noise/<dataset>.json` under a
 digest of the predictions that the records name, so a folder without predictions gives the same report.
 """
 
 import hashlib
 import json
-import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmark.errors import RecordError
+from benchmark.findings.runs import METRICS, Metric
+from benchmark.findings.scores import Rows
 from benchmark.records import files, predictions
 from benchmark.records.record import Record
-from benchmark.statistics import auc_test, bootstrap_error, logloss_differences, minimum_detectable
+from benchmark.statistics import Study, auc, logloss, row_covariance
+from benchmark.statistics.examples import Sampled
+
+MEASURES: dict[Metric, Callable[[Any, Any], Sampled]] = {"auc": auc, "logloss": logloss}
+
+COLUMNS: dict[str, Any] = {
+    "dataset": pl.String,
+    "metric": pl.String,
+    "model": pl.String,
+    "budget": pl.Float64,
+    "other_model": pl.String,
+    "other_budget": pl.Float64,
+    "covariance": pl.Float64,  # of the two studies' scores by test rows, in natural units
+}
 
 
-@dataclass(frozen=True)
-class RowNoise:
-    """One model at one budget against the leader there: gaps (model minus leader) and their standard errors.
-
-    Errors are over test examples: paired DeLong for AUC, paired per-example losses for LogLoss. Their variances are
-    averaged over the shared seeds, since all seeds are scored on the same examples. The leader's own gap is nan.
-    """
-
-    budget: float
-    model: str
-    leader: str
-    examples: int
-    bootstrap: dict[str, float]  # standard error of one run's metric
-    gap: dict[str, float]
-    error: dict[str, float]
-
-    def detectable(self, metric: str) -> float:
-        """Return the minimum detectable gap of these test examples."""
-        return minimum_detectable(self.error[metric])
-
-
-class TestNoise(BaseModel):
+class RowNoise(BaseModel):
     """Row noise of one data set: the content of `row_noise/<dataset>.json`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
-    found: list[RowNoise]
     predictions: str | None  # digest of the digests of all runs' predictions; None if some could not be read
+    examples: int = Field(ge=0)  # test rows
+    studies: tuple[tuple[str, float], ...]  # model, budget
+    covariance: dict[Metric, tuple[tuple[float, ...], ...]]  # of the studies' scores by test rows, in natural units
+
+    @model_validator(mode="after")
+    def _square(self) -> Self:
+        for metric, rows in self.covariance.items():
+            if {len(rows), *map(len, rows)} - {len(self.studies)}:
+                raise ValueError(f"the covariance of {metric} is not square over {len(self.studies)} studies")
+        return self
+
+    def of(self, metric: Metric) -> Rows | None:
+        """Return the studies and the covariance of their scores; None if there were no predictions."""
+        return (list(self.studies), np.array(self.covariance[metric])) if self.studies else None
+
+    def frame(self, dataset: str) -> pl.DataFrame:
+        """Return the covariances as a frame with one row per metric and pair of studies."""
+        rows = [
+            (dataset, metric, *one, *other, value)
+            for metric, covariance in self.covariance.items()
+            for one, values in zip(self.studies, covariance, strict=True)
+            for other, value in zip(self.studies, values, strict=True)
+        ]
+        return pl.DataFrame(rows, schema=COLUMNS, orient="row")
 
     @classmethod
     def kept(cls, file: Path) -> Self | None:
@@ -62,16 +80,19 @@ class TestNoise(BaseModel):
             ) from None
 
     def keep(self, file: Path) -> None:
-        """Write the file, unless some of the predictions were missing."""
-        if self.predictions is not None:
-            files.write_text(file, self.model_dump_json(indent=1) + "\n")
+        """Write the file, unless there were no predictions or some of them were missing."""
+        if self.studies and self.predictions is not None:
+            files.write_text(file, self.model_dump_json() + "\n")
 
 
-Logits = dict[str, dict[int, predictions.Logits]]  # {model: {seed: logits}}
+NONE = RowNoise(predictions=None, examples=0, studies=(), covariance={})
 
 
-def row_noise(folder: Path, records: list[Record], dataset: str, file: Path) -> TestNoise:
-    """Return the row noise at every budget where at least two models have predictions for a shared seed.
+def row_noise(folder: Path, records: list[Record], dataset: str, file: Path) -> RowNoise:
+    """Return the row noise of a data set whose studies have several blocks; NONE for single searches or no predictions.
+
+    The covariance of two studies is the mean over pairs of runs of different blocks, since runs of one block share its
+    winner. In memory are one number per study and test row, and as many per block of one study.
 
     Args:
         folder: with the predictions.
@@ -80,68 +101,73 @@ def row_noise(folder: Path, records: list[Record], dataset: str, file: Path) -> 
         file: the stored row noise, which is returned if it matches the predictions that the records name.
     """
     runs = [r for r in records if (r.dataset, r.kind, r.status) == (dataset, "final", "complete") and r.predictions]
-    if not runs:
-        return TestNoise(found=[], predictions=None)
+    if not any(run.block != runs[0].block for run in runs):
+        return NONE
     named = sorted((run.model, run.budget, run.seed, run.predictions) for run in runs)
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
-    kept = TestNoise.kept(file)
+    kept = RowNoise.kept(file)
     if kept is not None and kept.predictions == digest:
         return kept
-    noises, n_read = [], 0
-    for budget in sorted({run.budget for run in runs}):
-        labels, logits = _read(folder, [run for run in runs if run.budget == budget])
-        n_read += sum(len(seeds) for seeds in logits.values())
-        shared = sorted(set.intersection(*(set(seeds) for seeds in logits.values()))) if logits else []
-        if len(logits) > 1 and shared and labels is not None:
-            noises += _of_budget(budget, labels, logits, shared)
-    return TestNoise(found=noises, predictions=digest if n_read == len(runs) else None)
+    read = _Predictions(folder)
+    studies: list[Study] = []
+    means: dict[Metric, list[NDArray[np.float32]]] = {metric: [] for metric in METRICS}
+    own: dict[Metric, list[float]] = {metric: [] for metric in METRICS}
+    for study in sorted({(run.model, run.budget) for run in runs}):
+        blocks = [*read.blocks([run for run in runs if (run.model, run.budget) == study])]
+        if blocks:
+            studies.append(study)
+            for metric in METRICS:
+                influence = np.stack([block[metric] for block in blocks])
+                pairs = row_covariance(influence @ influence.T, [study] * len(blocks), range(len(blocks)), [study])
+                own[metric].append(float(pairs[0, 0]))
+                means[metric].append(influence.mean(0).astype(np.float32))
+    covariance = {metric: _covariance(means[metric], own[metric]) for metric in METRICS}
+    complete = read.count == len(runs)
+    return RowNoise(
+        predictions=digest if complete else None, examples=read.examples, studies=tuple(studies), covariance=covariance
+    )
 
 
-def _read(folder: Path, runs: list[Record]) -> tuple[predictions.Labels | None, Logits]:
-    """Return labels and logits of the runs whose predictions match the digest in their record."""
-    labels: predictions.Labels | None = None
-    logits: Logits = {}
-    for run in runs:
-        path = predictions.prediction_file(folder, run.dataset, run.model, run.budget, run.seed)
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.exists():
-            continue
+def _covariance(means: list[NDArray[np.float32]], own: list[float]) -> tuple[tuple[float, ...], ...]:
+    """Return the covariance of studies from their mean influences (G, N) and their variances (G,) over pairs of blocks."""
+    if not means:
+        return ()
+    stacked = np.stack(means)
+    result = (stacked @ stacked.T).astype(float)
+    np.fill_diagonal(result, own)
+    return tuple(tuple(row) for row in result.tolist())
+
+
+class _Predictions:
+    """Reads the predictions of one data set and counts those that match their records and each other."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.count = folder, 0
+        self.labels: predictions.Labels | None = None
+
+    @property
+    def examples(self) -> int:
+        """Return the number of test rows."""
+        return 0 if self.labels is None else len(self.labels)
+
+    def blocks(self, runs: list[Record]) -> Iterator[dict[Metric, NDArray[np.float64]]]:
+        """Yield {metric: mean influence (N,)} of each block of a study that has readable predictions."""
+        for block in sorted({run.block for run in runs}):
+            logits = [logit for run in runs if run.block == block if (logit := self._read(run)) is not None]
+            if logits:
+                yield {name: of(self.labels, np.stack(logits)).influence.mean(0) for name, of in MEASURES.items()}
+
+    def _read(self, run: Record) -> predictions.Logits | None:
+        """Return a run's logits; None if the file is missing, not the one of the record, or of other test rows."""
+        path = predictions.prediction_file(self.folder, run.dataset, run.model, run.budget, run.seed)
+        if not path.resolve().is_relative_to(self.folder.resolve()) or not path.exists():
+            return None
         logit, label = predictions.read(path)
-        if predictions.digest(logit, label) != run.predictions or (
-            labels is not None and not np.array_equal(label, labels)
-        ):
-            continue
-        labels = label
-        logits.setdefault(run.model, {})[run.seed] = logit
-    return labels, logits
-
-
-def _of_budget(budget: float, labels: predictions.Labels, logits: Logits, seeds: list[int]) -> list[RowNoise]:
-    models = sorted(logits)
-    aucs, auc_variance, losses, loss_variance = [], [], [], []
-    for seed in seeds:
-        score = np.stack([logits[model][seed] for model in models])
-        test = auc_test(labels, score)
-        own = np.diag(test.covariance)
-        aucs.append(test.auc)
-        auc_variance.append(own[:, None] + own - 2 * test.covariance)
-        loss, error = logloss_differences(labels, score)
-        losses.append(loss)
-        loss_variance.append(error**2)
-    mean = {"auc": np.mean(aucs, axis=0), "logloss": np.mean(losses, axis=0)}
-    variance = {"auc": np.mean(auc_variance, axis=0), "logloss": np.mean(loss_variance, axis=0)}
-    first = int(np.argmin(mean["logloss"]))
-    result = []
-    for i, model in enumerate(models):
-        leads = i == first
-        result.append(
-            RowNoise(
-                budget,
-                model,
-                models[first],
-                len(labels),
-                bootstrap_error(labels, logits[model][seeds[0]]),
-                {name: math.nan if leads else float(mean[name][i] - mean[name][first]) for name in mean},
-                {name: math.nan if leads else math.sqrt(max(0.0, variance[name][i, first])) for name in mean},
-            )
-        )
-    return sorted(result, key=lambda noise: mean["logloss"][models.index(noise.model)])
+        if predictions.digest(logit, label) != run.predictions:
+            return None
+        if self.labels is None:
+            self.labels = label
+        if not np.array_equal(label, self.labels):
+            return None
+        self.count += 1
+        return logit

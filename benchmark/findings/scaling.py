@@ -1,207 +1,151 @@
-"""Scaling of each model's LogLoss with compute: slopes by seed, saturation, stability, compute to match."""
+"""Scaling of each model with compute: mean gain per 4x, the last step, stability, compute to match."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from benchmark.findings.comparison import SMALLEST, Pair, cells, family
+from benchmark.findings.scores import Scores
 from benchmark.statistics import (
-    STEP,
-    Difference,
-    Line,
-    Match,
+    Change,
+    Crossing,
+    Gap,
     PowerLaw,
-    compute_to_match,
-    difference,
+    Study,
+    changes,
+    crossing,
+    gaps,
+    last_steps,
     line,
-    mean_interval,
     power_law,
 )
 
 FINISHED_SHARE = 0.8  # of the trials; below it a model counts as unstable
 EXPONENT_BUDGETS, EXPONENT_DECADES = 6, 2.5  # the fewest budgets and decades that determine an exponent
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One model on one data set: mean test LogLoss (or another metric) at each budget, in ascending order."""
-
-    model: str
-    flops: list[float]  # training, per example
-    losses: list[float]
-    by_seed: dict[int, list[float]]  # only seeds with a complete run at every budget
+PLACES = 25  # at which a fitted line is drawn; it bends in natural units
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Scaling of one model. Relative LogLoss is in percent of the baseline; a half-width is nan if unknown."""
+    """Scaling of one model on the working scale, where lower is better; None where a statistic cannot be had."""
 
-    curve: Curve
-    fit: Line | None  # through the means
-    intercept: tuple[float, float]  # relative LogLoss at the smallest budget: mean over seeds, half-width
-    slope: tuple[float, float]  # of relative LogLoss per 4x compute: mean over seeds, half-width
-    against: Pair | None  # slope minus the reference's
-    last_step: Difference | None  # LogLoss at the last budget minus LogLoss at the one before
-    power: PowerLaw | None
+    model: str
+    budgets: int
+    slope: Change | None  # per 4x compute
+    against: Gap | None  # slope minus the reference's
+    last_step: Change | None
+    power: PowerLaw | None  # where the budgets determine its exponent
     failed: int  # of these, or collapsed
     attempted: int  # trials, retrials and final runs that were trained
-
-    @property
-    def trend(self) -> Literal["gains", "saturated", "worsens"] | None:
-        """Return the trend of the last step: saturated if the change is within noise or below SMALLEST; None if unknown."""
-        step = self.last_step
-        if step is None or math.isnan(step.p):
-            return None
-        if abs(step.mean) < max(SMALLEST, step.half):
-            return "saturated"
-        return "gains" if step.mean < 0 else "worsens"
 
     @property
     def unstable(self) -> bool:
         """Return whether too many of the runs failed or collapsed."""
         return self.attempted > 0 and self.failed / self.attempted > 1 - FINISHED_SHARE
 
-    @property
-    def exponent_known(self) -> bool:
-        """Return whether there are enough budgets over enough decades, and the range of the exponent is closed."""
-        decades = math.log10(self.curve.flops[-1] / self.curve.flops[0])
-        enough = len(self.curve.flops) >= EXPONENT_BUDGETS and decades >= EXPONENT_DECADES
-        return enough and self.power is not None and not self.power.open
 
-
-def curves(runs: pl.DataFrame, dataset: str, metric: str = "logloss") -> dict[str, Curve]:
-    """Return {model: curve} of the models with final runs.
+def scaling(scores: Scores, runs: pl.DataFrame, against: str) -> list[Scaling]:
+    """Return the scaling of each model with a finished block.
 
     Args:
-        runs: tidy runs.
-        dataset: whose runs are used.
-        metric: of the curve.
-    """
-    values: dict[str, dict[float, dict[int, float]]] = {}
-    for (name, budget), cell in sorted(cells(runs, metric).items()):
-        if name == dataset:
-            for model, seeds in cell.items():
-                values.setdefault(model, {})[budget] = seeds
-    flops = {
-        (model, budget): float(count)
-        for model, budget, count in runs.filter((pl.col("dataset") == dataset) & (pl.col("kind") == "final"))
-        .select("model", "budget", pl.col("training_flops").fill_null(pl.col("budget") * 1e6))
-        .iter_rows()
-    }
-    result = {}
-    for model, budgets in sorted(values.items()):
-        shared = set.intersection(*(set(seeds) for seeds in budgets.values()))
-        result[model] = Curve(
-            model,
-            [flops[model, budget] for budget in budgets],
-            [float(np.mean(list(seeds.values()))) for seeds in budgets.values()],
-            {seed: [seeds[seed] for seeds in budgets.values()] for seed in sorted(shared)},
-        )
-    return result
-
-
-def scaling(
-    runs: pl.DataFrame, dataset: str, against: str, floor: float | None = None
-) -> tuple[float, float, list[Scaling]]:
-    """Return the baseline LogLoss, the unit FLOPs (the smallest budget) and each model's scaling.
-
-    The baseline is the reference's mean LogLoss at its smallest budget, like the smallest DLRM in the Wukong paper.
-
-    Args:
-        runs: tidy runs.
-        dataset: whose runs are used.
+        scores: of a data set.
+        runs: its tidy runs.
         against: the reference model, with which slopes are compared.
-        floor: the least possible LogLoss if it is known.
     """
-    by_model = curves(runs, dataset)
-    if not by_model:
-        return math.nan, math.nan, []
-    base = by_model.get(against) or next(iter(by_model.values()))
-    baseline, unit = base.losses[0], min(curve.flops[0] for curve in by_model.values())
-    lines = {model: _lines(curve, baseline, unit) for model, curve in by_model.items()}
-    reference = lines.get(against, {})
-    others = [
-        (model, against, difference(_slopes(lines[model]), _slopes(reference)))
-        for model in by_model
-        if model != against and reference
-    ]
-    pairs = {pair.a: pair for pair in family(others)}
-    return (
-        baseline,
-        unit,
-        [
-            _scaling(curve, lines[m], pairs.get(m), runs.filter(pl.col("dataset") == dataset), baseline, unit, floor)
-            for m, curve in by_model.items()
-        ],
-    )
-
-
-def relative(losses: list[float], baseline: float) -> list[float]:
-    """Return relative LogLoss in percent (Wukong paper, figure 1); below 0 is better than the baseline."""
-    return [100 * (loss / baseline - 1) for loss in losses]
-
-
-def _lines(curve: Curve, baseline: float, unit: float) -> dict[int, Line]:
-    if len(curve.flops) < 2:
-        return {}
-    return {seed: line(curve.flops, relative(losses, baseline), unit) for seed, losses in curve.by_seed.items()}
-
-
-def _slopes(lines: dict[int, Line]) -> dict[int, float]:
-    return {seed: fit.slope for seed, fit in lines.items()}
-
-
-def _scaling(
-    curve: Curve,
-    lines: dict[int, Line],
-    pair: Pair | None,
-    runs: pl.DataFrame,
-    baseline: float,
-    unit: float,
-    floor: float | None,
-) -> Scaling:
-    fit = line(curve.flops, relative(curve.losses, baseline), unit) if len(curve.flops) > 1 else None
-    own = runs.filter((pl.col("model") == curve.model) & (pl.col("kind") != "doubled"))
-    ran = own.filter(pl.col("status").is_in(["complete", "collapsed", "failed"]))["status"]
-    steps = {seed: losses[-2:] for seed, losses in curve.by_seed.items()}
-    every = [(c, loss) for losses in curve.by_seed.values() for c, loss in zip(curve.flops, losses, strict=True)]
-    return Scaling(
-        curve,
-        fit,
-        _over_seeds([fit.intercept for fit in lines.values()]),
-        _over_seeds([fit.slope for fit in lines.values()]),
-        pair,
-        difference({s: v[1] for s, v in steps.items()}, {s: v[0] for s, v in steps.items()}) if fit else None,
-        power_law([c for c, _ in every], [loss for _, loss in every], unit, floor)
-        if len(curve.flops) >= 4 and every
-        else None,
-        int((ran != "complete").sum()),
-        len(ran),
-    )
-
-
-def _over_seeds(values: list[float]) -> tuple[float, float]:
-    return mean_interval(values) if values else (math.nan, math.nan)
-
-
-def fitted(flops: list[float], by_seed: list[list[float]]) -> tuple[list[float], list[float]]:
-    """Return the mean and the half-width of the interval at each budget of lines fitted seed by seed; nan for one seed."""
-    unit, x = flops[0], np.log(np.array(flops) / flops[0]) / math.log(STEP)
-    fits = [line(flops, values, unit) for values in by_seed]
-    intervals = [mean_interval([fit.intercept + fit.slope * place for fit in fits]) for place in x.tolist()]
-    return [mean for mean, _ in intervals], [half for _, half in intervals]
-
-
-def matches(by_model: dict[str, Curve]) -> dict[tuple[str, str], tuple[Match, float]]:
-    """Return {(model, other): (training FLOPs to reach the other's best LogLoss, multiple of the other's compute)}."""
-    result = {}
-    for other, target in by_model.items():
-        best = int(np.argmin(target.losses))
-        for model, curve in by_model.items():
-            if model != other:
-                match = compute_to_match(curve.flops, curve.losses, target.losses[best])
-                result[model, other] = match, match.flops / target.flops[best]
+    slopes = {change.model: change for change in changes(scores.slopes)}
+    steps = {change.model: change for change in changes(last_steps(scores.blocks, scores.flops))}
+    pairs = {gap.a: gap for gap in gaps(scores.slopes, against)}
+    trained = runs.filter((pl.col("kind") != "doubled") & pl.col("status").is_in(["complete", "collapsed", "failed"]))
+    result = []
+    for model in scores.blocks.models:
+        studies = finished(scores, model)
+        status = trained.filter(pl.col("model") == model)["status"]
+        if studies:
+            result.append(
+                Scaling(
+                    model,
+                    len(studies),
+                    slopes.get(model),
+                    pairs.get(model),
+                    steps.get(model),
+                    _power(scores, studies),
+                    int((status != "complete").sum()),
+                    len(status),
+                )
+            )
     return result
+
+
+def unit(scores: Scores) -> str:
+    """Return what gains are percentages of: what the working scale is the logarithm of."""
+    if scores.metric == "auc":
+        return "1 − AUC"
+    return "LogLoss above Bayes" if scores.scale.floor else "LogLoss"
+
+
+def gain(scores: Scores, change: Change | Gap) -> tuple[float, float]:
+    """Return a change as a gain in percent of `unit`, positive where it is better, and the half-width of its interval.
+
+    Args:
+        scores: whose working scale the change is on.
+        change: a slope or step, or the difference of two slopes, which becomes that of their gains.
+    """
+    if isinstance(change, Gap):
+        a, b = (scores.slopes.value_of(model) or 0.0 for model in (change.a, change.b))
+        return 100 * (math.exp(b) - math.exp(a)), 100 * math.exp((a + b) / 2) * change.half
+    return -100 * math.expm1(change.value), 100 * math.exp(change.value) * change.half
+
+
+def finished(scores: Scores, model: str) -> list[Study]:
+    """Return the model's studies with a finished block, by compute."""
+    studies = [study for study, i in scores.blocks.index.items() if study[0] == model and scores.blocks.finished[i]]
+    return sorted(studies, key=lambda study: (scores.flops[study], study))
+
+
+def fitted(scores: Scores) -> dict[str, tuple[list[float], list[float], list[float]]]:
+    """Return {model: (FLOPs, heights, half-widths)} of the lines over log compute.
+
+    Natural units; half-widths are nan if nothing is known of the noise.
+    """
+    slopes = scores.slopes.models
+    compute = [scores.flops[study] for study in scores.blocks.values if study[0] in slopes]
+    if not compute:
+        return {}
+    places = np.geomspace(min(compute), max(compute), PLACES).tolist()
+    lines = [line(scores.blocks, scores.flops, place) for place in places]
+    result = {}
+    for i, model in enumerate(lines[0].models):
+        heights = [float(at.values[i]) for at in lines]
+        halves = [scores.scale.half(y, float(at.half[i])) for y, at in zip(heights, lines, strict=True)]
+        result[model] = places, [scores.scale.natural(y) for y in heights], halves
+    return result
+
+
+def matches(scores: Scores) -> dict[tuple[str, str], tuple[Crossing, float]]:
+    """Return {(model, other): (compute at which the model meets the other's best mean, compute that the other needed)}."""
+    studies = {model: found for model in scores.blocks.models if (found := finished(scores, model))}
+    result = {}
+    for other, of_other in studies.items():
+        best = min(of_other, key=lambda study: float(scores.blocks.means[scores.blocks.index[study]]))
+        for model, own in studies.items():
+            if model != other and len({scores.flops[study] for study in own}) > 1:
+                result[model, other] = crossing(scores.blocks, scores.flops, model, best), scores.flops[best]
+    return result
+
+
+def _power(scores: Scores, studies: list[Study]) -> PowerLaw | None:
+    """Return the power law through the blocks of the studies if enough budgets over enough decades determine its exponent."""
+    flops: Mapping[Study, float] = scores.flops
+    decades = math.log10(flops[studies[-1]] / flops[studies[0]])
+    if scores.metric != "logloss" or len(studies) < EXPONENT_BUDGETS or decades < EXPONENT_DECADES:
+        return None
+    points = [(flops[study], y) for study in studies for y in scores.blocks.values[study] if not math.isnan(y)]
+    law = power_law(
+        [compute for compute, _ in points],
+        [scores.scale.natural(y) for _, y in points],
+        flops[studies[0]],
+        scores.scale.floor or None,
+    )
+    return None if law.open else law

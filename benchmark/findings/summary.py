@@ -1,20 +1,17 @@
-"""Records as tidy frames: one row per record, and one row per (data set, budget, model)."""
+"""Records summed up: one row per (data set, budget, model)."""
 
-import json
-import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
 import polars as pl
 
 import models
-from benchmark.errors import RecordError
-from benchmark.records.record import Record
-from benchmark.statistics import mean_interval
+from benchmark.findings.runs import METRICS, Metric, finals
+from benchmark.findings.scores import Scores
+from benchmark.statistics import block_letters
 
-METRICS = ("logloss", "auc")
 LABEL = {"logloss": "LogLoss", "auc": "AUC"}
 
 
@@ -24,108 +21,101 @@ def title(model: str) -> str:
     return models.title(model) if models.known(model) else model
 
 
-RUN_COLUMNS: dict[str, Any] = {
-    "dataset": pl.String,
-    "model": pl.String,
-    "budget": pl.Float64,  # training MFLOP per example
-    "kind": pl.String,
-    "status": pl.String,
-    "trial": pl.Int64,
-    "seed": pl.Int64,
-    "error": pl.String,
-    "training_flops": pl.Int64,
-    "forward_flops": pl.Int64,
-    "dense_parameters": pl.Int64,
-    "embedding_parameters": pl.Int64,
-    "epochs": pl.Int64,
-    "seconds": pl.Float64,
-    "examples_per_second": pl.Float64,
-    "learning_rate": pl.Float64,
-    "valid_logloss": pl.Float64,
-    "valid_auc": pl.Float64,
-    "test_logloss": pl.Float64,
-    "test_auc": pl.Float64,
-    "config": pl.String,  # JSON
-}
-
-
-def tidy(records: Iterable[Record]) -> pl.DataFrame:
-    """Return one row per record. Raises RecordError if the records differ in protocol, schema or data."""
-    rows = list(records)
-    _check_comparable(rows)
-    return pl.DataFrame([_run(record) for record in rows], schema=RUN_COLUMNS, orient="row")
-
-
-def _run(record: Record) -> dict[str, Any]:
-    row = {name: getattr(record, name, None) for name in RUN_COLUMNS}
-    for part, metrics in (("valid", record.valid), ("test", record.test)):
-        row |= {f"{part}_{metric}": (metrics or {}).get(metric) for metric in METRICS}
-    row["learning_rate"] = record.optimiser.get("learning_rate")
-    row["config"] = json.dumps(record.config, sort_keys=True)
-    return row
-
-
-def _check_comparable(records: Iterable[Record]) -> None:
-    """Raise RecordError if records differ in protocol, schema or data."""
-    seen: dict[str, Any] = {}
-    for record in records:
-        values = {
-            "schemas": record.schema_version,
-            "protocols": record.protocol_id,
-            f"data of {record.dataset}": record.data_fingerprint,
-        }
-        for kind, value in values.items():
-            earlier = seen.setdefault(kind, value)
-            if earlier != value:
-                raise RecordError(
-                    f"records of different {kind} cannot share a table: {earlier} and {value} "
-                    f"(the second in {record.dataset}/{record.model}, budget {record.budget:g})"
-                )
-
-
 SUMMARY_COLUMNS: dict[str, Any] = {
     "dataset": pl.String,
     "budget": pl.Float64,  # training MFLOP per example
     "model": pl.String,
     "logloss": pl.Float64,
     "logloss_interval": pl.Float64,  # half-width
+    "logloss_covers": pl.String,  # what the interval covers
+    "logloss_letters": pl.String,
     "auc": pl.Float64,
     "auc_interval": pl.Float64,
+    "auc_covers": pl.String,
+    "auc_letters": pl.String,
+    "floor": pl.Float64,  # of LogLoss on the working scale; 0 if none is known
+    "blocks": pl.Int64,  # with a finished final run
+    "blocks_missing": pl.Int64,
     "training_flops": pl.Int64,
-    "off_budget": pl.Float64,  # relative
+    "off_budget": pl.Float64,  # relative; of the block furthest off
     "forward_flops": pl.Int64,
     "dense_parameters": pl.Int64,
     "embedding_parameters": pl.Int64,
     "examples_per_second": pl.Float64,
-    "trials": pl.Int64,  # complete
+    "trials": pl.Int64,  # complete, of all blocks
     "trials_pruned": pl.Int64,
     "failed": pl.Int64,  # trials, retrials and final runs that failed
     "trials_failed": pl.Int64,
     "collapsed": pl.Int64,  # trials, retrials and final runs whose predictions do not rank
     "trials_collapsed": pl.Int64,
     "infeasible": pl.Int64,
-    "seeds": pl.Int64,
-    "seeds_failed": pl.Int64,
-    "seeds_collapsed": pl.Int64,
-    "config": pl.String,
+    "finals": pl.Int64,  # complete, of all blocks
+    "finals_failed": pl.Int64,
+    "finals_collapsed": pl.Int64,
+    "config": pl.String,  # of the first block
 }
 
 
-def summary(runs: pl.DataFrame) -> pl.DataFrame:
+def summary(runs: pl.DataFrame, scores: Callable[[str, Metric], Scores]) -> pl.DataFrame:
     """Return one row per (data set, budget, model) of the tidy runs, sorted by mean test LogLoss within a budget.
 
-    Metrics are means over the seeds of the final runs, with half-widths of their t intervals; unknown values are null.
+    FLOPs and parameters are means over the blocks' winners. Unknown values are null.
+
+    Args:
+        runs: tidy runs.
+        scores: of a data set in a metric.
     """
     searched = runs.filter(pl.col("kind") != "doubled")  # the doubling check has a table of its own
     groups = searched.group_by("dataset", "budget", "model", maintain_order=True)
-    rows = [_row(key, group) for key, group in groups]
+    rows = [_row(key, group) | _scores(key, scores) for key, group in groups]
     frame = pl.DataFrame(rows, schema=SUMMARY_COLUMNS, orient="row")
     return frame.sort("dataset", "budget", "logloss", "model", nulls_last=True)
 
 
-def finals(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return the complete final runs."""
-    return runs.filter((pl.col("kind") == "final") & (pl.col("status") == "complete"))
+OVERALL_COLUMNS: dict[str, Any] = {
+    "dataset": pl.String,
+    "metric": pl.String,
+    "model": pl.String,
+    "mean": pl.Float64,  # over the budgets, on the working scale, in natural units
+    "interval": pl.Float64,  # half-width
+    "covers": pl.String,
+    "letters": pl.String,
+}
+
+
+def overall(datasets: Iterable[str], scores: Callable[[str, Metric], Scores]) -> pl.DataFrame:
+    """Return one row per (data set, metric, model) that has all budgets, the best mean first.
+
+    Args:
+        datasets: names.
+        scores: of a data set in a metric.
+    """
+    rows = []
+    for dataset in datasets:
+        for metric in METRICS:
+            of_set = scores(dataset, metric)
+            letters = block_letters(of_set.overall)
+            for _, model in sorted(zip(of_set.overall.values.tolist(), of_set.overall.models, strict=True)):
+                mean, half = of_set.mean(model) or (None, None)
+                rows.append((dataset, metric, model, mean, half, of_set.covers, letters.get(model)))
+    return pl.DataFrame(rows, schema=OVERALL_COLUMNS, orient="row")
+
+
+def _scores(key: tuple[Any, ...], scores: Callable[[str, Metric], Scores]) -> dict[str, Any]:
+    dataset, budget, model = key
+    row: dict[str, Any] = {}
+    for metric in METRICS:
+        of_set = scores(dataset, metric)
+        if (found := of_set.at((model, budget))) is not None:
+            row[metric], row[f"{metric}_interval"] = found
+            row[f"{metric}_covers"] = of_set.covers
+            row[f"{metric}_letters"] = block_letters(of_set.columns[budget]).get(model)
+    logloss = scores(dataset, "logloss")
+    row["floor"] = logloss.scale.floor
+    place = logloss.blocks.index.get((model, budget))
+    row["blocks"] = 0 if place is None else int(logloss.blocks.finished[place])
+    row["blocks_missing"] = 0 if place is None else len(logloss.blocks.values[model, budget]) - row["blocks"]
+    return row
 
 
 def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
@@ -144,20 +134,17 @@ def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
         "collapsed": status.count("collapsed"),
         "trials_collapsed": count["trial", "collapsed"],
         "infeasible": status.count("infeasible"),
-        "seeds": len(done),
-        "seeds_failed": count["final", "failed"],
-        "seeds_collapsed": count["final", "collapsed"],
+        "finals": len(done),
+        "finals_failed": count["final", "failed"],
+        "finals_collapsed": count["final", "collapsed"],
     }
-    if not len(done):
+    if done.is_empty():
         return row
-    for metric in METRICS:
-        mean, half = mean_interval(done[f"test_{metric}"].to_list())
-        row[metric], row[f"{metric}_interval"] = mean, None if math.isnan(half) else half
-    first = done.row(0, named=True)
-    row |= {
-        name: first[name]
-        for name in ("training_flops", "forward_flops", "dense_parameters", "embedding_parameters", "config")
-    }
-    row["off_budget"] = (first["training_flops"] or 0) / (budget * 1e6) - 1
+    for name in ("training_flops", "forward_flops", "dense_parameters", "embedding_parameters"):
+        mean = done[name].mean()
+        row[name] = round(mean) if isinstance(mean, float) else None
+    off = (done["training_flops"] / (budget * 1e6) - 1).drop_nulls()
+    row["off_budget"] = max(off, key=abs, default=None)
     row["examples_per_second"] = done["examples_per_second"].mean()
+    row["config"] = done.sort("block", "seed")["config"][0]
     return row

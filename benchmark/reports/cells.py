@@ -2,12 +2,31 @@
 
 import math
 
+from benchmark.findings.scores import Scores
 from benchmark.reports.table import HOLE, Cell
-from benchmark.statistics import CONFIDENCE, POWER
+from benchmark.statistics import CONFIDENCE
 
 INTERVAL = f"{100 * CONFIDENCE:g} %"
+MARKS = (
+    "models that share a letter cannot be told apart. The best is bold, and the next underlined, only where the best is told "
+    "apart from every other model."
+)
 T_INTERVAL = f"± half-width of the {INTERVAL} t interval"
-WITH_POWER = f"with {100 * POWER:g} % power"
+
+
+def covered(scores: Scores) -> str:
+    """Return what follows a mean in a legend: what its interval is and covers, and why others are missing."""
+    if scores.replicated:
+        rows = (
+            ""
+            if scores.blocks.rows is not None
+            else "; test rows are not covered: their noise is unknown without predictions"
+        )
+        return f"± half-width of the {INTERVAL} interval, which covers {scores.covers}{rows}"
+    return (
+        f"{T_INTERVAL} over {scores.covers}. One search: its luck is not in the interval, so there are no letters, no bold, no "
+        "trend and no verdict"
+    )
 
 
 def count(value: float | None) -> str:

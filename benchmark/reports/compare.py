@@ -1,17 +1,21 @@
 """Differences between two results folders: protocol, data, versions, hardware and metrics."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from benchmark.findings import Findings
-from benchmark.findings.comparison import cells, family
-from benchmark.findings.summary import LABEL, METRICS, title
+from benchmark.findings.runs import METRICS
+from benchmark.findings.scores import Scores, scores
+from benchmark.findings.summary import LABEL, title
 from benchmark.records.folder import differences
 from benchmark.records.record import Record
-from benchmark.reports.cells import T_INTERVAL, number, p_value, text
+from benchmark.reports.cells import INTERVAL, number, p_value, text
 from benchmark.reports.table import Cell, Column, Table
-from benchmark.statistics import difference, mean_interval
+from benchmark.statistics import Contrasts, gaps, holm
 
 FIELDS: dict[str, Callable[[Record], Any]] = {
     "schema": lambda record: record.schema_version,
@@ -79,28 +83,51 @@ def _listed(values: set[Any]) -> str:
 
 
 def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
-    """Return both folders' means per budget and model, and B minus A paired by seed, Holm-corrected over the table."""
+    """Return both folders' means per budget and model, and B minus A by Welch's test, Holm-corrected over the table."""
     rows: dict[tuple[float, str], list[Cell]] = {}
     for metric in METRICS:
-        left, right = (
-            {budget: values for (name, budget), values in cells(f.runs, metric).items() if name == dataset}
-            for f in (a, b)
+        left, right = (scores(f.runs, dataset, metric, f.protocol.search.blocks) for f in (a, b))
+        keys = sorted(
+            ((budget, model) for model, budget in left.blocks.index.keys() & right.blocks.index.keys()),
+            key=lambda key: (key[0], key[1]),
         )
-        keys = sorted((b, m) for b in left.keys() & right.keys() for m in left[b].keys() & right[b].keys())
-        pairs = family([("B", "A", difference(right[budget][m], left[budget][m])) for budget, m in keys])
-        for (budget, m), pair in zip(keys, pairs, strict=True):
-            row = rows.setdefault((budget, m), [Cell(f"{budget:g}", budget), text(title(m))])
+        found = [(key, difference) for key in keys if (difference := _difference(left, right, key)) is not None]
+        adjusted = holm([p for _, (*_, p) in found])
+        for ((budget, model), (value, half, _)), p in zip(found, adjusted, strict=True):
+            row = rows.setdefault((budget, model), [Cell(f"{budget:g}", budget), text(title(model))])
             for side in (left, right):
-                mean, half = mean_interval(list(side[budget][m].values()))
-                row.append(number(mean, half=half))
-            row += [number(pair.difference.mean, "+.4f", pair.difference.half), p_value(pair.p)]
+                mean, half_of_side = side.at((model, budget)) or (None, None)
+                row.append(number(mean, half=half_of_side))
+            row += [number(value, "+.4f", half), p_value(p)]
     columns = [Column("budget"), Column("model", numeric=False)]
     for metric in METRICS:
         columns += [Column(f"{LABEL[metric]} {side}", narrow=side == "B − A") for side in ("A", "B", "B − A")]
         columns.append(Column(f"{LABEL[metric]} p (Holm)", narrow=False))
-    legend = f"Mean over seeds {T_INTERVAL}; B − A is paired by shared seeds."
-    body = tuple(tuple(row) for row in rows.values())
+    legend = (
+        f"Mean over blocks ± half-width of the {INTERVAL} interval, which covers search and seeds; for a single search, the "
+        "seeds of one winner, and then B − A has none. Test rows are the same in both folders and not covered."
+    )
+    body = tuple(tuple(row) for row in rows.values() if len(row) == len(columns))
     return Table("numbers", f"Metrics on {a.title(dataset)}", subject, tuple(columns), body, legend, groups=True)
+
+
+def _difference(left: Scores, right: Scores, key: tuple[float, str]) -> tuple[float, float | None, float] | None:
+    """Return B - A of a study in natural units, the half-width of its interval and its p; None without a finished block."""
+    budget, model = key
+    sides = [side.columns[budget] for side in (left, right)]
+    if not all(model in side.models for side in sides):
+        return None
+    at = [side.models.index(model) for side in sides]
+    values, variances, degrees, missing = (
+        np.array([getattr(side, name)[i] for side, i in zip(sides, at, strict=True)])
+        for name in ("values", "variances", "degrees", "missing")
+    )
+    both = Contrasts(("A", "B"), values, variances, degrees, np.zeros((2, 2)), missing)
+    found = gaps(both, "A")
+    if not found:
+        return float(right.scale.natural(values[1]) - left.scale.natural(values[0])), None, math.nan
+    value, half = left.difference(both, found[0])
+    return value, half, found[0].p
 
 
 def _notes(a: Findings, b: Findings) -> list[str]:
@@ -119,4 +146,4 @@ def _notes(a: Findings, b: Findings) -> list[str]:
 
 
 def _key(record: Record) -> tuple[Any, ...]:
-    return record.dataset, record.model, record.budget, record.kind, record.trial, record.seed
+    return record.dataset, record.model, record.budget, record.block, record.kind, record.trial, record.seed

@@ -27,7 +27,12 @@ def write(findings: Findings, form: str, out: Path) -> list[Path]:
         raise RecordError(f"no records in {findings.folder}; nothing to export")
     if form == "parquet":
         out.mkdir(parents=True, exist_ok=True)
-        written = {"runs.parquet": findings.runs, "summary.parquet": findings.summary}
+        written = {
+            "runs.parquet": findings.runs,
+            "summary.parquet": findings.summary,
+            "overall.parquet": findings.overall,
+            "row_noise.parquet": findings.row_covariance,
+        }
         for name, frame in written.items():
             frame.write_parquet(out / name)
         return [out / name for name in written]
@@ -40,7 +45,7 @@ def write(findings: Findings, form: str, out: Path) -> list[Path]:
 
 
 def bars(findings: Findings, dataset: str) -> str:
-    """Return rows of the BARS leaderboard CSV: each model at its best budget by mean test AUC, means over seeds."""
+    """Return rows of the BARS leaderboard CSV: each model at its best budget by mean test AUC."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["Year", "Publication", "Model", "Paper URL", "AUC", "Logloss", "Running Steps", "Contributor"])
@@ -48,7 +53,7 @@ def bars(findings: Findings, dataset: str) -> str:
     best = ranked.unique("model", keep="first", maintain_order=True)
     for row in best.iter_rows(named=True):
         source = models.summary(row["model"]) if models.known(row["model"]) else ""
-        note = f"protocol {findings.protocol.name}, {row['budget']:g} MFLOP per example, mean of {row['seeds']} seeds"
+        note = f"protocol {findings.protocol.name}, {row['budget']:g} MFLOP per example, mean of {row['finals']} final runs"
         values = ["", source, title(row["model"]), "", f"{row['auc']:.6f}", f"{row['logloss']:.6f}", note, ""]
         writer.writerow([escape_csv(value) for value in values])
     return out.getvalue()
@@ -60,7 +65,7 @@ def model_index(findings: Findings, dataset: str) -> str:
     for row in findings.rows(dataset).drop_nulls("auc").iter_rows(named=True):
         name = f"{title(row['model'])} at {row['budget']:g} training MFLOP per example"
         metrics = [
-            {"type": kind, "name": f"mean test {label} over {row['seeds']} seeds", "value": row[metric]}
+            {"type": kind, "name": f"mean test {label} over {row['finals']} final runs", "value": row[metric]}
             for kind, label, metric in (("roc_auc", "AUC", "auc"), ("log_loss", "LogLoss", "logloss"))
         ]
         dataset_title = printable(findings.title(dataset))

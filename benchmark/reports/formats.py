@@ -97,20 +97,26 @@ def _markdown_cell(cell: Cell) -> str:
     return f"{text} <sup>{cell.letters}</sup>" if cell.letters else text
 
 
+ENDS = ("low", "high", "low open", "high open")
+
+
 def csv_text(table: Table) -> str:
-    """Return the table as CSV in full precision; half-widths and letters have columns of their own."""
+    """Return the table as CSV in full precision; half-widths, letters and the ends of intervals have columns of their own."""
     half = [any(row[i].half is not None for row in table.rows) for i in range(len(table.columns))]
     lettered = [any(row[i].letters for row in table.rows) for i in range(len(table.columns))]
+    ended = [any(row[i].ends for row in table.rows) for i in range(len(table.columns))]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     header: list[str] = []
     for i, column in enumerate(table.columns):
         header += [column.name] + [f"{column.name} ±"] * half[i] + [f"{column.name} letters"] * lettered[i]
+        header += [f"{column.name} {end}" for end in ENDS] * ended[i]
     writer.writerow(header)
     for row in table.rows:
         values: list[Value] = []
         for i, cell in enumerate(row):
             values += [cell.value] + [cell.half] * half[i] + [cell.letters] * lettered[i]
+            values += list(cell.ends or [None] * len(ENDS)) * ended[i]
         writer.writerow(["" if value is None else escape_csv(value) for value in values])
     return out.getvalue()
 

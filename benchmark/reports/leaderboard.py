@@ -46,5 +46,5 @@ def render(boards: list[Findings], base: Path) -> str:
 def _section(board: Findings, dataset: str, base: Path) -> dict[str, Any]:
     root = quote(os.path.relpath(board.folder, base)) + "/"
     section = page.section(board, dataset, title=board.heading(dataset), root=root)
-    kept = [table for table in section["tables"] if table.name in ("quality", "published")]
+    kept = [table for table in section["tables"] if table.name in ("overall", "quality", "published")]
     return section | {"tables": kept, "figures": [], "report": f"{root}report.html"}

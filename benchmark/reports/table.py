@@ -17,6 +17,7 @@ class Cell:
     mark: Mark = ""
     letters: str = ""  # models that share one cannot be told apart
     half: float | None = None  # half-width of the value's interval
+    ends: tuple[float | None, float | None, bool, bool] | None = None  # low, high; whether each is open
 
 
 @dataclass(frozen=True)

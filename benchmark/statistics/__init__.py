@@ -10,7 +10,7 @@ from benchmark.statistics.blocks import (
     over_budgets,
     row_covariance,
 )
-from benchmark.statistics.examples import AucTest, auc_test, bootstrap_error, logloss_differences
+from benchmark.statistics.examples import Sampled, auc, logloss
 from benchmark.statistics.families import (
     DIAGRAM_SETS,
     Candidate,
@@ -31,20 +31,10 @@ from benchmark.statistics.groups import letters, pareto
 from benchmark.statistics.moderation import moderate
 from benchmark.statistics.planning import detectable
 from benchmark.statistics.scales import Scale
-from benchmark.statistics.scaling import STEP, Line, Match, PowerLaw, compute_to_match, line, power_law
+from benchmark.statistics.scaling import STEP, PowerLaw, power_law
 from benchmark.statistics.search import expected_best
-from benchmark.statistics.seeds import (
-    CONFIDENCE,
-    POWER,
-    SIGNIFICANCE,
-    Difference,
-    difference,
-    holm,
-    mean_interval,
-    minimum_detectable,
-    normal_half,
-)
-from benchmark.statistics.trends import Crossing, crossing, last_steps, slopes
+from benchmark.statistics.seeds import CONFIDENCE, POWER, SIGNIFICANCE, holm, mean_interval
+from benchmark.statistics.trends import Crossing, crossing, last_steps, line, slopes
 
 __all__ = [
     "CONFIDENCE",
@@ -53,31 +43,25 @@ __all__ = [
     "POWER",
     "SIGNIFICANCE",
     "STEP",
-    "AucTest",
     "Blocks",
     "Candidate",
     "Change",
     "Contrasts",
     "Crossing",
-    "Difference",
     "Gap",
-    "Line",
-    "Match",
     "PowerLaw",
+    "Sampled",
     "Scale",
     "Study",
-    "auc_test",
+    "auc",
     "beyond_sets",
     "block_letters",
-    "bootstrap_error",
     "candidates",
     "changes",
     "column",
-    "compute_to_match",
     "contrasts",
     "crossing",
     "detectable",
-    "difference",
     "expected_best",
     "gaps",
     "holm",
@@ -85,11 +69,9 @@ __all__ = [
     "leader",
     "letters",
     "line",
-    "logloss_differences",
+    "logloss",
     "mean_interval",
-    "minimum_detectable",
     "moderate",
-    "normal_half",
     "over_budgets",
     "over_sets",
     "pareto",

@@ -4,6 +4,7 @@ A study is (model, budget) on one data set; the result of a block is on the work
 differ between all blocks, budgets and models: nothing here is paired.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,7 +109,7 @@ class Contrasts:
     rows: Array  # (K, K), covariance by test rows
     missing: Array  # largest share of missing blocks among the model's studies
 
-    @property
+    @cached_property
     def half(self) -> Array:
         """Return the half-widths (K,) of the intervals at CONFIDENCE; nan if unknown."""
         known = np.maximum(np.diag(self.rows), 0)
@@ -118,7 +119,18 @@ class Contrasts:
     @property
     def compared(self) -> "Contrasts":
         """Return the models that enter comparisons: at least two finished blocks, at most MOST_MISSING missing."""
-        kept = np.flatnonzero((self.degrees > 0) & (self.missing <= MOST_MISSING + 1e-9))
+        return self._at(np.flatnonzero((self.degrees > 0) & (self.missing <= MOST_MISSING + 1e-9)))
+
+    def value_of(self, model: str) -> float | None:
+        """Return the estimate of a model; None if it has none."""
+        return float(self.values[self.models.index(model)]) if model in self.models else None
+
+    def half_of(self, model: str) -> float | None:
+        """Return the half-width of a model's interval; None if it is unknown."""
+        half = float(self.half[self.models.index(model)]) if model in self.models else math.nan
+        return None if math.isnan(half) else half
+
+    def _at(self, kept: NDArray[np.intp]) -> "Contrasts":
         return Contrasts(
             tuple(self.models[i] for i in kept),
             self.values[kept],

@@ -63,7 +63,7 @@ class Candidate:
 
 
 def gaps(contrasts: Contrasts, reference: str | None = None) -> list[Gap]:
-    """Return the differences of all pairs of compared models, or of each from the reference; Holm-corrected Welch tests."""
+    """Return the differences of all pairs of compared models, or of each minus the reference; Holm-corrected Welch tests."""
     kept = contrasts.compared
     names = range(len(kept.models))
     if reference is None:

@@ -1,7 +1,7 @@
 """Quality over compute with blocks as the unit: mean gain per 4x, gains at the end, compute to match with an interval."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from benchmark.statistics.blocks import Blocks, Contrasts, Study, by_rows, contrasts
+from benchmark.statistics.blocks import Blocks, Contrasts, Study, contrasts
 from benchmark.statistics.scaling import STEP
 from benchmark.statistics.seeds import CONFIDENCE
 from benchmark.statistics.student import quantile, satterthwaite
@@ -20,9 +20,25 @@ Array = NDArray[np.float64]
 
 
 def slopes(blocks: Blocks, flops: Mapping[Study, float]) -> Contrasts:
-    """Return each model's mean gain per 4x compute: least squares over log4 FLOPs. No model for fewer than two budgets.
+    """Return each model's mean gain per 4x compute: least squares over log4 FLOPs.
 
-    Curves bend on every scale, so this is a mean over the given budgets and no law.
+    Curves bend on every scale, so this is a mean over the given budgets and no law. A model is left out if it lacks a budget
+    or has the same FLOPs at all of them; with fewer than two budgets, all are.
+
+    Args:
+        blocks: of all studies of the data set.
+        flops: training FLOPs per example of each study.
+    """
+    weights: dict[Study, float] = {}
+    for studies, _, x in _places(blocks, flops):
+        weights |= dict(zip(studies, (x / (x @ x)).tolist(), strict=True))
+    return contrasts(blocks, weights)
+
+
+def last_steps(blocks: Blocks, flops: Mapping[Study, float]) -> Contrasts:
+    """Return each model's mean at the largest budget minus that at the one before.
+
+    A model is left out if it lacks one of the two or has the same FLOPs at both; with fewer than two budgets, all are.
 
     Args:
         blocks: of all studies of the data set.
@@ -30,19 +46,35 @@ def slopes(blocks: Blocks, flops: Mapping[Study, float]) -> Contrasts:
     """
     weights: dict[Study, float] = {}
     for model in blocks.models if len(blocks.budgets) > 1 else []:
-        studies = [(model, budget) for budget in blocks.budgets]
-        if all(study in blocks.index for study in studies):
-            x = np.array([math.log(flops[study], STEP) for study in studies])
-            x -= x.mean()
-            weights |= dict(zip(studies, (x / (x @ x)).tolist(), strict=True))
+        before, last = ((model, budget) for budget in blocks.budgets[-2:])
+        if before in blocks.index and last in blocks.index and flops[before] != flops[last]:
+            weights |= {before: -1.0, last: 1.0}
     return contrasts(blocks, weights)
 
 
-def last_steps(blocks: Blocks) -> Contrasts:
-    """Return each model's mean at the largest budget minus that at the one before. No model for fewer than two budgets."""
-    ends = blocks.budgets[-2:]
-    signs = dict(zip(ends, (-1.0, 1.0), strict=True)) if len(ends) == 2 else {}
-    return contrasts(blocks, {(model, budget): sign for model in blocks.models for budget, sign in signs.items()})
+def line(blocks: Blocks, flops: Mapping[Study, float], place: float) -> Contrasts:
+    """Return the height of each model's least-squares line over log4 FLOPs, for the models that have a slope.
+
+    Args:
+        blocks: of all studies of the data set.
+        flops: training FLOPs per example of each study.
+        place: at which the line is evaluated, in FLOPs per example.
+    """
+    weights: dict[Study, float] = {}
+    for studies, centre, x in _places(blocks, flops):
+        along = 1 / len(x) + (math.log(place, STEP) - centre) * x / (x @ x)
+        weights |= dict(zip(studies, along.tolist(), strict=True))
+    return contrasts(blocks, weights)
+
+
+def _places(blocks: Blocks, flops: Mapping[Study, float]) -> Iterator[tuple[list[Study], float, Array]]:
+    """Yield of each model with all budgets and different FLOPs its studies, the mean log4 FLOPs, and distances from it."""
+    for model in blocks.models:
+        studies = [(model, budget) for budget in blocks.budgets]
+        if all(study in blocks.index for study in studies):
+            x = np.array([math.log(flops[study], STEP) for study in studies])
+            if np.ptp(x):
+                yield studies, float(x.mean()), x - x.mean()
 
 
 @dataclass(frozen=True)
@@ -76,7 +108,7 @@ def crossing(blocks: Blocks, flops: Mapping[Study, float], model: str, target: S
     """Return the compute at which a model meets a target; its interval holds what is not told apart from the target.
 
     The curve is linear in log compute between budgets and is never extrapolated.
-    Raises ValueError if the model has fewer than two studies or the target has no finished block.
+    Raises ValueError if the model has no two studies of different FLOPs or the target has no finished block.
 
     Args:
         blocks: of all studies of the data set.
@@ -88,8 +120,10 @@ def crossing(blocks: Blocks, flops: Mapping[Study, float], model: str, target: S
         (study for study, i in blocks.index.items() if study[0] == model and blocks.finished[i]),
         key=lambda study: flops[study],
     )
-    if len(curve) < 2:
-        raise ValueError(f"{model} has {len(curve)} studies with a finished block; its curve needs two")
+    if len({flops[study] for study in curve}) < 2:
+        raise ValueError(
+            f"{model} has {len(curve)} studies with a finished block; its curve needs two of different FLOPs"
+        )
     if isinstance(target, tuple) and not (target in blocks.index and blocks.finished[blocks.index[target]]):
         raise ValueError(f"the target {target} has no finished block")
     x = np.log([flops[study] for study in curve])
@@ -138,9 +172,18 @@ class _Distances:
         used = np.flatnonzero((weights != 0).any(0))
         share = weights[:, used] != 0
         parts = np.where(share, weights[:, used] ** 2 * variances[used] / np.maximum(blocks.finished[used], 1), 0)
-        rows = np.maximum(np.diag(by_rows(blocks, weights)), 0)
+        rows = np.maximum(_own_rows(blocks, weights), 0)
         nu = satterthwaite(parts, np.where(share, degrees[used], 1), rows)
         return np.asarray(distance + side * quantile((1 + CONFIDENCE) / 2, nu) * np.sqrt(parts.sum(1) + rows))
+
+
+def _own_rows(blocks: Blocks, weights: Array) -> Array:
+    """Return the variance (n,) by test rows of n contrasts with weights (n, G), like the diagonal of `by_rows`."""
+    if blocks.rows is None:
+        return np.zeros(len(weights))
+    used = np.flatnonzero((weights != 0).any(0))
+    part = weights[:, used]
+    return np.asarray(np.einsum("ng,gh,nh->n", part, blocks.rows[np.ix_(used, used)], part))
 
 
 def _first(distances: _Distances, grid: Array, side: float) -> float:

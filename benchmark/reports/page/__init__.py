@@ -15,8 +15,9 @@ from matplotlib.markers import MarkerStyle
 import datamodules
 from benchmark.findings import Findings, file_name
 from benchmark.findings.frontier import Frontier, sentence
-from benchmark.findings.summary import METRICS
-from benchmark.findings.verdict import verdict, warnings
+from benchmark.findings.runs import METRICS
+from benchmark.findings.verdict import verdict
+from benchmark.findings.warnings import warnings
 from benchmark.reports.formats import csv_text, printable
 from benchmark.reports.page.provenance import provenance
 from benchmark.reports.plots.style import label, look
@@ -135,8 +136,9 @@ def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, An
             "parameters": row["dense_parameters"],
             **{metric: row[metric] for metric in METRICS},
             **{f"{metric}_half": row[f"{metric}_interval"] for metric in METRICS},
+            **{f"{metric}_covers": row[f"{metric}_covers"] for metric in METRICS},
             **{f"{metric}_letters": row[f"{metric}_letters"] for metric in METRICS},
-            **{name: row[name] for name in ("seeds", "trials", "failed", "collapsed")},
+            **{name: row[name] for name in ("blocks", "finals", "trials", "failed", "collapsed")},
             "config": printable(row["config"] or ""),
         }
         for row in rows.iter_rows(named=True)

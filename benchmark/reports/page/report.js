@@ -162,7 +162,8 @@ function draw(section, data) {
 function describe(tip, p) {
   const list = document.createElement("dl");
   const rows = { model: `${p.title}, budget ${p.budget} MFLOP`, LogLoss: withInterval(p, "logloss") + (p.logloss_letters ? ` (${p.logloss_letters})` : ""),
-    AUC: withInterval(p, "auc") + (p.auc_letters ? ` (${p.auc_letters})` : ""), seeds: `${p.seeds} (best of ${p.trials} trials; ${p.failed} runs failed${p.collapsed ? `, ${p.collapsed} collapsed` : ""})`,
+    AUC: withInterval(p, "auc") + (p.auc_letters ? ` (${p.auc_letters})` : ""), blocks: `${p.blocks} (${p.trials} trials, ${p.finals} final runs; ${p.failed} runs failed${p.collapsed ? `, ${p.collapsed} collapsed` : ""})`,
+    "± covers": p.logloss_covers,
     "training FLOP": short(p.flops), configuration: p.config };
   for (const [name, value] of Object.entries(rows)) {
     list.append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: value }));

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from benchmark.findings import Findings
-from benchmark.findings.scaling import curves, fitted, relative
-from benchmark.findings.summary import METRICS, title
+from benchmark.findings.runs import METRICS, Metric
+from benchmark.findings.scaling import fitted, gain
+from benchmark.findings.summary import title
 from benchmark.published.facts import facts
 from benchmark.reports.plots.style import (
     FRONT,
@@ -25,11 +26,11 @@ from benchmark.reports.plots.style import (
     reference_lines,
     time_axis,
 )
-from benchmark.statistics import STEP, pareto
+from benchmark.statistics import changes, pareto
 
 
 def quality_against_compute(findings: Findings, dataset: str) -> Figure:
-    """Draw LogLoss and AUC against training FLOP per example: means, lines with bands, published points, bounds."""
+    """Draw LogLoss and AUC against training FLOP per example: means over blocks, lines with bands, published points, bounds."""
     rows = findings.rows(dataset)
     figure, axes = panels(2, findings.heading(dataset))
     for axis, metric in zip(axes, METRICS, strict=True):
@@ -67,17 +68,14 @@ def _means(axis: Axes, rows: pl.DataFrame, metric: str) -> None:
         )
 
 
-def _lines(axis: Axes, findings: Findings, dataset: str, metric: str) -> None:
-    """Draw each model's line, fitted seed by seed, with its band at CONFIDENCE; skip models with too few seeds or budgets."""
-    by_model = curves(findings.runs, dataset, metric)
-    alpha = min(0.1, 0.3 / max(1, len(by_model)))  # overlapping bands must not hide the markers
-    for name, curve in by_model.items():
-        if len(curve.flops) < 2 or not curve.by_seed:
-            continue
-        mean, half = fitted(curve.flops, list(curve.by_seed.values()))
-        low, high = ([m + sign * h for m, h in zip(mean, half, strict=True)] for sign in (-1, 1))
-        axis.plot(curve.flops, mean, color=look(name)["color"], linewidth=1.4)
-        axis.fill_between(curve.flops, low, high, color=look(name)["color"], alpha=alpha, linewidth=0)
+def _lines(axis: Axes, findings: Findings, dataset: str, metric: Metric) -> None:
+    """Draw the line of each model with several budgets, with its band at CONFIDENCE where there are several blocks."""
+    lines = fitted(findings.scores(dataset, metric))
+    alpha = min(0.1, 0.3 / max(1, len(lines)))  # overlapping bands must not hide the markers
+    for name, (flops, heights, halves) in lines.items():
+        low, high = ([m + sign * h for m, h in zip(heights, halves, strict=True)] for sign in (-1, 1))
+        axis.plot(flops, heights, color=look(name)["color"], linewidth=1.4)
+        axis.fill_between(flops, low, high, color=look(name)["color"], alpha=alpha, linewidth=0)
 
 
 def _published(axis: Axes, dataset_title: str, rows: pl.DataFrame, metric: str) -> None:
@@ -93,32 +91,35 @@ def _published(axis: Axes, dataset_title: str, rows: pl.DataFrame, metric: str) 
 
 def relative_improvement(findings: Findings, dataset: str) -> Figure | None:
     """Draw relative LogLoss against compute, one line per model (Wukong paper, figure 1). None for a single budget."""
-    baseline, unit, scalings = findings.scaling(dataset)
-    drawn = [s for s in scalings if s.fit]
-    if not drawn:
+    scores = findings.scores(dataset, "logloss")
+    lines = fitted(scores)
+    if not lines:
         return None
+    rows, against = findings.rows(dataset).drop_nulls("logloss").sort("training_flops"), findings.reference(dataset)
+    of_reference = rows.filter(pl.col("model") == against)
+    baseline = float((rows if of_reference.is_empty() else of_reference)["logloss"][0])
+    slopes = {change.model: change for change in changes(scores.slopes)}
     figure, (axis,) = panels(1, findings.heading(dataset), width=7.5)
-    for s in drawn:
-        x, y = np.array(s.curve.flops), relative(s.curve.losses, baseline)
-        style = look(s.curve.model)
-        slope = f"{s.slope[0]:+.2f}" + (f" ± {s.slope[1]:.2f}" if not math.isnan(s.slope[1]) else "")
-        text = f"{label(s.curve.model)}: {slope} % per 4x".replace("-", "−")
-        axis.plot(x, y, linestyle="", markersize=7, label=text, **style)
-        assert s.fit is not None  # noqa: S101 (tells mypy)
-        ends = np.array([x.min(), x.max()])
+    for name, (flops, heights, _) in lines.items():
+        points, style, text = rows.filter(pl.col("model") == name), look(name), label(name)
+        if name in slopes:
+            value, half = gain(scores, slopes[name])
+            interval = "" if math.isnan(half) else f" ± {half:.2f}"
+            text += f": {value:+.2f}{interval} % per 4x".replace("-", "−")
         axis.plot(
-            ends,
-            s.fit.intercept + s.fit.slope * np.log(ends / unit) / math.log(STEP),
-            color=style["color"],
-            linewidth=1.4,
+            points["training_flops"],
+            100 * (points["logloss"] / baseline - 1),
+            linestyle="",
+            markersize=7,
+            label=text,
+            **style,
         )
+        axis.plot(flops, [100 * (y / baseline - 1) for y in heights], color=style["color"], linewidth=1.4)
     flops_axis(axis, findings.rows(dataset)["budget"].unique().sort().to_list())
-    axis.set_ylabel(
-        f"LogLoss relative to {label(findings.reference(dataset))}\nat the smallest budget, % (lower is better)"
-    )
+    axis.set_ylabel(f"LogLoss relative to {label(against)}\nat the smallest budget, % (lower is better)")
     axis.axhline(0, color="0.5", linewidth=0.8)
     sns.despine(ax=axis)
-    legend(figure, [axis])
+    legend(figure, [axis], title="mean gain")
     return figure
 
 

@@ -1,5 +1,7 @@
 """Figures of single runs: expected best over trials, scatter over seeds, training curves."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.findings import Findings
-from benchmark.findings.summary import METRICS, finals
+from benchmark.findings.runs import METRICS, finals
 from benchmark.reports.plots.style import METRIC_LABELS, label, legend, look, panels
 from benchmark.statistics import expected_best
 
@@ -49,13 +51,10 @@ def seed_strips(findings: Findings, dataset: str) -> Figure | None:
     figure, axes = panels(2, findings.heading(dataset))
     figure.set_size_inches(11.6, 0.9 + 0.34 * len(names) * len(budgets) + 0.25 * len(budgets))
     places = {(b, m): f"{b:g}  {label(m)}" for b in budgets for m in names}
-    frame = pd.DataFrame(
-        {
-            "place": [places[b, m] for b, m in runs.select("budget", "model").iter_rows()],
-            "model": runs["model"].to_list(),
-            **{metric: runs[f"test_{metric}"].to_list() for metric in METRICS},
-        }
-    )
+    columns: dict[str, list[Any]] = {str(metric): runs[f"test_{metric}"].to_list() for metric in METRICS}
+    columns["place"] = [places[b, m] for b, m in runs.select("budget", "model").iter_rows()]
+    columns["model"] = runs["model"].to_list()
+    frame = pd.DataFrame(columns)
     present = [place for place in places.values() if place in set(frame["place"])]
     for axis, metric in zip(axes, METRICS, strict=True):
         sns.stripplot(

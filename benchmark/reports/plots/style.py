@@ -110,14 +110,22 @@ def panels(n: int, heading: str, *, share_y: bool = False, width: float = 5.0) -
     return figure, axes[:n]
 
 
-def legend(figure: Figure, axes: list[Axes]) -> None:
-    """Add one legend beside the panels, with one entry per name: models first, then Pareto front and published points."""
+def legend(figure: Figure, axes: list[Axes], title: str = "") -> None:
+    """Add one legend beside the panels, with one entry per name: models first, then Pareto front and published points.
+
+    Args:
+        figure: to add it to.
+        axes: with the entries.
+        title: of the legend.
+    """
     entries: dict[str, Any] = {}
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
     names = sorted(entries, key=lambda name: (name.endswith(HOLLOW), name == FRONT, name.lower()))
-    figure.legend([entries[name] for name in names], names, loc="outside right center", frameon=False)
+    figure.legend(
+        [entries[name] for name in names], names, loc="outside right center", frameon=False, title=title or None
+    )
 
 
 def flops_axis(axis: Axes, budgets: list[float], text: str = "training FLOP per example") -> None:

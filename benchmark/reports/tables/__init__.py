@@ -2,44 +2,44 @@
 
 from benchmark.findings import Findings
 from benchmark.findings.frontier import Frontier
-from benchmark.findings.summary import METRICS
+from benchmark.findings.runs import METRICS
 from benchmark.published import facts as facts
 from benchmark.reports.cells import count
 from benchmark.reports.table import Table
 from benchmark.reports.tables.convergence import convergence
 from benchmark.reports.tables.frontier import checks, frontier, splits
+from benchmark.reports.tables.noise import noise_table
 from benchmark.reports.tables.orders import orders
+from benchmark.reports.tables.overall import overall
 from benchmark.reports.tables.pairs import difference_table, win_matrix
 from benchmark.reports.tables.published import published
 from benchmark.reports.tables.quality import headline, quality
 from benchmark.reports.tables.ranges import ranges
 from benchmark.reports.tables.reproduced import reproduced
-from benchmark.reports.tables.row_noise import row_noise
 from benchmark.reports.tables.scaling import compute_to_match, scaling
 
-__all__ = ["count", "frontier_tables", "headline", "quality", "reproduced", "tables_of"]
+__all__ = ["count", "frontier_tables", "headline", "overall", "quality", "reproduced", "tables_of"]
 
 
 def tables_of(findings: Findings, dataset: str) -> list[Table]:
     """Return all tables of a data set that have rows, the headline first."""
-    subject, runs, rows = findings.heading(dataset), findings.runs, findings.rows(dataset)
-    against = findings.reference(dataset)
-    baseline, unit, scalings = findings.scaling(dataset)
+    subject = findings.heading(dataset)
     published_facts = facts.facts(findings.title(dataset))
     tables = [
         headline(findings, dataset),
+        overall(findings, dataset),
         quality(findings, dataset),
-        scaling(scalings, against, subject, baseline, unit),
-        difference_table(runs, dataset, against, subject),
-        *(win_matrix(runs, dataset, metric, subject) for metric in METRICS),
-        compute_to_match(scalings, subject),
+        scaling(findings, dataset),
+        difference_table(findings, dataset),
+        *(win_matrix(findings, dataset, metric) for metric in METRICS),
+        compute_to_match(findings, dataset),
         convergence(findings.gains(dataset), findings.protocol.training.epochs, subject),
         orders(findings.recovery(dataset), subject),
-        row_noise(findings.row_noise(dataset), subject),
+        noise_table(findings, dataset),
         ranges(findings, dataset),
     ]
     if published_facts:
-        tables.append(published(rows, published_facts, findings.title(dataset), subject))
+        tables.append(published(findings.rows(dataset), published_facts, findings.title(dataset), subject))
     return [table for table in tables if table.rows]
 
 

@@ -40,8 +40,8 @@ def convergence(gains: list[Gain], epochs: int, subject: str) -> Table:
     )
     legend = (
         f"Winners trained again for {2 * epochs} epochs instead of {epochs}, same settings and seeds, schedule stretched. "
-        "Gains, with their standard error over blocks (over seeds where there is one block), are on the validation part. "
-        "A gain counts above "
+        "Gains, with their standard error over blocks (seeds of a single block), are on the validation part. A gain counts "
+        "above "
         f"{WORTH['auc']:g} in AUC, {100 * WORTH['logloss']:g} % of LogLoss, and its standard error."
     )
     return Table("convergence", "Doubling check", subject, columns, rows, legend, groups=True)

@@ -25,8 +25,8 @@ def orders(recoveries: list[Recovery], subject: str) -> Table:
         *(Column(f"order {order}") for order in planted),
     )
     legend = (
-        f"Mean over seeds {T_INTERVAL}. Order o: least-squares coefficient of the true logit's order-o part in the model's "
-        "test logits; 0 if none of it was learnt, 1 if all of it was."
+        f"Mean over blocks {T_INTERVAL} over blocks (the seeds of a single block). Order o: least-squares coefficient of the "
+        "true logit's order-o part in the model's test logits; 0 if none of it was learnt, 1 if all of it was."
     )
     return Table("orders", "Planted interaction orders", subject, columns, tuple(rows), legend, groups=True)
 

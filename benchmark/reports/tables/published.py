@@ -28,7 +28,9 @@ def published(summary: pl.DataFrame, facts: tuple[Fact, ...], dataset_title: str
                 number(row["logloss"], half=row["logloss_interval"]),
                 size(row["training_flops"]),
                 size(row["dense_parameters"] + row["embedding_parameters"] if row["dense_parameters"] else None),
-                text(f"best of our budgets by AUC; {row['trials']} trials, {row['seeds']} seeds"),
+                text(
+                    f"best of our budgets by AUC; {row['trials']} trials, {row['finals']} final runs in {row['blocks']} blocks"
+                ),
             )
         )
     for fact in facts:

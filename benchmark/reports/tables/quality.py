@@ -1,24 +1,24 @@
 """The main tables: quality against complexity, and quality at each budget."""
 
-import math
 from typing import Any
 
 import polars as pl
 
 from benchmark.findings import Findings
-from benchmark.findings.comparison import better
-from benchmark.findings.summary import LABEL, METRICS, title
-from benchmark.reports.cells import T_INTERVAL, number, size, text, whole
-from benchmark.reports.table import Cell, Column, Table
+from benchmark.findings.comparison import better, places
+from benchmark.findings.runs import METRICS, Metric
+from benchmark.findings.scaling import unit
+from benchmark.findings.summary import LABEL, title
+from benchmark.reports.cells import MARKS, covered, number, size, text, whole
+from benchmark.reports.table import Cell, Column, Mark, Table
+from benchmark.reports.tables.overall import means
+from benchmark.reports.tables.scaling import gain_cell
 
-MARKS = (
-    "models that share a letter cannot be told apart. The best is bold, and the next underlined, only where the best is told "
-    "apart from every other model."
-)
-LEGEND = (
-    f"Test part; mean over seeds {T_INTERVAL}. Within a budget, {MARKS} Budget (in training MFLOP) and FLOP are per example; "
-    "training = 3 x forward. Failed counts trials and final runs that failed, collapsed those whose predictions do not rank; "
-    "infeasible counts sampled shapes that no width fits to the budget."
+COUNTS = ("blocks", "missing", "trials", "failed", "collapsed", "infeasible", "final runs")
+
+SECONDARY = (
+    "Columns are secondary: each is corrected for its own pairs only, so several err more often than one. The mean over "
+    "budgets is the primary comparison."
 )
 
 
@@ -37,11 +37,13 @@ def quality(findings: Findings, dataset: str) -> Table:
                 size(row["dense_parameters"]),
                 size(row["embedding_parameters"]),
                 size(row["examples_per_second"]),
+                whole(row["blocks"]),
+                whole(row["blocks_missing"]),
                 whole(row["trials"]),
                 whole(row["failed"]),
                 whole(row["collapsed"]),
                 whole(row["infeasible"]),
-                whole(row["seeds"]),
+                whole(row["finals"]),
             )
         )
     columns = (
@@ -54,41 +56,60 @@ def quality(findings: Findings, dataset: str) -> Table:
         Column("dense par.", narrow=False),
         Column("emb. par.", narrow=False),
         Column("examples/s"),
-        *(Column(name, narrow=False) for name in ("trials", "failed", "collapsed", "infeasible", "seeds")),
+        *(Column(name, narrow=False) for name in COUNTS),
+    )
+    scores = findings.scores(dataset, "logloss")
+    marks = f" Within a budget, {MARKS} {SECONDARY}" if scores.replicated else ""
+    legend = (
+        f"Test part; mean over blocks {covered(scores)}.{marks} Budget (in training MFLOP) and FLOP are per example; training "
+        "= 3 x forward. A block without a finished final run is missing. Failed counts trials and final runs that failed, "
+        "collapsed those whose predictions do not rank; infeasible counts sampled shapes that no width fits to the budget."
     )
     return Table(
-        "quality", "Quality against complexity", findings.heading(dataset), columns, tuple(rows), LEGEND, groups=True
+        "quality", "Quality against complexity", findings.heading(dataset), columns, tuple(rows), legend, groups=True
     )
 
 
 def headline(findings: Findings, dataset: str) -> Table:
-    """Return one row per model: the protocol's metric at each budget, and the change of LogLoss with compute."""
-    summary, metric = findings.rows(dataset), findings.protocol.training.monitor
-    slopes = {s.curve.model: s.slope for s in findings.scaling(dataset)[2]}
+    """Return one row per model: the protocol's metric in the mean over budgets and at each, and its gain per 4x compute."""
+    summary, metric = findings.rows(dataset), findings.metric
+    scores = findings.scores(dataset, metric)
     budgets = summary["budget"].unique().sort().to_list()
     row_of = {(row["budget"], row["model"]): row for row in summary.iter_rows(named=True)}
-    largest = summary.filter(pl.col("budget") == budgets[-1])
-    ranked = largest.sort(metric, descending=better(metric) > 0, nulls_last=True)["model"].to_list()
+    gains = {s.model: gain_cell(scores, s.slope) for s in findings.scaling(dataset)}
+    over_budgets = means(findings, dataset, metric)
+    several = len(budgets) > 1
+    at_largest = summary.filter(pl.col("budget") == budgets[-1])
+    by_column = at_largest.sort(metric, descending=better(metric) > 0, nulls_last=True)["model"].to_list()
+    ranked = list(dict.fromkeys([*over_budgets, *by_column, *sorted(set(summary["model"]))]))
     rows = []
-    for model in [*ranked, *sorted(set(summary["model"]) - set(ranked))]:
+    for model in ranked:
         of_model = [row_of.get((budget, model)) for budget in budgets]
-        scores = [number(None) if row is None else _score(findings, row, metric) for row in of_model]
-        slope, half = slopes.get(model, (math.nan, math.nan))
-        rows.append((text(title(model)), *scores, number(slope, "+.2f", half)))
-    columns = (
+        columns = [number(None) if row is None else _score(findings, row, metric) for row in of_model]
+        rows.append(
+            (
+                text(title(model)),
+                *([over_budgets.get(model, number(None))] if several else []),
+                *columns,
+                *([gains.get(model, number(None))] if several else []),
+            )
+        )
+    heads = (
         Column("model", numeric=False),
+        *([Column(f"{LABEL[metric]}, mean over budgets")] if several else []),
         *(Column(f"{LABEL[metric]} at {budget:g} MFLOP") for budget in budgets),
-        Column("LogLoss, % per 4x compute"),
+        *([Column(f"gain per 4x, % of {unit(scores)}")] if several else []),
     )
-    legend = (
-        f"Test part; mean over seeds {T_INTERVAL}, by training MFLOP per example; sorted by the largest budget. Within a "
-        f"column, {MARKS}"
-    )
-    return Table("headline", "Quality at each budget", findings.heading(dataset), columns, tuple(rows), legend)
+    order = "sorted by the mean over budgets" if several else "sorted"
+    legend = f"Test part; mean over blocks {covered(scores)}; by training MFLOP per example; {order}."
+    if scores.replicated:
+        legend += f" Within a column, {MARKS}{f' {SECONDARY}' if several else ''}"
+    return Table("headline", "Quality at each budget", findings.heading(dataset), heads, tuple(rows), legend)
 
 
-def _score(findings: Findings, row: dict[str, Any], metric: str) -> Cell:
+def _score(findings: Findings, row: dict[str, Any], metric: Metric) -> Cell:
     """Return a model's mean with its interval, letters and place."""
     cell = number(row[metric], half=row[f"{metric}_interval"])
-    place = findings.leaders[metric].get((row["dataset"], row["budget"], row["model"]))
-    return Cell(cell.text, cell.value, place or "", row[f"{metric}_letters"] or "", cell.half)
+    column = findings.scores(row["dataset"], metric).columns.get(row["budget"])
+    place: Mark = places(column).get(row["model"], "") if column else ""
+    return Cell(cell.text, cell.value, place, row[f"{metric}_letters"] or "", cell.half)

@@ -1,82 +1,112 @@
-"""Tables of scaling: offset, slope, saturation, stability, compute to match."""
+"""Tables of scaling: gain per 4x compute, last step, stability, compute to match."""
 
-from benchmark.findings.comparison import SMALLEST
-from benchmark.findings.scaling import EXPONENT_BUDGETS, EXPONENT_DECADES, Scaling, matches
-from benchmark.findings.summary import title
-from benchmark.reports.cells import INTERVAL, T_INTERVAL, count, number, p_value, text, whole
-from benchmark.reports.table import Cell, Column, Table
+import math
+
+from benchmark.findings import Findings
+from benchmark.findings.scaling import EXPONENT_BUDGETS, EXPONENT_DECADES, gain, matches, unit
+from benchmark.findings.scores import Scores
+from benchmark.findings.summary import LABEL, title
+from benchmark.reports.cells import INTERVAL, count, covered, number, p_value, text, whole
+from benchmark.reports.table import HOLE, Cell, Column, Table
+from benchmark.statistics import Change, Crossing, Gap
 
 
-def scaling(scalings: list[Scaling], against: str, subject: str, baseline: float, unit: float) -> Table:
-    """Return offset, slope, last step and stability of each model, and the exponent where the budgets determine it.
+def gain_cell(scores: Scores, change: Change | Gap | None) -> Cell:
+    """Return a gain in percent with its interval; None prints a dash.
 
     Args:
-        scalings: one per model.
-        against: the reference model.
-        subject: data set and protocol, for the heading.
-        baseline: LogLoss that relative LogLoss refers to.
-        unit: training FLOPs per example at the smallest budget.
+        scores: whose working scale the change is on.
+        change: a slope or step, or a difference of two.
     """
+    value, half = (None, None) if change is None else gain(scores, change)
+    return number(value, "+.2f", half)
+
+
+def scaling(findings: Findings, dataset: str) -> Table:
+    """Return each model's mean gain per 4x compute, its last step and its stability."""
+    scores, against = findings.scores(dataset, findings.metric), findings.reference(dataset)
     rows = []
-    for s in scalings:
-        pair = s.against
+    for s in findings.scaling(dataset):
         rows.append(
             (
-                text(title(s.curve.model)),
-                whole(len(s.curve.flops)),
-                number(s.intercept[0] if s.fit else None, "+.3f", s.intercept[1]),
-                number(s.slope[0] if s.fit else None, "+.3f", s.slope[1]),
-                number(pair.difference.mean if pair else None, "+.3f", pair.difference.half if pair else None),
-                p_value(pair.p if pair else None),
-                number(s.fit.r2 if s.fit and len(s.curve.flops) > 2 else None, ".3f"),
-                number(s.last_step.mean if s.last_step else None, "+.4f", s.last_step.half if s.last_step else None),
-                text(s.trend),
+                text(title(s.model)),
+                whole(s.budgets),
+                gain_cell(scores, s.slope),
+                gain_cell(scores, s.against),
+                p_value(s.against.p if s.against else None),
+                gain_cell(scores, s.last_step),
+                p_value(s.last_step.p if s.last_step else None),
+                text(s.last_step.verdict if s.last_step else None),
                 Cell(f"{s.failed} of {s.attempted}" + (", unstable" if s.unstable else ""), s.failed),
-                text(f"{s.power.low:.2g} to {s.power.high:.2g}" if s.power and s.exponent_known else None),
+                text(f"{s.power.low:.2g} to {s.power.high:.2g}" if s.power else None),
             )
         )
     columns = (
         Column("model", numeric=False),
         Column("budgets", narrow=False),
-        Column("offset %"),
-        Column("slope % per 4x"),
-        Column(f"slope minus {title(against)}'s"),
-        Column("p (Holm)"),
-        Column("R²", narrow=False),
-        Column("LogLoss, last step"),
-        Column("trend", numeric=False),
+        Column("gain % per 4x"),
+        Column(f"gain minus {title(against)}'s"),
+        Column("p (Holm)", narrow=False),
+        Column("last step %"),
+        Column("last step p (Holm)", narrow=False),
+        Column("at the end", numeric=False),
         Column("failed", narrow=False),
         Column("exponent", narrow=False),
     )
     legend = (
-        f"LogLoss relative to {title(against)} at the smallest budget ({number(baseline).text}), in percent: offset at "
-        f"{count(unit)}FLOP, slope per 4x training compute; lines fitted seed by seed, mean over seeds {T_INTERVAL}. Trend of "
-        f"the last step: saturated if the change is within noise or below {SMALLEST:g}. The exponent's {INTERVAL} range is "
-        f"given only if at least {EXPONENT_BUDGETS} budgets over {EXPONENT_DECADES:g} decades determine it. Failed includes "
-        "runs that collapsed."
+        f"Mean gain per 4x training compute, in percent of {unit(scores)}, by least squares over log compute "
+        f"{covered(scores)}. A mean over the given budgets: curves bend. Differences from {title(against)} are corrected over "
+        "the models, and so are last steps: gains, worsens or not resolved, which does not show that there is no gain. A dash: "
+        "the model lacks a budget or several blocks, or has the same compute at all budgets. The exponent's "
+        f"{INTERVAL} range, over blocks, needs at least {EXPONENT_BUDGETS} budgets over {EXPONENT_DECADES:g} decades that "
+        "determine it. Failed includes runs that collapsed."
     )
-    return Table("scaling", "Scaling", subject, columns, tuple(rows), legend)
+    return Table("scaling", "Scaling", findings.heading(dataset), columns, tuple(rows), legend)
 
 
-def compute_to_match(scalings: list[Scaling], subject: str) -> Table:
-    """Return the training compute at which the row's model reaches the best LogLoss of the column's."""
-    curves = {s.curve.model: s.curve for s in scalings}
-    matched = matches(curves)
-    rows: list[tuple[Cell, ...]] = []
-    for a in curves:
-        row = [text(title(a))]
-        for b in curves:
-            if a == b:
-                row.append(Cell(""))
-                continue
-            match, times = matched[a, b]
-            sign = f"{match.bound.replace('>=', '≥').replace('<=', '≤')} " if match.bound else ""
-            row.append(Cell(f"{sign}{count(match.flops)} ({sign}{times:.2g}×)", match.flops))
-        rows.append(tuple(row))
-    columns = (Column("model", numeric=False), *(Column(title(name)) for name in curves))
+def compute_to_match(findings: Findings, dataset: str) -> Table:
+    """Return the training compute at which the row's model meets the best mean of the column's."""
+    scores = findings.scores(dataset, findings.metric)
+    found = matches(scores)
+    names = [model for model in scores.blocks.models if any(model in pair for pair in found)]
+    rows = tuple((text(title(a)), *(_match(found.get((a, b)), a == b) for b in names)) for a in names)
+    columns = (Column("model", numeric=False), *(Column(title(name)) for name in names))
+    ends = (
+        f"in brackets the {INTERVAL} interval, all compute at which the curve is not told apart from the target, which covers "
+        f"{scores.covers}"
+        if scores.replicated
+        else "without an interval: one search"
+    )
     legend = (
-        "Training FLOP per example at which the row's model reaches the column's best mean LogLoss, also as a multiple of the "
-        "compute that the column's model needed; interpolated in log compute, never extrapolated (≥: not reached; ≤: already "
-        "reached at the smallest budget)."
+        f"Training FLOP per example at which the row's model meets the column's best mean {LABEL[scores.metric]}, {ends}; × is "
+        "the multiple of the compute that the column's model needed. Interpolated in log compute, never extrapolated: ≤ is met "
+        "at the smallest budget already, > lies beyond the largest."
     )
-    return Table("compute_to_match", "Compute to match", subject, columns, tuple(rows), legend)
+    return Table("compute_to_match", "Compute to match", findings.heading(dataset), columns, rows, legend)
+
+
+def _match(found: tuple[Crossing, float] | None, same: bool) -> Cell:
+    if found is None:
+        return Cell("" if same else HOLE)
+    match, needed = found
+    ends = None
+    interval = ""
+    if not math.isnan(match.low + match.high):
+        low = (
+            f"≤ {count(match.low)}"
+            if match.low_open
+            else f"> {count(match.largest)}"
+            if math.isinf(match.low)
+            else count(match.low)
+        )
+        high = f"> {count(match.largest)}" if match.high_open else count(match.high)
+        interval = f" ({low if low == high else f'{low} to {high}'})"
+        ends = (_finite(match.low), _finite(match.high), match.low_open, match.high_open)
+    if not match.reached:
+        return Cell(f"not met by {count(match.largest)}{interval}", None, ends=ends)
+    bound = "≤ " if match.at_once else ""
+    return Cell(f"{bound}{count(match.point)}, {bound}{match.point / needed:.2g}×{interval}", match.point, ends=ends)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,69 @@
+"""Which models may be the best in the mean over budgets, and which of them is the cheapest."""
+
+import math
+from dataclasses import dataclass
+
+import polars as pl
+
+from benchmark.findings.scores import Scores
+from benchmark.statistics import candidates, rank_intervals, winner
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A model in the mean over budgets, in natural units of the metric."""
+
+    model: str
+    mean: float
+    half: float | None  # half-width of the interval; None if unknown
+    possible: bool  # it may be the best: no other model surely beats it
+    behind: float | None  # at most this far behind the best; None if unknown
+    ranks: tuple[int, int]  # best and worst possible
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The compared models from the best mean down. With `winner` None, several may be the best, or nothing is known."""
+
+    standings: tuple[Standing, ...]
+    winner: str | None
+    cheapest: str | None  # of the possible ones, by measured training time; None if not known of all on one device
+
+    @property
+    def possible(self) -> list[Standing]:
+        """Return the models that may be the best."""
+        return [standing for standing in self.standings if standing.possible]
+
+
+def decision(scores: Scores, rows: pl.DataFrame, devices: int) -> Decision:
+    """Return the decision on a data set by the mean over its budgets.
+
+    Args:
+        scores: of the data set in the metric that decides.
+        rows: its summary rows.
+        devices: number of different devices in its records; times of several do not compare.
+    """
+    found = candidates(scores.overall)
+    ranks = rank_intervals(scores.overall)
+    standings = []
+    for candidate in found:
+        y = scores.overall.value_of(candidate.model) or 0.0
+        mean, half = scores.mean(candidate.model) or (math.nan, None)
+        known = half is not None and not math.isnan(candidate.behind)
+        behind = abs(scores.scale.natural(y - candidate.behind) - mean) if known else None
+        standings.append(
+            Standing(
+                candidate.model, mean, half, candidate.possible, behind, ranks.get(candidate.model, (1, len(found)))
+            )
+        )
+    possible = [standing.model for standing in standings if standing.possible]
+    return Decision(tuple(standings), winner(found), _cheapest(rows, possible) if devices == 1 else None)
+
+
+def _cheapest(rows: pl.DataFrame, names: list[str]) -> str | None:
+    """Return the model with the least training time per example, mean over budgets; None if a time is unknown."""
+    of_names = rows.filter(pl.col("model").is_in(names))
+    times = of_names.group_by("model").agg(time=(1 / pl.col("examples_per_second")).mean()).sort("time", "model")
+    if times.is_empty() or of_names["examples_per_second"].has_nulls():
+        return None
+    return str(times["model"][0])
