@@ -9,7 +9,7 @@ import torch
 from tiny_study import study
 
 from benchmark.execution.status import status_lines
-from benchmark.findings.summary import summary, tidy
+from benchmark.findings import Findings
 from benchmark.study import missing_trials, winner
 from benchmark.tuning import tuner
 from models.base import Shape
@@ -67,7 +67,7 @@ def test_a_trial_whose_logits_are_constant_is_collapsed_does_not_count_and_canno
     )
     assert best is not None and best.status == "complete"
     assert "2 collapsed, finished" in status_lines(tuned.protocol, tmp_path)[1]
-    row = summary(tidy(tuned.records())).row(0, named=True)
+    row = Findings(tmp_path, tuned.protocol, tuned.records(), {}).summary.row(0, named=True)
     assert (row["trials"], row["collapsed"], row["trials_collapsed"], row["failed"]) == (4, 2, 2, 0)
 
 
@@ -81,8 +81,9 @@ def test_a_collapsed_final_run_is_in_no_mean(tmp_path: Path, monkeypatch: pytest
         ("final", "complete"),
     ]
     assert tuned.runs_left() == 0
-    row = summary(tidy(tuned.records())).row(0, named=True)
-    assert (row["seeds"], row["seeds_collapsed"]) == (1, 1) and row["auc"] == tuned.records()[-1].test["auc"]
+    row = Findings(tmp_path, tuned.protocol, tuned.records(), {}).summary.row(0, named=True)
+    assert (row["finals"], row["finals_collapsed"]) == (1, 1)
+    assert row["auc"] == pytest.approx(tuned.records()[-1].test["auc"])
 
 
 def test_a_study_in_which_every_trial_fails_ends_without_final_runs(

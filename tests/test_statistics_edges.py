@@ -15,6 +15,7 @@ from benchmark.statistics import (
     gaps,
     last_steps,
     leader,
+    line,
     over_budgets,
     slopes,
     winner,
@@ -42,7 +43,11 @@ def test_one_block_has_a_mean_but_no_interval_letter_or_verdict():
     estimate = column(blocks, 0.0)
     assert estimate.values.tolist() == [1.0, 2.0] and np.isnan(estimate.half).all()
     assert gaps(estimate) == [] and block_letters(estimate) == {} and candidates(estimate) == []
-    assert leader(estimate) is None and changes(last_steps(blocks)) == [] and np.isnan(over_budgets(blocks).half).all()
+    assert (
+        leader(estimate) is None
+        and changes(last_steps(blocks, flops(blocks))) == []
+        and np.isnan(over_budgets(blocks).half).all()
+    )
 
 
 def test_a_model_with_one_block_does_not_change_the_comparison_of_the_others():
@@ -71,7 +76,7 @@ def test_missing_blocks_are_counted_and_above_a_third_give_no_letter():
 def test_one_model_has_no_letters_and_one_budget_no_trend():
     blocks = Blocks({("a", 2.0): [1.0, 2.0, 3.0]})
     assert block_letters(column(blocks, 2.0)) == {} and winner(candidates(column(blocks, 2.0))) is None
-    assert slopes(blocks, flops(blocks)).models == () and last_steps(blocks).models == ()
+    assert slopes(blocks, flops(blocks)).models == () and last_steps(blocks, flops(blocks)).models == ()
     assert changes(slopes(blocks, flops(blocks))) == []
     assert over_budgets(blocks).half == pytest.approx(column(blocks, 2.0).half)
 
@@ -85,7 +90,7 @@ def test_a_model_without_one_of_the_budgets_is_left_out_of_contrasts_over_them()
     values = random_blocks(14, models=3, budgets=3)
     del values["b", 2.0]
     blocks = Blocks(values)
-    assert (
-        over_budgets(blocks).models == slopes(blocks, flops(blocks)).models == last_steps(blocks).models == ("a", "c")
-    )
+    compute = flops(blocks)
+    assert over_budgets(blocks).models == slopes(blocks, compute).models == ("a", "c")
+    assert last_steps(blocks, compute).models == line(blocks, compute, 1.0).models == ("a", "c")
     assert column(blocks, 0.0).models == ("a", "b", "c")

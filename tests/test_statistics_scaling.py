@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import benchmark
-from benchmark.statistics import compute_to_match, expected_best, line, mean_interval, power_law
+from benchmark.statistics import Blocks, Study, crossing, expected_best, line, power_law, slopes
 
 PUBLISHED = Path(benchmark.__file__).parent / "published"
 
@@ -18,6 +19,14 @@ def table5(model: str, most_gflop: float = 1e9) -> tuple[list[float], list[float
     chosen = [row for row in rows if row["config"] != "Top 2x512 (baseline)"]
     points = [(float(r["gflop_per_example_training"]), float(r["rel_logloss_task1_percent"])) for r in chosen]
     return tuple(zip(*(point for point in points if point[0] <= most_gflop), strict=True))
+
+
+def published(model: str, most_gflop: float = 1e9) -> tuple[Blocks, dict[Study, float]]:
+    """Return the points of `table5` as studies of one block, and their GFLOP."""
+    gflop, losses = table5(model, most_gflop)
+    studies = [(model, compute) for compute in gflop]
+    blocks = Blocks({study: [loss] for study, loss in zip(studies, losses, strict=True)})
+    return blocks, dict(zip(studies, gflop, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -32,52 +41,26 @@ def table5(model: str, most_gflop: float = 1e9) -> tuple[list[float], list[float
     ],
 )
 def test_lines_fitted_to_the_wukong_papers_table_5_have_known_slope_and_intercept(model, most, intercept, slope, r2):
-    fit = line(*table5(model, most), unit=1.0)
-    assert (fit.intercept, fit.slope, fit.r2) == pytest.approx((intercept, slope, r2), abs=6e-4)
+    blocks, flops = published(model, most)
+    (fit,) = slopes(blocks, flops).values
+    (start,) = line(blocks, flops, 1.0).values
+    gflop, losses = table5(model, most)
+    explained = np.corrcoef(np.log(gflop), losses)[0, 1] ** 2
+    assert (start, fit, explained) == pytest.approx((intercept, slope, r2), abs=6e-4)
 
 
 def test_the_papers_slopes_do_not_distinguish_wukong_from_dcnv2():
-    ours, other = (line(*table5(model), unit=1.0) for model in ("Wukong", "DCNv2"))
-    assert abs(ours.slope - other.slope) < ours.slope_half + other.slope_half
+    ours, other = (
+        stats.linregress(np.log(table5(model)[0]) / np.log(4), table5(model)[1]) for model in ("Wukong", "DCNv2")
+    )
+    halves = [fit.stderr * stats.t.ppf(0.975, len(table5(m)[0]) - 2) for fit, m in ((ours, "Wukong"), (other, "DCNv2"))]
+    assert abs(ours.slope - other.slope) < sum(halves)
 
 
 def test_dcnv2_does_not_reach_wukongs_loss_at_35_times_its_compute():
-    match = compute_to_match(*table5("DCNv2"), target=-0.45)  # Wukong at 1.25 GFLOP
-    assert (match.flops, match.bound) == (43.88, ">=")
-    assert match.flops / 1.25 == pytest.approx(35.1, abs=0.05)
-
-
-def test_compute_to_match_interpolates_in_log_compute_and_never_extrapolates():
-    flops, losses = [1, 4, 16], [0.5, 0.4, 0.45]  # the last step is worse, but more compute can always match less
-    assert compute_to_match(flops, losses, 0.45).flops == pytest.approx(2.0)
-    assert str(compute_to_match(flops, losses, 0.39)) == ">= 16"
-    assert str(compute_to_match(flops, losses, 0.6)) == "<= 1"
-    assert str(compute_to_match(flops, losses, 0.5)) == "1"
-    assert str(compute_to_match(flops, losses, 0.4)) == "4"
-
-
-def test_line_intervals_cover_the_known_slope():
-    generator = np.random.default_rng(0)
-    flops = 1e6 * 4.0 ** np.arange(5)
-    fits = [line(flops, 0.5 - 0.01 * np.arange(5) + generator.normal(0, 0.002, 5), 1e6) for _ in range(3000)]
-    assert 0.93 <= np.mean([abs(fit.slope + 0.01) <= fit.slope_half for fit in fits]) <= 0.97
-    assert 0.93 <= np.mean([abs(fit.intercept - 0.5) <= fit.intercept_half for fit in fits]) <= 0.97
-
-
-def test_slopes_fitted_seed_by_seed_cover_the_known_slope():
-    generator = np.random.default_rng(1)
-    flops = 1e6 * 4.0 ** np.arange(4)
-    hits = 0
-    for _ in range(800):
-        slopes = [line(flops, 0.5 - 0.01 * np.arange(4) + generator.normal(0, 0.002, 4), 1e6).slope for _ in range(5)]
-        mean, half = mean_interval(slopes)
-        hits += abs(mean + 0.01) <= half
-    assert 0.93 <= hits / 800 <= 0.97
-
-
-def test_a_line_through_one_budget_raises_an_error():
-    with pytest.raises(ValueError, match="2 different budgets, got 1"):
-        line([4.0, 4.0], [0.5, 0.4], 1.0)
+    match = crossing(*published("DCNv2"), "DCNv2", -0.45)  # Wukong at 1.25 GFLOP
+    assert not match.reached and match.largest == 43.88
+    assert match.largest / 1.25 == pytest.approx(35.1, abs=0.05)
 
 
 def test_the_power_law_is_recovered_from_its_own_points():

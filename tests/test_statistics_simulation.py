@@ -40,7 +40,7 @@ def test_the_best_of_ten_trials_is_distributed_like_the_minimum_of_ten_draws():
 @pytest.mark.parametrize("noise", [Noise(3.0), Noise(5.0, unequal=True, skewed=True)], ids=str)
 def test_false_claims_power_and_coverage_are_as_promised(noise):
     shares = simulate(DESIGN, noise, 200, seed=3)
-    assert shares.false_column <= 0.08 and shares.false_mean <= 0.08
+    assert shares.false_column <= 0.06 and shares.false_mean <= 0.06  # nine equal models
     assert shares.power_column >= 0.72 and shares.power_mean >= 0.72
     assert 0.92 <= shares.covered_study <= 0.99 and 0.92 <= shares.covered_mean <= 0.99
     assert 0.92 <= shares.covered_slope <= 0.99 and 0.94 <= shares.best_kept < 1

@@ -7,7 +7,7 @@ import pytest
 from planted_blocks import NAMES, curve, flops, random_blocks
 from scipy import stats
 
-from benchmark.statistics import Blocks, changes, crossing, last_steps, slopes
+from benchmark.statistics import Blocks, changes, crossing, last_steps, line, over_budgets, slopes
 
 
 def test_the_slope_is_the_least_squares_slope_over_log4_compute():
@@ -20,11 +20,34 @@ def test_the_slope_is_the_least_squares_slope_over_log4_compute():
         assert trend.values[i] == pytest.approx(stats.linregress(x, means).slope)
 
 
+def test_the_fitted_line_runs_through_the_least_squares_line_and_its_interval_is_narrowest_in_the_middle():
+    values = random_blocks(15, models=2)
+    blocks = Blocks(values)
+    at = {place: line(blocks, flops(blocks), 4.0**place) for place in (0.0, 1.5, 3.0)}
+    for i, model in enumerate("ab"):
+        fit = stats.linregress(range(4), [np.mean(values[model, float(b)]) for b in range(4)])
+        for place, heights in at.items():
+            assert heights.values[i] == pytest.approx(fit.intercept + fit.slope * place)
+    assert (at[1.5].half < at[0.0].half).all() and (at[1.5].half < at[3.0].half).all()
+    assert at[1.5].half == pytest.approx(
+        over_budgets(blocks).half
+    )  # the middle of equally spaced budgets is their mean
+
+
+def test_a_model_with_the_same_compute_at_all_budgets_has_no_trend_and_takes_none_from_the_others():
+    blocks = Blocks(random_blocks(15, models=3))
+    compute = flops(blocks) | {("b", float(b)): 1.0 for b in range(4)}
+    assert slopes(blocks, compute).models == last_steps(blocks, compute).models == ("a", "c")
+    assert line(blocks, compute, 4.0).models == ("a", "c")
+    with pytest.raises(ValueError, match="its curve needs two of different FLOPs"):
+        crossing(blocks, compute, "b", 0.0)
+
+
 def test_gains_at_the_end_are_the_last_step_corrected_over_the_models():
     values = random_blocks(16, models=3, blocks=5)
     values["a", 3.0] = [v - 9 for v in values["a", 3.0]]
     values["b", 3.0] = [v + 9 for v in values["b", 3.0]]
-    steps = last_steps(Blocks(values))
+    steps = last_steps(Blocks(values), flops(Blocks(values)))
     by_model = {change.model: change for change in changes(steps)}
     assert steps.values[2] == pytest.approx(np.mean(values["c", 3.0]) - np.mean(values["c", 2.0]))
     assert {m: c.verdict for m, c in by_model.items()} == {"a": "gains", "b": "worsens", "c": "not resolved"}
