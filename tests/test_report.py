@@ -269,6 +269,7 @@ SPARSE = {
     "the same compute everywhere": [
         r.model_copy(update={"training_flops": 90}) if r.model == "mlp" else r for r in make()
     ],
+    "no compute": [r.model_copy(update={"training_flops": 0}) if r.model == "mlp" else r for r in make()],
     "perfect": [r.model_copy(update={"test": {"logloss": 0.1, "auc": 1.0}}) if r.test else r for r in make()],
     "no finals": make(seeds=()),
     "all failed": [failed(record) for record in make()],

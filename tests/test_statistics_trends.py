@@ -34,9 +34,10 @@ def test_the_fitted_line_runs_through_the_least_squares_line_and_its_interval_is
     )  # the middle of equally spaced budgets is their mean
 
 
-def test_a_model_with_the_same_compute_at_all_budgets_has_no_trend_and_takes_none_from_the_others():
+@pytest.mark.parametrize("same", [1.0, 0.0])  # logistic regression has no matrix product at all
+def test_a_model_with_the_same_compute_at_all_budgets_has_no_trend_and_takes_none_from_the_others(same):
     blocks = Blocks(random_blocks(15, models=3))
-    compute = flops(blocks) | {("b", float(b)): 1.0 for b in range(4)}
+    compute = flops(blocks) | {("b", float(b)): same for b in range(4)}
     assert slopes(blocks, compute).models == last_steps(blocks, compute).models == ("a", "c")
     assert line(blocks, compute, 4.0).models == ("a", "c")
     with pytest.raises(ValueError, match="its curve needs two of different FLOPs"):

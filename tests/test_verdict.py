@@ -85,12 +85,12 @@ def test_several_possible_winners_are_named_with_the_cheapest_and_how_far_it_is_
     made = [r.model_copy(update={"train_seconds": slow[r.model]}) for r in with_check(replicated(noise=1e-2))]
     sentence = judged(tmp_path, made).sentence
     found = re.search(
-        r"no winner is named: Wukong and DCNv2 may be the best in the mean over 3 budgets .*; the cheapest is DCNv2 "
+        r"no winner is named: Wukong, DCNv2 and DLRM may be the best in the mean over 3 budgets .*; the cheapest is DLRM "
         r"\(by training time\), at most (0\.\d{4}) LogLoss behind\.$",
         sentence,
     )
     assert found, sentence
-    gap = 0.421 - 0.414  # planted, in the mean over budgets
+    gap = 0.427 - 0.414  # planted, in the mean over budgets
     assert gap < float(found[1]) < gap + 0.02
     both = [r.model_copy(update={"device": "another"}) if r.model == "mlp" else r for r in made]
     assert "cheapest" not in judged(tmp_path, both).sentence  # times of two machines do not compare

@@ -13,6 +13,7 @@ from rich.progress import track
 
 import models
 from benchmark import budget as budgets
+from benchmark.execution.detectable import differences
 from benchmark.execution.display import duration
 from benchmark.execution.studies import check_reach, facts, studies_of
 from benchmark.protocol import Protocol
@@ -79,6 +80,8 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
         "the largest of these.",
         highlight=False,
     )
+    for sentence in differences(protocol, results):
+        console.print(sentence, highlight=False, markup=False)
 
 
 def _measured(study: Study, n_rows: dict[str, int], n_runs: int) -> tuple[tuple[Cell, ...], float]:

@@ -130,7 +130,7 @@ def matches(scores: Scores) -> dict[tuple[str, str], tuple[Crossing, float]]:
     for other, of_other in studies.items():
         best = min(of_other, key=lambda study: float(scores.blocks.means[scores.blocks.index[study]]))
         for model, own in studies.items():
-            if model != other and len({scores.flops[study] for study in own}) > 1:
+            if model != other and len({scores.flops[study] for study in own if scores.flops[study]}) > 1:
                 result[model, other] = crossing(scores.blocks, scores.flops, model, best), scores.flops[best]
     return result
 
@@ -138,8 +138,8 @@ def matches(scores: Scores) -> dict[tuple[str, str], tuple[Crossing, float]]:
 def _power(scores: Scores, studies: list[Study]) -> PowerLaw | None:
     """Return the power law through the blocks of the studies if enough budgets over enough decades determine its exponent."""
     flops: Mapping[Study, float] = scores.flops
-    decades = math.log10(flops[studies[-1]] / flops[studies[0]])
-    if scores.metric != "logloss" or len(studies) < EXPONENT_BUDGETS or decades < EXPONENT_DECADES:
+    low, high = flops[studies[0]], flops[studies[-1]]
+    if scores.metric != "logloss" or len(studies) < EXPONENT_BUDGETS or high < 10**EXPONENT_DECADES * max(low, 1):
         return None
     points = [(flops[study], y) for study in studies for y in scores.blocks.values[study] if not math.isnan(y)]
     law = power_law(

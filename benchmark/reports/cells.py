@@ -4,9 +4,10 @@ import math
 
 from benchmark.findings.scores import Scores
 from benchmark.reports.table import HOLE, Cell
-from benchmark.statistics import CONFIDENCE
+from benchmark.statistics import CONFIDENCE, POWER
 
 INTERVAL = f"{100 * CONFIDENCE:g} %"
+WITH_POWER = f"with {100 * POWER:g} % power"
 MARKS = (
     "models that share a letter cannot be told apart. The best is bold, and the next underlined, only where the best is told "
     "apart from every other model."
@@ -15,16 +16,12 @@ T_INTERVAL = f"± half-width of the {INTERVAL} t interval"
 
 
 def covered(scores: Scores) -> str:
-    """Return what follows a mean in a legend: what its interval is and covers, and why others are missing."""
+    """Return what follows "mean" in a legend: over what it is, what its interval covers, and why others are missing."""
     if scores.replicated:
-        rows = (
-            ""
-            if scores.blocks.rows is not None
-            else "; test rows are not covered: their noise is unknown without predictions"
-        )
-        return f"± half-width of the {INTERVAL} interval, which covers {scores.covers}{rows}"
+        rows = "" if scores.blocks.rows is not None else " (not test rows: their noise is unknown without predictions)"
+        return f"over blocks ± half-width of the {INTERVAL} interval, which covers {scores.covers}{rows}"
     return (
-        f"{T_INTERVAL} over {scores.covers}. One search: its luck is not in the interval, so there are no letters, no bold, no "
+        f"over {scores.covers} {T_INTERVAL}. One search: its luck is not in the interval, so there are no letters, no bold, no "
         "trend and no verdict"
     )
 

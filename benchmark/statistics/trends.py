@@ -20,10 +20,10 @@ Array = NDArray[np.float64]
 
 
 def slopes(blocks: Blocks, flops: Mapping[Study, float]) -> Contrasts:
-    """Return each model's mean gain per 4x compute: least squares over log4 FLOPs.
+    """Return each model's mean change per 4x compute: least squares over log4 FLOPs.
 
     Curves bend on every scale, so this is a mean over the given budgets and no law. A model is left out if it lacks a budget
-    or has the same FLOPs at all of them; with fewer than two budgets, all are.
+    or has the same FLOPs at all of them, or none; with fewer than two budgets, all are.
 
     Args:
         blocks: of all studies of the data set.
@@ -71,7 +71,7 @@ def _places(blocks: Blocks, flops: Mapping[Study, float]) -> Iterator[tuple[list
     """Yield of each model with all budgets and different FLOPs its studies, the mean log4 FLOPs, and distances from it."""
     for model in blocks.models:
         studies = [(model, budget) for budget in blocks.budgets]
-        if all(study in blocks.index for study in studies):
+        if all(study in blocks.index and flops[study] > 0 for study in studies):
             x = np.array([math.log(flops[study], STEP) for study in studies])
             if np.ptp(x):
                 yield studies, float(x.mean()), x - x.mean()
@@ -117,7 +117,7 @@ def crossing(blocks: Blocks, flops: Mapping[Study, float], model: str, target: S
         target: a study, whose noise counts too, or a value on the working scale without noise.
     """
     curve = sorted(
-        (study for study, i in blocks.index.items() if study[0] == model and blocks.finished[i]),
+        (s for s, i in blocks.index.items() if s[0] == model and blocks.finished[i] and flops[s] > 0),
         key=lambda study: flops[study],
     )
     if len({flops[study] for study in curve}) < 2:

@@ -37,7 +37,7 @@ def overall(findings: Findings, dataset: str) -> Table:
     )
     where = f"the mean over {len(budgets)} budgets" if len(budgets) > 1 else "the only budget"
     legend = (
-        f"Test part, {where}, on the scales ln LogLoss (above Bayes where known) and ln(1 − AUC), shown in natural units "
+        f"Test part, {where}, on the scales ln LogLoss (above Bayes where known) and ln(1 − AUC), in natural units; mean "
         f"{covered(findings.scores(dataset, metric))}. This is the primary comparison: {MARKS} Letters are by Welch's test, "
         f"Holm-corrected over all pairs. The last three columns are by {LABEL[metric]}: a model is ruled out if another beats "
         f"it one-sidedly at {SIGNIFICANCE:g} / (models − 1). A model without a finished block at every budget, or with more "

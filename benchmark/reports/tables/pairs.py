@@ -36,9 +36,9 @@ def difference_table(findings: Findings, dataset: str) -> Table:
             Column(f"{label} verdict", numeric=False),
         ]
     legend = (
-        f"Model minus {title(against)} {covered(scores['logloss'])}, for this difference alone; p is Welch's, Holm-corrected "
-        f"over the models within a budget. Better or worse: p below {SIGNIFICANCE:g}. Mean: over the budgets, the primary "
-        "comparison; single budgets are secondary."
+        f"Model minus {title(against)}, mean {covered(scores['logloss'])}, for this difference alone; p is Welch's, "
+        f"Holm-corrected over the models within a budget. Better or worse: p below {SIGNIFICANCE:g}. Budget mean: the mean over "
+        "the budgets, the primary comparison; single budgets are secondary."
     )
     heading = findings.heading(dataset)
     return Table(

@@ -61,7 +61,7 @@ def quality(findings: Findings, dataset: str) -> Table:
     scores = findings.scores(dataset, "logloss")
     marks = f" Within a budget, {MARKS} {SECONDARY}" if scores.replicated else ""
     legend = (
-        f"Test part; mean over blocks {covered(scores)}.{marks} Budget (in training MFLOP) and FLOP are per example; training "
+        f"Test part; mean {covered(scores)}.{marks} Budget (in training MFLOP) and FLOP are per example; training "
         "= 3 x forward. A block without a finished final run is missing. Failed counts trials and final runs that failed, "
         "collapsed those whose predictions do not rank; infeasible counts sampled shapes that no width fits to the budget."
     )
@@ -101,7 +101,7 @@ def headline(findings: Findings, dataset: str) -> Table:
         *([Column(f"gain per 4x, % of {unit(scores)}")] if several else []),
     )
     order = "sorted by the mean over budgets" if several else "sorted"
-    legend = f"Test part; mean over blocks {covered(scores)}; by training MFLOP per example; {order}."
+    legend = f"Test part, by training MFLOP per example, {order}; mean {covered(scores)}."
     if scores.replicated:
         legend += f" Within a column, {MARKS}{f' {SECONDARY}' if several else ''}"
     return Table("headline", "Quality at each budget", findings.heading(dataset), heads, tuple(rows), legend)

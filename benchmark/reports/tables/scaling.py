@@ -54,7 +54,7 @@ def scaling(findings: Findings, dataset: str) -> Table:
         Column("exponent", narrow=False),
     )
     legend = (
-        f"Mean gain per 4x training compute, in percent of {unit(scores)}, by least squares over log compute "
+        f"Mean gain per 4x training compute, in percent of {unit(scores)}, by least squares over log compute, mean "
         f"{covered(scores)}. A mean over the given budgets: curves bend. Differences from {title(against)} are corrected over "
         "the models, and so are last steps: gains, worsens or not resolved, which does not show that there is no gain. A dash: "
         "the model lacks a budget or several blocks, or has the same compute at all budgets. The exponent's "
@@ -105,7 +105,8 @@ def _match(found: tuple[Crossing, float] | None, same: bool) -> Cell:
     if not match.reached:
         return Cell(f"not met by {count(match.largest)}{interval}", None, ends=ends)
     bound = "≤ " if match.at_once else ""
-    return Cell(f"{bound}{count(match.point)}, {bound}{match.point / needed:.2g}×{interval}", match.point, ends=ends)
+    times = f", {bound}{match.point / needed:.2g}×" if needed else ""
+    return Cell(f"{bound}{count(match.point)}{times}{interval}", match.point, ends=ends)
 
 
 def _finite(value: float) -> float | None:
