@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from datamodules.base import CTRDataModule, DataError, find_files
+from datamodules.base.raw import UNREADABLE, opened
 
 RATINGS = 1_000_209
 LIKED = 4
@@ -28,7 +29,7 @@ def by_time(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def table(path: Path, separator: str, columns: tuple[str, ...]) -> pl.DataFrame:
-    """Read a table in Latin-1 without a header, all cells as text.
+    """Read a table in Latin-1 without a header, plain or gzipped, all cells as text.
 
     Raises DataError naming the first line with the wrong number of cells.
 
@@ -37,15 +38,11 @@ def table(path: Path, separator: str, columns: tuple[str, ...]) -> pl.DataFrame:
         separator: The text between cells, one or more characters.
         columns: The column names, in file order.
     """
-    text = pl.read_csv(
-        path,
-        has_header=False,
-        separator="\x01",
-        quote_char=None,
-        encoding="latin-1",
-        new_columns=["line"],
-        infer_schema=False,
-    )
+    try:
+        with opened(path) as file:
+            text = pl.DataFrame({"line": [line.decode("latin-1").rstrip("\r\n") for line in file]})
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read to its end: {error}") from None
     cells = text.select(pl.col("line").str.split(separator).alias("cells"))
     bad = (cells["cells"].list.len() != len(columns)).fill_null(True).arg_true()
     if len(bad):

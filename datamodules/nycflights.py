@@ -6,8 +6,10 @@ by date shows drift: the best epoch is the first or second.
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -75,9 +77,9 @@ class NYCFlights(CTRDataModule):
 
 def _flights(archive: Path) -> pl.DataFrame:
     try:
-        with zipfile.ZipFile(archive) as packed, packed.open("flights.csv") as file:
-            return pl.read_csv(file.read(), infer_schema=False)
-    except (zipfile.BadZipFile, KeyError, pl.exceptions.PolarsError) as error:
+        with zipfile.ZipFile(archive) as packed, TemporaryDirectory() as folder:
+            return Delimited(Path(packed.extract("flights.csv", folder))).read()
+    except (zipfile.BadZipFile, zlib.error, KeyError, OSError) as error:
         raise DataError(f"{archive}: not a readable zip archive with flights.csv: {error}") from None
 
 

@@ -58,11 +58,22 @@ def message(folder: Path) -> str:
         ("label,x,c\n1,1,a\n0,2,b,extra\n", ["train.csv, line 3: 4 cells where the table has 3 columns"]),
         ("label,x,c\n1,1,a,extra\n0,2\n", ["train.csv, line 2: 4 cells where the table has 3 columns"]),
         ("label,x,c\n1,1,a\n\n0,2,b\n", ["train.csv, line 3: 0 cells where the table has 3 columns"]),
-        ('label,x,c\n1,1,"a\n0,2,b\n', ["train.csv, after line 1: unexpected end of data"]),
+        ('label,x,c\n1,1,"a\n0,2,b\n', ["train.csv, line 2, cell 3: a quote is opened and never closed"]),
         ('label,x,c\n1,1,"two\nlines"\n0,2,b\n3,3,c\n', ["train.csv, line 5: label is '3'; expected 0 or 1"]),
         ("label,x,c\n1,1,a\n0.5,2,b\n", ["train.csv, line 3: label is '0.5'; expected 0 or 1"]),
         ("label,x,c\n1,1,a\n-1,2,b\n", ["train.csv, line 3: label is '-1'; expected 0 or 1"]),
         ("label,x,c\n1,1,a\n0,1 000,b\n", ["train.csv, line 3: x is '1 000'; expected a finite number"]),
+        *(
+            (
+                f"label,x,c\n1,1,a\n0,{nan},b\n",
+                [f"train.csv, line 3: x is '{nan}'; expected a finite number, or an empty"],
+            )
+            for nan in ("nan", "NaN", "-nan", "+nan", "NAN", "inf", "-Infinity", "1e999", "NA", "null")
+        ),
+        (b"PK\x03\x04rest", ["train.csv: is a zip archive; expected a text table, plain or gzipped"]),
+        (b"\xff\xfel\x00a\x00", ["train.csv, line 1: byte 0xff at offset 0 is not UTF-8"]),
+        (gzip.compress(b"label,x,c\n1,1\n"), ["train.csv, line 2: 2 cells where the table has 3 columns"]),
+        (gzip.compress(b"label,x,c\n1,1,a\n" * 99)[:40] + b"damage", ["train.csv: cannot be read to its end"]),
         ("label,x,c\n0,1,a\n0,2,b\n", ["train.csv: the train part has only one class (0 positives in 2 rows)"]),
     ],
 )
@@ -100,6 +111,14 @@ def test_a_gzip_file_is_read_and_a_truncated_one_is_named(tmp_path: Path) -> Non
     folder_with(truncated, whole[: len(whole) // 2], "train.csv.gz")
     assert Three(packed).fingerprint == Three(plain).fingerprint
     assert "train.csv.gz: cannot be read to its end" in message(truncated)
+
+
+def test_gzip_is_told_by_its_first_bytes_and_not_by_the_name(tmp_path: Path) -> None:
+    text = GOOD + "1,3,c\n"
+    for name, content in (("train.csv", gzip.compress(text.encode())), ("train.csv.gz", text.encode())):
+        folder = tmp_path / name
+        folder.mkdir()
+        assert Three(folder_with(folder, content, name)).meta["rows"]["train"] == 3
 
 
 def test_a_file_that_ends_in_the_middle_of_a_line_is_refused(tmp_path: Path) -> None:

@@ -1,21 +1,40 @@
-"""Text tables, read block by block; if one is malformed, the line of the first fault is located."""
+"""Text tables, read block by block, with the rows and cells that Python's csv module reads, or refused with the line.
+
+polars parses; what it is given is checked before, since it pads short rows and takes a quote in an unquoted cell for the
+start of a quoted one. A file without quotes has a row on each line, and its separators are counted. In a file with quotes,
+the quotes of a block are compared with their neighbours: if each opens or closes a cell or is one of a pair, separators and
+line ends outside them are counted row by row. A block with any other quote, such as an inch mark, is read by the csv module.
+"""
 
 import csv
-import gzip
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from datamodules.base import quotes
 from datamodules.base.errors import DataError
+from datamodules.base.raw import UNREADABLE, opened
 
 BLOCK = 1 << 23  # bytes that become one frame
 STRETCH = 1 << 16  # bytes counted at a time, to stay in the processor's cache
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class _Block(NamedTuple):
+    """Consecutive whole rows of a file."""
+
+    first: int  # rows before it, the header included
+    rows: int
+    offset: int  # bytes before it
+    size: int  # in bytes
+    regular: bool  # polars reads it as the csv module does
 
 
 class _Counts(NamedTuple):
@@ -23,13 +42,13 @@ class _Counts(NamedTuple):
 
     separators: int
     lines: int
-    quotes: int  # 0 where they have no meaning
-    starts: list[tuple[int, int]]  # (lines before it, offset) of the last line that begins in each block
+    special: bool  # has quotes that mean something, or carriage returns that are not part of a line end
+    blocks: list[_Block]  # if a line is a row
 
 
 @dataclass(frozen=True)
 class Delimited:
-    """A csv or tsv file in UTF-8, plain or gzipped. Byte-order mark and CRLF are allowed."""
+    """A csv or tsv file in UTF-8, plain or gzipped, whatever its name. Byte-order mark and CRLF are allowed."""
 
     path: Path
     separator: str = ","
@@ -37,17 +56,18 @@ class Delimited:
     quoted: bool = True  # '"' encloses cells; otherwise it is an ordinary character
 
     def read(self) -> pl.DataFrame:
-        """Return all columns as text, empty cells as null. Raises DataError as `batches` does."""
+        """Return all columns as text, empty cells as null or "". Raises DataError as `batches` does."""
         return pl.concat(self.batches())
 
     def batches(self, first: int = 0, rows: int | None = None) -> Iterator[pl.DataFrame]:
         """Yield at most `rows` data rows starting at row `first` (from 0), BLOCK bytes of the file at a time.
 
         The next block is parsed while the caller works on the current one, so two blocks are in memory. Raises DataError
-        for a file without rows, for duplicate column names, and for a line with too few or too many cells, which polars
-        would pad or reject without naming the line.
+        for a file without rows, for duplicate column names, for a line with too few or too many cells, and for a quote
+        that is not closed or has text after it.
         """
-        self._check_width()
+        if not self.rows:
+            raise DataError(f"{self.path}: the file has no data rows")
         stop = self.rows if rows is None else min(first + rows, self.rows)
         with ThreadPoolExecutor(1) as background:
             parsed = self._parsed(first, stop)
@@ -58,11 +78,8 @@ class Delimited:
 
     @cached_property
     def rows(self) -> int:
-        """Number of data rows. Raises DataError if the file cannot be read to its end."""
-        if not self._counts.quotes:
-            return self._counts.lines - self._header_lines
-        blocks = enumerate(self._whole_lines())  # parse: a quoted cell may contain line ends
-        return sum(len(self._parse(block, at_start=not i)) for i, block in blocks)
+        """Number of data rows. Raises DataError if the file cannot be read to its end or is no table."""
+        return sum(block.rows for block in self._row_blocks) - self._header_lines
 
     @cached_property
     def header(self) -> list[str]:
@@ -71,9 +88,14 @@ class Delimited:
             if not self.path.stat().st_size:
                 raise DataError(f"{self.path}: the file is empty")
             return list(self.columns)
-        names = next(self._rows(), (0, None))[1]
-        if not names:
+        if not self._counts.lines:
             raise DataError(f"{self.path}: the file is empty")
+        try:
+            names = next(self._rows())[1]
+        except csv.Error as error:
+            raise DataError(f"{self.path}, line 1: {error}") from None
+        if not names:
+            raise DataError(f"{self.path}, line 1: is empty; expected the names of the columns")
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise DataError(f"{self.path}, line 1: two columns are named {repeated[0]!r}; names must differ")
@@ -82,131 +104,156 @@ class Delimited:
     def line(self, row: int) -> int:
         """Return the line (from 1) on which data row `row` (from 0) ends."""
         unquoted_line = row + 1 + self._header_lines
-        if not self._counts.quotes:
+        if not self._counts.special:
             return unquoted_line
         for number, (line, _) in enumerate(self._rows(), start=1):
             if number == unquoted_line:
                 return line
         return unquoted_line
 
-    def fault(self) -> str | None:
-        """Return the first fault that makes the file unreadable as a table, with its line; None if there is none."""
-        try:
-            with self._open() as file:
-                offset = 0
-                for number, line in enumerate(file, start=1):
-                    try:
-                        line.decode()
-                    except UnicodeDecodeError as error:
-                        byte, position = line[error.start], offset + error.start
-                        return f"{self.path}, line {number}: byte 0x{byte:02x} at offset {position:,} is not UTF-8"
-                    offset += len(line)
-        except (OSError, EOFError) as error:  # e.g. a truncated gzip file
-            return f"{self.path}: cannot be read to its end: {error}"
-        width = None if self.columns is None else len(self.columns)
-        line_number = 0
-        try:
-            for line_number, cells in self._rows():
-                width = len(cells) if width is None else width
-                if len(cells) != width:
-                    return f"{self.path}, line {line_number}: {len(cells)} cells where the table has {width} columns"
-        except csv.Error as error:
-            return f"{self.path}, after line {line_number}: {error}"
+    def _not_text(self) -> str | None:
+        """Return the first byte that is not UTF-8, with its line; None if there is none."""
+        offset = 0
+        with opened(self.path) as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError as error:
+                    byte, position = line[error.start], offset + error.start
+                    return f"{self.path}, line {number}: byte 0x{byte:02x} at offset {position:,} is not UTF-8"
+                offset += len(line)
         return None
-
-    def _check_width(self) -> None:
-        """Raise DataError if the number of separators is wrong and quoted cells do not explain it."""
-        if not self.rows:
-            raise DataError(f"{self.path}: the file has no data rows")
-        lines = self.rows + self._header_lines
-        if self._counts.separators != lines * (len(self.header) - 1) and (fault := self.fault()):
-            raise DataError(fault)
 
     @property
     def _header_lines(self) -> int:
         return int(self.columns is None)
 
     @cached_property
+    def _dialect(self) -> quotes.Dialect:
+        return quotes.Dialect(self.separator, self.quoted, len(self.header))
+
+    @cached_property
     def _counts(self) -> _Counts:
         characters = (self.separator, "\n", '"') if self.quoted else (self.separator, "\n")
-        total, offset = dict.fromkeys(characters, 0), 0
-        starts = [(0, 0)]
-        block = b"\n"
+        total, size, returns, previous = dict.fromkeys(characters, 0), 0, 0, b""
+        blocks: list[_Block] = []
+        lines, offset = 0, 0  # before the block that is being gathered
         with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-            for block in self._blocks():
-                for character, n in zip(characters, threads.map(partial(_count, block), characters), strict=True):
+            for data in self._read():
+                for character, n in zip(characters, threads.map(partial(_count, data), characters), strict=True):
                     total[character] += n
-                if b"\n" in block:
-                    starts.append((total["\n"], offset + block.rfind(b"\n") + 1))
-                offset += len(block)
-        lines = total["\n"] + (not block.endswith(b"\n"))
-        return _Counts(total[self.separator], lines, total.get('"', 0), starts)
+                if b"\r" in data or previous == b"\r":
+                    returns += data.count(b"\r") - data.count(b"\r\n") - (previous == b"\r" and data[:1] == b"\n")
+                if b"\n" in data:
+                    end = size + data.rfind(b"\n") + 1
+                    blocks.append(_Block(lines, total["\n"] - lines, offset, end - offset, True))
+                    lines, offset = total["\n"], end
+                size, previous = size + len(data), data[-1:]
+        if offset < size:
+            blocks.append(_Block(lines, 1, offset, size - offset, True))
+            lines += 1
+        return _Counts(total[self.separator], lines, bool(returns or total.get('"')), blocks)
 
-    def _open(self) -> BinaryIO:
-        return cast(BinaryIO, gzip.open(self.path)) if self.path.suffix == ".gz" else self.path.open("rb")
+    @cached_property
+    def _row_blocks(self) -> list[_Block]:
+        """The rows of the file in blocks. Raises DataError naming the first line that is no row of the table."""
+        counts, width = self._counts, len(self.header)
+        if counts.special or width == 1 or counts.separators != counts.lines * (width - 1):
+            return list(self._found_blocks())
+        return counts.blocks
 
-    def _blocks(self, offset: int = 0) -> Iterator[bytes]:
-        """Yield the bytes of the file from an offset on."""
-        try:
-            with self._open() as file:
-                file.seek(offset)
-                while block := file.read(BLOCK):
-                    yield block
-        except (OSError, EOFError) as error:  # e.g. a truncated gzip file
-            raise DataError(f"{self.path}: cannot be read to its end: {error}") from None
-
-    def _whole_lines(self, offset: int = 0) -> Iterator[bytes]:
-        """Yield the same in blocks that end at a line end outside quotes, so that each can be parsed by itself."""
-        rest = b""
-        for block in self._blocks(offset):
-            end = block.rfind(b"\n") + 1
-            while end and self._counts.quotes and (rest.count(b'"') + block.count(b'"', 0, end)) % 2:
-                end = block.rfind(b"\n", 0, end - 1) + 1
-            if end:
-                yield b"".join((rest, memoryview(block)[:end]))
-                rest = block[end:]
+    def _found_blocks(self) -> Iterator[_Block]:
+        """Yield the same by looking at each row."""
+        rows, lines, offset, data = 0, 0, 0, b""
+        blocks = self._read()
+        ahead = next(blocks, None)
+        while ahead is not None or data:
+            data, ahead = (data + ahead, next(blocks, None)) if ahead is not None else (data, None)
+            start = len(BYTE_ORDER_MARK) if not offset and data.startswith(BYTE_ORDER_MARK) else 0
+            is_regular = quotes.regular(data[start:], self._dialect, is_last=ahead is None)
+            if is_regular is None or (not is_regular[0] and len(data) > BLOCK):
+                found = self._by_csv(data[start:], lines, is_last=ahead is None)
+                n, size, regular = len(found.cells), found.size, False
             else:
-                rest += block
-        if rest:
-            yield rest
+                n, size, regular = *is_regular, True
+            if n:
+                size += start
+                yield _Block(rows, n, offset, size, regular)
+                lines += data.count(b"\n", 0, size) + data.count(b"\r", 0, size) - data.count(b"\r\n", 0, size)
+                rows, offset, data = rows + n, offset + size, data[size:]
+
+    def _by_csv(self, data: bytes, lines: int, *, is_last: bool) -> quotes.Rows:
+        """Return the rows at the start of the data as the csv module reads them. Raises DataError naming the line.
+
+        Args:
+            data: bytes that begin with a row.
+            lines: before them.
+            is_last: whether the file ends with the data.
+        """
+        try:
+            return quotes.read(data, self._dialect, is_last=is_last)
+        except quotes.Fault as fault:
+            cell = f", cell {fault.cell}" if fault.cell else ""
+            raise DataError(f"{self.path}, line {lines + fault.line}{cell}: {fault}") from None
+        except UnicodeDecodeError as error:
+            raise DataError(self._not_text() or f"{self.path}: {error}") from None
+
+    def _read(self) -> Iterator[bytes]:
+        """Yield the bytes of the file, BLOCK at a time."""
+        try:
+            with opened(self.path) as file:
+                while data := file.read(BLOCK):
+                    yield data
+        except UNREADABLE as error:
+            raise DataError(f"{self.path}: cannot be read to its end: {error}") from None
 
     def _parsed(self, first: int, stop: int) -> Iterator[pl.DataFrame]:
         """Yield rows `first` to `stop`, one frame per block that holds any of them."""
-        line, offset = 0, 0
-        if not self._counts.quotes:  # then a line is a row
-            line, offset = max(start for start in self._counts.starts if start[0] <= first + self._header_lines)
-        row = line - self._header_lines * (offset > 0)
-        for i, block in enumerate(self._whole_lines(offset)):
-            frame = self._parse(block, at_start=not offset and not i)
-            if row + len(frame) > first:
-                yield frame[max(first - row, 0) : stop - row]
-            row += len(frame)
-            if row >= stop:
-                return
+        first, stop = first + self._header_lines, stop + self._header_lines
+        with opened(self.path) as file:
+            for block in self._row_blocks:
+                if block.first + block.rows <= first or block.first >= stop:
+                    continue
+                file.seek(block.offset)
+                frame = self._parse(file.read(block.size), block)
+                start = block.first + block.rows - len(frame)  # without the header
+                yield frame[max(first - start, 0) : stop - start]
 
-    def _parse(self, block: bytes, *, at_start: bool) -> pl.DataFrame:
+    def _parse(self, data: bytes, block: _Block) -> pl.DataFrame:
+        """Return the rows of a block. Raises DataError if they are not as many as were counted."""
+        has_header = not block.first and self.columns is None
+        if not block.regular or (block.offset and data.startswith(BYTE_ORDER_MARK)):
+            text = data.removeprefix(BYTE_ORDER_MARK) if not block.offset else data
+            cells = self._by_csv(text, 0, is_last=True).cells
+            frame = pl.DataFrame(cells[has_header:], dict.fromkeys(self.header, pl.String), orient="row")
+        else:
+            frame = self._by_polars(data, has_header=has_header)
+        if len(frame) != block.rows - has_header:
+            raise DataError(
+                f"{self.path}: {len(frame):,} rows were read where {block.rows - has_header:,} were counted, after row "
+                f"{block.first:,}; the file has changed, or the reader is at fault"
+            )
+        return frame
+
+    def _by_polars(self, data: bytes, *, has_header: bool) -> pl.DataFrame:
         try:
             return pl.read_csv(
-                block,
+                data,
                 separator=self.separator,
-                has_header=at_start and self.columns is None,
+                has_header=has_header,
                 schema=dict.fromkeys(self.header, pl.String),
                 quote_char='"' if self.quoted else None,
             )
         except pl.exceptions.PolarsError as error:
+            for _ in self._found_blocks():  # raises DataError naming the first row of the wrong width
+                pass
             reason = f"{self.path}: not a readable table: {str(error).partition(chr(10))[0]}"
-            raise DataError(self.fault() or reason) from None
+            raise DataError(self._not_text() or reason) from None
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield line number and cells of each row, using Python's csv reader; slow."""
-        with self._open() as file:
-            text = (line.decode("utf-8-sig" if i == 0 else "utf-8", "replace") for i, line in enumerate(file))
-            reader = csv.reader(
-                text,
-                delimiter=self.separator,
-                quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
-                strict=True,
-            )
+        """Yield the last line and the cells of each row, as Python's csv module reads them; slow."""
+        with opened(self.path) as file, io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
+            reader = csv.reader(text, **quotes.options(self.separator, quoted=self.quoted))
             for cells in reader:
                 yield reader.line_num, cells
 

@@ -21,7 +21,7 @@ from datamodules.base.fields import Derived, Encoding, Fields, Frozen, Part, Seq
 from datamodules.base.twins import Layout
 from datamodules.base.vectors import Vectors
 
-FORMAT = 2  # of the encoded cache; raise it when the encoding changes
+FORMAT = 3  # of the encoded cache; raise it when the encoding changes
 
 # The rows of a trained table; a frozen table, (rows, W); a sequence's length and the index of the field whose table it reads.
 Cardinality = int | torch.Tensor | tuple[int, int]

@@ -123,7 +123,9 @@ class Stream:
         numbers = batch.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
         x_RN = numbers.to_numpy()
         for i, name in enumerate(names):
-            bad_R = np.isinf(x_RN[:, i]) if i else (x_RN[:, 0] != 0) & (x_RN[:, 0] != 1)
+            # a column of numbers may hold nan for a missing value; as a text it is refused
+            infinite = numbers[name].is_infinite() if batch[name].dtype.is_float() else ~numbers[name].is_finite()
+            bad_R = infinite.fill_null(False).to_numpy() if i else (x_RN[:, 0] != 0) & (x_RN[:, 0] != 1)
             # empty quoted cells, or cells that are not numbers
             if numbers[name].null_count() > batch[name].null_count():
                 unread = numbers[name].is_null() & (batch[name].cast(pl.String) != "").fill_null(False)
@@ -131,7 +133,7 @@ class Stream:
             if bad_R.any():
                 row = int(bad_R.argmax())
                 place = source.where(first + row, self.title, split)
-                expected = "a finite number" if i else "0 or 1"
+                expected = "a finite number, or an empty cell if it is missing" if i else "0 or 1"
                 raise DataError(f"{place}: {name} is {batch[name][row]!r}; expected {expected}")
         return x_RN[:, 0], x_RN[:, 1:]
 
