@@ -7,10 +7,10 @@ from typing import Any
 
 from optuna.trial import FixedTrial
 
+from benchmark.numbers import TOLERANCE
 from models.base import Budget, Config, Shape
 from models.base.config import NARROW, NARROWEST, TRAINING_FLOPS_PER_FORWARD_FLOP
 
-TOLERANCE = 0.02  # |FLOPs / budget - 1| that still counts as on budget
 CLOSE = 0.002  # nearer than this, single widths are not trimmed any further
 MULTIPLE, MULTIPLE_FROM = 8, 1e6  # widths are multiples of 8, which kernels like, from so many training FLOPs on
 TRIM_FACTOR = 2.0  # trimming moves a single width by at most this factor

@@ -4,138 +4,28 @@ import hashlib
 import json
 import re
 import tomllib
-from itertools import product
-from math import log2, sqrt
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import tomli_w
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import ValidationError, field_validator, model_validator
 
 import datamodules
 import models
 from benchmark.errors import ProtocolError, nearest
+from benchmark.numbers import TOLERANCE, Budget, Count, Total, Width
+from benchmark.sections import Distinct, Final, Search, Section, Training
 
 SHIPPED = Path(__file__).parent / "protocols"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # results folders of one protocol may differ in these, in `rows` and in the number of blocks
 LISTS = ("datasets", "models", "budgets", "totals")
 LATER = {  # keys that 0.1 did not have
-    "search": ("normalisation", "embedding_std", "pruner", "prune_from", "prune_after", "prune_keep"),
+    "search": ("normalisation", "embedding_std", "train_share", "pruner", "prune_from", "prune_after", "prune_keep"),
     "training": ("batch_rows",),
 }
 SMOKE_ROWS = 4096
-
-
-class Section(BaseModel):
-    """A section of a protocol; unknown keys are rejected."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Training(Section):
-    """How one model is trained; the same for trials, retrials and final runs."""
-
-    batch_size: PositiveInt = 1024
-    batch_rows: PositiveInt | None = None  # train rows for which batch_size is meant, see rows_per_step; None: always
-    epochs: PositiveInt = 1  # maximum
-    patience: PositiveInt = 1  # stop after this many consecutive epochs without improvement
-    monitor: Literal["auc", "logloss"] = "logloss"  # validation metric that selects epochs, trials and configs
-    schedule: Literal["constant", "linear", "plateau"] = "constant"  # of the learning rate, see training.loop.Selection
-    # fraction of the maximum number of steps in which the learning rate rises to its full value
-    warmup: float = Field(default=0.0, ge=0.0, lt=1.0)
-    clip_norm: NonNegativeFloat = 10.0  # largest norm of the gradient of all parameters together; 0: no clipping
-    sparse_optimiser: Literal["adam", "lazy_adam", "rowwise_adagrad"] = "adam"  # of the embeddings; adam: dense, exact
-    precision: Literal["fp32", "bf16"] = "fp32"  # of the matrix products
-    compile: bool = False  # torch.compile, with CUDA graphs on a GPU
-    train_rows: PositiveInt | None = None  # use only the first rows of the train part; None: all
-
-    def rows_per_step(self, rows: int) -> int:
-        """Return the batch size for a train part of that many rows.
-
-        With `batch_rows` it grows with the square root of the rows, in powers of two, as the largest batch that costs no
-        quality does (Zhang et al. 2024, arXiv 2410.21676: with the data, hardly with the model). Both the number of steps and
-        the rows of a step then grow with the data.
-        """
-        if self.batch_rows is None:
-            return self.batch_size
-        return 1 << max(0, round(log2(self.batch_size * sqrt(rows / self.batch_rows))))
-
-
-def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds {list(seeds)} contain duplicates")
-    return seeds
-
-
-Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), AfterValidator(_distinct)]
-
-
-class Search(Section):
-    """How each (data set, model, budget) is tuned."""
-
-    blocks: PositiveInt = 4  # independent searches, each with its own draws, winner and final runs
-    trials: PositiveInt = 10  # complete and pruned ones of each block; infeasible and duplicate draws are extra
-    sampler: Literal["tpe", "random"] = "tpe"
-    seed: NonNegativeInt = 0
-    learning_rate: tuple[PositiveFloat, PositiveFloat] = (1e-4, 3e-2)  # ends of a log-uniform range
-    embedding_l2: tuple[float, ...] = (0.0,)  # choices
-    weight_decay: tuple[float, ...] = (0.0,)  # choices
-    dropout: tuple[float, ...] = (0.0,)  # choices
-    normalisation: tuple[Literal["none", "batch"], ...] = ("none",)  # choices, of the hidden layers of MLPs
-    embedding_std: tuple[PositiveFloat, ...] = (0.01,)  # choices, of the normal distribution that embeddings start from
-    pruner: Literal["none", "percentile", "halving"] = "none"  # rule that ends trials early, see training.pruning
-    prune_from: PositiveInt | None = None  # first epoch after which a trial may be pruned; None: half of the epochs
-    prune_after: PositiveInt = 3  # complete trials that percentile waits for
-    prune_keep: float = Field(default=0.75, gt=0.0, lt=1.0)  # share that percentile keeps; 0.5: Optuna's median pruner
-    finalists: PositiveInt = 1  # best trials that are retrained before the winner is chosen; 1: the best trial wins
-    retrial_seeds: Seeds = (101, 102, 103)
-
-    @property
-    def n_retrials(self) -> int:
-        """Return the number of trainings that choose among a study's finalists."""
-        return self.finalists * len(self.retrial_seeds) if self.finalists > 1 else 0
-
-    @model_validator(mode="after")
-    def _enough_trials(self) -> Self:
-        if self.finalists > self.trials:
-            raise ValueError(f"finalists {self.finalists} exceeds trials {self.trials}; use at most {self.trials}")
-        return self
-
-    @model_validator(mode="after")
-    def _used_settings(self) -> Self:
-        used = {"none": (), "percentile": ("prune_from", "prune_after", "prune_keep"), "halving": ("prune_from",)}
-        for key in used["percentile"]:
-            if key not in used[self.pruner] and getattr(self, key) != Search.model_fields[key].default:
-                raise ValueError(
-                    f"{key} has no meaning with pruner {self.pruner!r}; remove it or choose another pruner"
-                )
-        return self
-
-    @field_validator("learning_rate")
-    @classmethod
-    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if value[0] > value[1]:
-            raise ValueError(f"the range {list(value)} is reversed; give the lower end first")
-        return value
-
-
-class Final(Section):
-    """How the winner of each block is measured on the test part."""
-
-    seeds: Seeds = (1, 2, 3)  # as many for every block; each block derives its own, see benchmark.study.Study.seed
 
 
 class Split(NamedTuple):
@@ -157,12 +47,12 @@ class Protocol(Section):
 
     name: str
     title: str = ""
-    datasets: tuple[str, ...] = Field(min_length=1)
-    models: tuple[str, ...] = Field(min_length=1)
-    budgets: tuple[PositiveFloat, ...] = Field(min_length=1)  # training MFLOP per example
-    totals: tuple[PositiveFloat, ...] = ()  # training GFLOP of one run, each split between rows and budget, see splits
-    rows: tuple[PositiveInt, PositiveInt] | None = None  # fewest and most train rows of a split; with totals only
-    embedding_dim: PositiveInt
+    datasets: Annotated[tuple[str, ...], Distinct]
+    models: Annotated[tuple[str, ...], Distinct]
+    budgets: Annotated[tuple[Budget, ...], Distinct]  # training MFLOP per example
+    totals: tuple[Total, ...] = ()  # training GFLOP of one run, each split between rows and budget, see splits
+    rows: tuple[Count, Count] | None = None  # fewest and most train rows of a split; with totals only
+    embedding_dim: Width
     training: Training = Training()
     search: Search = Search()
     final: Final = Final()
@@ -183,10 +73,22 @@ class Protocol(Section):
             datamodules.title(name)
         for name in self.models:
             models.title(name)
-        for key in LISTS:
-            values = getattr(self, key)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{key} {list(values)} contain duplicates")
+        return self
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        ordered = sorted(self.budgets)
+        for low, high in pairwise(ordered):
+            if high / low <= (1 + TOLERANCE) / (1 - TOLERANCE) or f"{low:g}" == f"{high:g}":
+                raise ValueError(
+                    f"budgets {low!r} and {high!r} are too close to tell apart: a model meets each within {TOLERANCE:.0%}; "
+                    "give budgets that differ by more than 5 %"
+                )
+        if self.training.batch_size == 1 and "batch" in self.search.normalisation:
+            raise ValueError(
+                "training.batch_size is 1 and search.normalisation has 'batch': a single row cannot be normalised over its "
+                "batch; use a batch_size from 2 on, or normalisation = ['none']"
+            )
         return self
 
     @model_validator(mode="after")
@@ -298,6 +200,8 @@ class Protocol(Section):
 def combined(kept: Protocol, now: Protocol) -> Protocol:
     """Return `now` with all that either has of LISTS, with the rows of both and with the larger number of blocks.
 
+    Raises ProtocolError.
+
     Args:
         kept: of the results folder.
         now: of the same identity.
@@ -306,7 +210,9 @@ def combined(kept: Protocol, now: Protocol) -> Protocol:
     blocks = max(kept.search.blocks, now.search.blocks)
     limits = [limit for protocol in (kept, now) for limit in protocol.rows or ()]
     rows = (min(limits), max(limits)) if limits else None
-    return now.model_copy(update={**lists, "rows": rows, "search": now.search.model_copy(update={"blocks": blocks})})
+    update = {**lists, "rows": rows, "search": now.search.model_copy(update={"blocks": blocks})}
+    both = now.model_copy(update=update).model_dump(mode="json", exclude_none=True)
+    return validated(both, f"{kept.name}, as in its folder and now")
 
 
 def digest(value: object) -> str:
@@ -373,7 +279,15 @@ def validated(values: dict[str, Any], source: str) -> Protocol:
                 f"{source}: no key {key!r}; {nearest(str(problem['loc'][-1]), list(section))}"
             ) from None
         message = problem["msg"].removeprefix("Value error, ")
+        if not problem["type"].startswith(("value_error", "missing")):
+            message = f"{json.dumps(problem['input'], default=str)[:40]} is not allowed; {_expected(problem['type'], message)}"
         raise ProtocolError(f"{source}: {key}: {message}" if key else f"{source}: {message}") from None
+
+
+def _expected(kind: str, message: str) -> str:
+    """Return what a key allows in TOML's words, given pydantic's kind of problem and its message."""
+    kinds = {"tuple_type": "use a list", "model_type": "use a section", "string_type": "use a text"}
+    return kinds.get(kind, message[0].lower() + message[1:]).replace("input should be", "use")
 
 
 def _read(path: Path) -> dict[str, Any]:

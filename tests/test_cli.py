@@ -10,7 +10,7 @@ import pytest
 from processes import command, in_process
 
 from benchmark import protocol as protocols
-from benchmark.budget import TOLERANCE
+from benchmark.numbers import TOLERANCE
 from benchmark.cli.main import main
 from benchmark.records import store
 

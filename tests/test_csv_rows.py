@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -112,7 +113,7 @@ def test_inch_marks_in_unquoted_cells_are_text(shared: Path, name: str) -> None:
 def test_a_block_that_polars_reads_differently_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "train.csv"
     path.write_text('a,b\n1,"x"\n2,"y"\n')
-    whole = delimited.pl.read_csv
-    monkeypatch.setattr(delimited.pl, "read_csv", lambda *data, **options: whole(*data, **options)[:1])
+    whole = pl.read_csv
+    monkeypatch.setattr(pl, "read_csv", lambda *data, **options: whole(*data, **options)[:1])
     with pytest.raises(DataError, match="1 rows were read where 2 were counted"):
         Delimited(path).read()

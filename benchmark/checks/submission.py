@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import models
-from benchmark.budget import TOLERANCE
 from benchmark.errors import RecordError
 from benchmark.findings.runs import tidy
+from benchmark.numbers import TOLERANCE
 from benchmark.protocol import NAME, Protocol
 from benchmark.records import files, predictions, store
 from benchmark.records.record import Record

@@ -15,6 +15,7 @@ import models
 from benchmark import budget as budgets
 from benchmark.execution.detectable import differences
 from benchmark.execution.display import duration
+from benchmark.execution.room import BYTES_PER_PARAMETER, check_room
 from benchmark.execution.studies import check_reach, facts, studies_of
 from benchmark.protocol import Protocol
 from benchmark.reports import formats
@@ -30,7 +31,6 @@ from models.base.config import TRAINING_FLOPS_PER_FORWARD_FLOP
 
 DRAWS = 2  # random configurations of each study, in addition to its default
 WARM_UP_STEPS, TIMED_STEPS = 2, 6
-BYTES_PER_PARAMETER = 16  # float32 weight, gradient and Adam's two moments
 COLUMNS = (
     Column("study", numeric=False),
     Column("runs left"),
@@ -60,7 +60,10 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
     blocks: dict[str, list[Study]] = {}
     for study in studies_of(protocol, results, data_dir=data_dir, device=device):
         blocks.setdefault(study.cell, []).append(study)
-    check_reach([studies[0] for studies in blocks.values()], about)
+    with console.status("checking budgets and memory ..."):
+        firsts = [studies[0] for studies in blocks.values()]
+        check_reach(firsts, about)
+        check_room(firsts, about, jobs if device == "cpu" else 1)
     rows, total = [], 0.0
     measured = track(blocks.values(), "measuring a few steps of each study", console=console, transient=True)
     for studies in measured:
@@ -94,7 +97,7 @@ def _measured(study: Study, n_rows: dict[str, int], n_runs: int) -> tuple[tuple[
         model = models.load(study.model)(config, data.n_dense, data.cardinalities).to(study.device)
         parameters.append(sum(p.numel() for p in model.parameters()))
         seconds.append(_seconds_per_step(study, model, data))
-    steps = -(-n_rows["train"] // data.batch_size) * training.epochs
+    steps = len(data.train_dataloader()) * training.epochs
     # in training epochs; validation has a forward pass only
     validation = n_rows["valid"] / TRAINING_FLOPS_PER_FORWARD_FLOP / n_rows["train"]
     estimate = n_runs * fmean(seconds) * steps * (1 + validation)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -76,8 +77,10 @@ def run(
         _print(console, *(f"note: {note}" for note in [*folder.notes, *_other_code(folder.code_changes(finished))]))
         if left:
             chosen = chosen_device(device)
-            left = _prepared(left, folder, about, chosen, devices, storage)
             lanes = lanes_here(chosen, jobs, per_gpu) if devices == 1 else [chosen] * (jobs or 1)
+            at_a_time = None if cluster else max(Counter(lanes).values())
+            with console.status("checking budgets, memory and code ..."):
+                left = _prepared(left, folder, about, chosen, devices, storage, at_a_time)
             where = f"{len(lanes)} at a time on {chosen}" if cluster is None else f"on the cluster {cluster}"
             runs = sum(study.runs_left() for study in left)
             _print(
@@ -113,15 +116,23 @@ def _print(console: Console, *lines: str) -> None:
 
 
 def _prepared(
-    studies: Sequence[Study], folder: Folder, about: Facts, device: str, devices: int, storage: str | None
+    studies: Sequence[Study],
+    folder: Folder,
+    about: Facts,
+    device: str,
+    devices: int,
+    storage: str | None,
+    at_a_time: int | None,
 ) -> list[Study]:
-    """Return the studies ready to run, with storage and devices, after checking budgets, code and search spaces."""
+    """Return the studies ready to run, with storage and devices, after checking budgets, memory, code and search spaces."""
+    from benchmark.execution.room import check_room
     from benchmark.tuning.storage import storage_url
 
     ready = [
         replace(study, storage=storage_url(storage, folder.path), device=device, devices=devices) for study in studies
     ]
     check_reach(ready, about)
+    check_room(ready, about, at_a_time)
     return adopted(ready, folder, about)
 
 

@@ -61,6 +61,7 @@ def train(
     on_progress: OnProgress = lambda share, metrics: None,
     on_test: OnTest = lambda logit_N, label_N: None,
     stop: Stop = never,
+    share: float = 1.0,
 ) -> Outcome:
     """Train, restore the weights of the best validation epoch and, only if `test`, score them on the test part.
 
@@ -77,10 +78,11 @@ def train(
         on_progress: called during training.
         on_test: called with the predictions on the test part.
         stop: whether the training ends after an epoch.
+        share: of the train part's rows, the first ones, that are trained on.
     """
     started = time.monotonic()
     torch.manual_seed(seed)
-    data.seed = seed
+    data.seed, data.share = seed, share
     model = model_class(config, data.n_dense, data.cardinalities)
     model.optimiser = optimiser
     model.execution = Execution(**training.model_dump(include=set(Execution.model_fields)))
@@ -101,7 +103,7 @@ def train(
         epochs=len(selection.history),
         best_epoch=selection.best_epoch,
         steps=model.steps,
-        examples=len(selection.history) * data.meta["rows"]["train"],
+        examples=len(selection.history) * batches.rows,
         train_seconds=selection.train_seconds,
         seconds=time.monotonic() - started,
         history=tuple(selection.history),

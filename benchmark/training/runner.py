@@ -220,6 +220,7 @@ def _training(
         on_progress=on_progress,
         on_test=on_test,
         stop=stop,
+        share=study.protocol.search.train_share if kind in ("trial", "retrial") else 1.0,
     )
 
 

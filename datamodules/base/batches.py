@@ -30,43 +30,57 @@ DEVICE_SHARE = 0.5  # of a device's free memory, the most a part may take
 class Batches:
     """Iterates over one part of a data set, held whole on the device if it fits, else memory-mapped on the CPU.
 
-    The last batch may be smaller. A part that does not fit on the device is yielded on the CPU.
+    The last batch may be smaller; if it would have fewer than `least` rows, they join the batch before. A part that does not
+    fit on the device is yielded on the CPU.
 
     Args:
         folder: The part's encoded arrays.
         batch_size: Rows per batch.
         seed: Shuffles each epoch by (seed, epoch); None keeps file order.
         device: Where to hold the arrays.
+        least: Rows of the smallest batch; models that normalise over the batch need two on each device.
+        rows: Only the first rows of the part; None uses all.
     """
 
-    def __init__(self, folder: Path, batch_size: int, *, seed: int | None = None, device: str | torch.device = "cpu"):
+    def __init__(
+        self,
+        folder: Path,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        device: str | torch.device = "cpu",
+        least: int = 1,
+        rows: int | None = None,
+    ):
         kinds = ["dense", "sparse", "label", *(["group"] if (folder / "group.npy").exists() else [])]
         with damage_of(folder.parent):
-            maps = [torch.from_numpy(np.load(folder / f"{kind}.npy", mmap_mode="c")) for kind in kinds]
+            maps = [torch.from_numpy(np.load(folder / f"{kind}.npy", mmap_mode="c")[:rows]) for kind in kinds]
         fits = sum(array.nbytes for array in maps) <= DEVICE_SHARE * _free(torch.device(device))
         self.arrays = [array.to(device) for array in maps] if fits else maps
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.rows = len(self.arrays[-1])
+        self.least = min(least, batch_size)
 
     def __len__(self) -> int:
-        return math.ceil(self.rows / self.batch_size)
+        whole, rest = divmod(self.rows, self.batch_size)
+        return whole if whole and rest < self.least else whole + 1
 
     def __iter__(self) -> Iterator[Batch]:
+        left = len(self)
         if self.seed is None:
-            for start in range(0, self.rows, self.batch_size):
-                yield tuple(array[start : start + self.batch_size] for array in self.arrays)
+            for i in range(left):
+                stop = (i + 1) * self.batch_size if i + 1 < left else self.rows
+                yield tuple(array[i * self.batch_size : stop] for array in self.arrays)
             return
         generator = torch.Generator().manual_seed((self.seed << 20) + self.epoch)
         self.epoch += 1
         rest = torch.empty(0, dtype=torch.int64, device=self.arrays[0].device)
         for window in self._windows(generator):
-            order = torch.cat([rest, window.to(rest.device)])
-            whole = len(order) // self.batch_size * self.batch_size
-            for start in range(0, whole, self.batch_size):
-                yield self._gather(order[start : start + self.batch_size])
-            rest = order[whole:]
-        if len(rest):
-            yield self._gather(rest)
+            rest = torch.cat([rest, window.to(rest.device)])
+            while left > 1 and len(rest) >= self.batch_size:
+                yield self._gather(rest[: self.batch_size])
+                rest, left = rest[self.batch_size :], left - 1
+        yield self._gather(rest)
 
     def _windows(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield the row numbers in the order of the epoch, one window at a time."""

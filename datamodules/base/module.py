@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import distributed
 
 from datamodules._paths import cache_root
 from datamodules.base.batches import Batches, check_ids, damage_of
@@ -22,6 +23,7 @@ from datamodules.base.twins import Layout
 from datamodules.base.vectors import Vectors
 
 FORMAT = 3  # of the encoded cache; raise it when the encoding changes
+ROWS_TO_NORMALISE = 2  # the fewest rows that batch norm can train on
 
 # The rows of a trained table; a frozen table, (rows, W); a sequence's length and the index of the field whose table it reads.
 Cardinality = int | torch.Tensor | tuple[int, int]
@@ -81,6 +83,7 @@ class CTRDataModule(pl.LightningDataModule):
         super().__init__()
         self.data_dir, self.batch_size, self.seed = data_dir, batch_size, seed
         self.train_rows, self.device = train_rows, device
+        self.share = 1.0  # of the train part's rows, the first ones, that batches are drawn from
 
     def sources(self) -> list[Path]:
         """Return the raw files. Raises DataError saying where it looked and how to get them."""
@@ -200,8 +203,10 @@ class CTRDataModule(pl.LightningDataModule):
         _ = self.folder
 
     def train_dataloader(self) -> Batches:
-        """Return the train part, reshuffled each epoch."""
-        return self._batches("train", seed=self.seed)
+        """Return the train part, reshuffled each epoch; no batch has fewer than two rows on each device."""
+        n_devices = distributed.get_world_size() if distributed.is_initialized() else 1
+        first = max(1, round(self.share * self.meta["rows"]["train"]))
+        return self._batches("train", seed=self.seed, first=first, least=ROWS_TO_NORMALISE * n_devices)
 
     def val_dataloader(self) -> Batches:
         """Return the validation part, in file order."""
@@ -211,12 +216,12 @@ class CTRDataModule(pl.LightningDataModule):
         """Return the test part, in file order."""
         return self._batches("test")
 
-    def _batches(self, split: str, *, seed: int | None = None) -> Batches:
+    def _batches(self, split: str, *, seed: int | None = None, least: int = 1, first: int | None = None) -> Batches:
         rows = self.rows_of_tables()
         sequences = [c for c in self.meta["cardinalities"] if not isinstance(c, int)]
         limits = tuple(rows + [rows[field] for length, field in sequences for _ in range(length)])
         check_ids(self.folder / split / "sparse.npy", limits, len(rows))
-        return Batches(self.folder / split, self.batch_size, seed=seed, device=self.device)
+        return Batches(self.folder / split, self.batch_size, seed=seed, device=self.device, least=least, rows=first)
 
     def verify(self) -> list[str]:
         """Read every byte again and return a line for each raw file and for the encoded arrays.

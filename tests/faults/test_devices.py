@@ -42,6 +42,14 @@ def test_two_gloo_processes_give_the_metrics_of_one_up_to_float_error(tmp_path: 
     np.testing.assert_allclose(logit_of_two_N, logit_N, rtol=1e-3, atol=1e-5)
 
 
+def test_batch_norm_trains_on_two_devices_when_a_last_batch_leaves_one_of_them_a_single_row(tmp_path: Path) -> None:
+    uneven = {"batch_size": 512, "train_rows": 4099}  # three rows are left over
+    search = {"trials": 1, "blocks": 1, "normalisation": ["batch"]}
+    both = replace(study(tmp_path, training=uneven, search=search, final={"seeds": [1]}), devices=2)
+    tuner.run(both)
+    assert [(r.status, r.error, r.steps) for r in both.records()] == [("complete", None, 8)] * 2
+
+
 def _rows(n_rows: int) -> list[int]:
     label_B = torch.arange(n_rows)
     return CTRModel.shard((label_B, label_B, label_B))[2].tolist()
