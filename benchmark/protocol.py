@@ -6,7 +6,7 @@ import re
 import tomllib
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import tomli_w
 from pydantic import ValidationError, field_validator, model_validator

@@ -60,15 +60,21 @@ class Search(Section):
 
     blocks: Blocks = 4  # independent searches, each with its own draws, winner and final runs
     trials: Trials = 10  # complete and pruned ones of each block; infeasible and duplicate draws are extra
-    train_share: Part = 1.0  # of the train part's rows, the first ones, that trials and retrials train on; final runs on all
+    train_share: Part = (
+        1.0  # of the train part's rows, the first ones, that trials and retrials train on; final runs on all
+    )
     sampler: Literal["tpe", "random"] = "tpe"
     seed: Seed = 0
     learning_rate: tuple[Positive, Positive] = (1e-4, 3e-2)  # ends of a log-uniform range
     embedding_l2: Annotated[tuple[Strength, ...], Distinct] = (0.0,)  # choices
     weight_decay: Annotated[tuple[Strength, ...], Distinct] = (0.0,)  # choices
     dropout: Annotated[tuple[Share, ...], Distinct] = (0.0,)  # choices
-    normalisation: Annotated[tuple[Literal["none", "batch"], ...], Distinct] = ("none",)  # choices, of hidden layers of MLPs
-    embedding_std: Annotated[tuple[Positive, ...], Distinct] = (0.01,)  # choices, of the normal distribution at the start
+    normalisation: Annotated[tuple[Literal["none", "batch"], ...], Distinct] = (
+        "none",
+    )  # choices, of hidden layers of MLPs
+    embedding_std: Annotated[tuple[Positive, ...], Distinct] = (
+        0.01,
+    )  # choices, of the normal distribution at the start
     pruner: Literal["none", "percentile", "halving"] = "none"  # rule that ends trials early, see training.pruning
     prune_from: Epochs | None = None  # first epoch after which a trial may be pruned; None: half of the epochs
     prune_after: Trials = 3  # complete trials that percentile waits for

@@ -10,8 +10,8 @@ import pytest
 from processes import command, in_process
 
 from benchmark import protocol as protocols
-from benchmark.numbers import TOLERANCE
 from benchmark.cli.main import main
+from benchmark.numbers import TOLERANCE
 from benchmark.records import store
 
 TINY = """

@@ -66,7 +66,7 @@ def test_batch_norm_on_single_rows_is_refused_before_anything_is_trained(tmp_pat
     protocol = protocols.validated({**single, "models": ["wukong.fuxictr"], "search": {"trials": 1}}, "single")
     about = facts(protocol, None)
     with pytest.raises(
-        RunError, match="batch norm needs batches of at least 2 rows on 1 devices; training.batch_size is 1"
+        RunError, match=r"batch norm needs batches of at least 2 rows on 1 devices; training.batch_size is 1"
     ):
         check_room(studies_of(protocol, tmp_path), about, 1)
 

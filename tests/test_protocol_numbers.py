@@ -8,7 +8,8 @@ import pytest
 
 from benchmark import protocol as protocols
 from benchmark.errors import ProtocolError
-from benchmark.protocol import Final, Protocol, Search, Training
+from benchmark.protocol import Protocol
+from benchmark.sections import Final, Search, Training
 
 WORKS: dict[str, Any] = {"name": "p", "datasets": ["hotel"], "models": ["mlp"], "budgets": [0.1], "embedding_dim": 8}
 NO_NUMBERS = (True, False, math.nan, math.inf, -math.inf, -1, "1", None, [], {}, 10**400)

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
 from benchmark.errors import ProtocolError, nearest
-from benchmark.protocol import Final, Protocol, Section, Seeds, Training
+from benchmark.protocol import Protocol
+from benchmark.sections import Final, Section, Seeds, Training
 
 FOLDER = Path(__file__).parent
 CONFIGURATIONS = FOLDER / "configurations"

@@ -13,7 +13,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, distributed
 
-from benchmark.protocol import Training
+from benchmark.sections import Training
 from benchmark.training.pruning import Stop, never
 from datamodules.base import Batches, CTRDataModule
 from models.base import Batch, Config, CTRModel, Execution, Optimiser
