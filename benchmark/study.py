@@ -168,8 +168,9 @@ OnEvent = Callable[[Event], None]
 
 
 def missing_trials(trials: list[Record], protocol: Protocol) -> int:
-    """Return how many complete or pruned trials are missing; 0 once the study has used up its draws."""
-    if len(trials) >= protocol.search.trials * DRAWS_PER_TRIAL:
+    """Return how many complete or pruned trials are missing; 0 once the study has used up its draws or its search space."""
+    exhausted = any(record.status == "exhausted" for record in trials)
+    if exhausted or len(trials) >= protocol.search.trials * DRAWS_PER_TRIAL:
         return 0
     return max(0, protocol.search.trials - sum(record.status in COUNTED for record in trials))
 

@@ -10,7 +10,8 @@ from optuna.study import create_study
 from optuna.trial import FixedTrial
 
 import models
-from benchmark.budget import TOLERANCE, default_config, error, fit, training_flops
+from benchmark.budget import default_config, error, fit, training_flops
+from benchmark.numbers import TOLERANCE
 from models.base import Budget, Config
 from models.base.config import NARROW, NARROWEST, WIDEST
 

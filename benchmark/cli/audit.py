@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, TaskID
-from rich.text import Text
 
 from benchmark import protocol as protocols
 from benchmark.cli.options import Data, Device, Results, ResultsName
 from benchmark.cli.report import folder_of
+from benchmark.output import Screen
 
 app = typer.Typer()
 
@@ -28,7 +27,7 @@ def audit(
 
     Writes nothing. Exits with 1 if a metric is not reproduced; on the same kind of machine all are, bit for bit.
     """
-    console, folder = Console(), folder_of(name, results)
+    console, folder = Screen(), folder_of(name, results)
     protocol = protocols.of_folder(folder)
     with console.status("loading PyTorch and the data ..."):
         from benchmark.checks import audit
@@ -40,7 +39,7 @@ def audit(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         for i, record in enumerate(sample, start=1):
             took = f"took {record.seconds:.0f} s when recorded" if record.seconds else "no time recorded"
-            console.print(Text(formats.printable(f"[{i}/{len(sample)}] {record.name}: {took}")))
+            console.print(f"[{i}/{len(sample)}] {record.name}: {took}")
             task = bars.add_task(f"{i}/{len(sample)}", total=1.0)
 
             def on_share(share: float, task: TaskID = task) -> None:
@@ -50,5 +49,5 @@ def audit(
             bars.remove_task(task)
     console.print(formats.terminal(audit.table(repetitions, protocol), console.width))
     for line in audit.differences(repetitions):
-        console.print(Text(formats.printable(f"changed since the record: {line}")))
+        console.print(f"changed since the record: {line}")
     raise typer.Exit(0 if all(repetition.passed for repetition in repetitions) else 1)

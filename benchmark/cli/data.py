@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 import datamodules
 from benchmark.cli.options import Data
+from benchmark.output import Screen
 
 if TYPE_CHECKING:
     from datamodules.base import CTRDataModule
@@ -34,7 +34,7 @@ def prepare(
     """
     from datamodules.base.reczoo import RecZooDataModule
 
-    console = Console()
+    console = Screen()
     module = datamodules.load(name)(source or data)
     if isinstance(module, RecZooDataModule):
         if source is None and not as_is:
@@ -44,8 +44,8 @@ def prepare(
     started = time.monotonic()
     with console.status(f"encoding {name} ..."):
         module.prepare_data()
-    console.print(_summary(module), highlight=False)
-    console.print(f"ready after {time.monotonic() - started:.1f} s: {module.folder}", highlight=False, soft_wrap=True)
+    console.print(_summary(module))
+    console.print(f"ready after {time.monotonic() - started:.1f} s: {module.folder}", soft_wrap=True)
 
 
 def _summary(module: "CTRDataModule") -> Table:
@@ -78,10 +78,10 @@ def verify(
 
     Compares the raw files with their published MD5 sums, and the arrays with their fingerprint.
     """
-    console = Console()
+    console = Screen()
     module = datamodules.load(name)(source or data)
     for line in module.verify():
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 @app.command()
@@ -97,12 +97,12 @@ def describe(
     """
     from benchmark.reports import data_card
 
-    console = Console()
+    console = Screen()
     module = datamodules.load(name)(source or data)
     with console.status(f"describing {name} ..."):
         paths = data_card.write(module, name, out)
-    console.print(paths[0].read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"written to {', '.join(map(str, paths))}", highlight=False, soft_wrap=True)
+    console.print(paths[0].read_text(encoding="utf-8"), soft_wrap=True)
+    console.print(f"written to {', '.join(map(str, paths))}", soft_wrap=True)
 
 
 @app.command()
@@ -119,4 +119,4 @@ def twin(
     from datamodules.base import twins
 
     for path in twins.write(datamodules.load(name).layout(), folder, rows, seed):
-        Console().print(str(path), highlight=False, soft_wrap=True)
+        Screen().print(str(path), soft_wrap=True)

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmark import protocol as protocols
 from benchmark.cli.options import Accept, Data, Device, Jobs, Results, ResultsName
 from benchmark.cli.report import folder_of
 from benchmark.errors import ProtocolError
+from benchmark.output import Screen
 
 app = typer.Typer()
 
@@ -36,7 +36,7 @@ def double(
     from benchmark.reports.tables.convergence import convergence
     from benchmark.reports.write import write_report
 
-    console, folder = Console(), folder_of(name, results)
+    console, folder = Screen(), folder_of(name, results)
     protocol = protocols.of_folder(folder)
     try:
         chosen = tuple(float(part) for part in budgets.split(",")) if budgets else None

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 import datamodules
 import models
 from benchmark import protocol as protocols
 from benchmark.cli import audit, data, double, replay, report, reproduce, run, speed
 from benchmark.errors import ProtocolError, RecordError, RunError, nearest
+from benchmark.output import Screen, one_line, replace_unencodable
 from benchmark.published import tables as published
 
 app = typer.Typer(
@@ -66,11 +66,11 @@ def list_names(
     }
     if kind not in listings:
         raise ProtocolError(f"cannot list {kind!r}; {nearest(kind, list(listings))}")
-    console = Console()
+    console = Screen()
     entries = listings[kind]()
     width = max(map(len, entries))
     for name, text in entries.items():
-        console.print(f"{name:{width}}  {text}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{name:{width}}  {text}", soft_wrap=True)
 
 
 @app.command()
@@ -86,18 +86,19 @@ def check(
     from benchmark.checks.model import check
 
     torch.set_num_threads(1)
-    console = Console()
+    console = Screen()
     model_class = models.load_file(Path(model)) if model.endswith(".py") else models.load(model)
     passed = True
     for line in check(model_class):
         passed &= line.passed
         text = f"{'pass' if line.passed else 'FAIL'}  {line.name}: {line.text}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
     raise typer.Exit(0 if passed else 1)
 
 
 def main() -> None:
     """Run the command line. An error that the user can fix is one line on standard error and exit code 2."""
+    replace_unencodable()
     try:
         sys.exit(app(standalone_mode=False))  # typer turns Ctrl-C into an exit code
     except SystemExit as stop:
@@ -107,7 +108,7 @@ def main() -> None:
     except Exception as error:
         if not _fixable(error):
             raise
-        print(f"wukong-bench: {_message(error)}", file=sys.stderr)
+        print(f"wukong-bench: {one_line(_message(error))}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -115,11 +116,13 @@ def _fixable(error: Exception) -> bool:
     """Return whether the error is the user's to fix, as its message says, and not a bug of the suite."""
     if hasattr(error, "format_message"):  # click's errors, which typer bundles under a private name
         return True
-    kinds = [ProtocolError, RecordError, RunError, models.UnknownModel, datamodules.UnknownDataset]
+    kinds = [ProtocolError, RecordError, RunError, models.UnknownModel, datamodules.UnknownDataset, OSError]
     if "datamodules.base" in sys.modules:
         kinds.append(sys.modules["datamodules.base"].DataError)
     return isinstance(error, tuple(kinds))
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error.format_message() if hasattr(error, "format_message") else error)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from benchmark import protocol as protocols
 from benchmark.cli.options import Results, ResultsName
 from benchmark.errors import ProtocolError, nearest
+from benchmark.output import Screen
 
 if TYPE_CHECKING:
     from benchmark.findings import Findings
@@ -28,7 +28,7 @@ def report(
     """Rebuild tables, figures and the HTML page from records."""
     from benchmark.reports.write import write_report
 
-    folder, console = folder_of(name, results), Console()
+    folder, console = folder_of(name, results), Screen()
     with console.status("drawing tables and figures ..."):
         findings = write_report(folder)
     show(findings, console)
@@ -36,7 +36,7 @@ def report(
         from benchmark.reports import readme as blocks
 
         changed = blocks.rewrite(readme, results)
-        console.print(f"{readme}: {'rewritten' if changed else 'up to date'}", highlight=False, markup=False)
+        console.print(f"{readme}: {'rewritten' if changed else 'up to date'}")
 
 
 @app.command()
@@ -47,7 +47,7 @@ def leaderboard(results: Results = Path("results")) -> None:
     """
     from benchmark.reports import leaderboard
 
-    Console().print(f"leaderboard in {leaderboard.write(results)}", highlight=False, markup=False)
+    Screen().print(f"leaderboard in {leaderboard.write(results)}")
 
 
 @app.command()
@@ -63,13 +63,13 @@ def compare(
     from benchmark import findings
     from benchmark.reports import compare, formats
 
-    console = Console()
+    console = Screen()
     comparison = compare.compare(*(findings.read(folder_of(name, results)) for name in (a, b)))
     for table in (comparison.differences, *comparison.numbers):
         if table.rows:
             console.print(formats.terminal(table, console.width))
     for note in comparison.notes:
-        console.print(Text(formats.printable(note)))
+        console.print(note)
 
 
 @app.command()
@@ -93,7 +93,7 @@ def export(
         raise ProtocolError(f"no format {form!r}; {nearest(form, list(export.FORMATS))}")
     folder = folder_of(name, results)
     for path in export.write(findings.read(folder), form, out or folder / "export" / form):
-        Console().print(str(path), highlight=False, markup=False, soft_wrap=True)
+        Screen().print(str(path), soft_wrap=True)
 
 
 @app.command("submit-check")
@@ -105,19 +105,18 @@ def submit_check(
     Checks schema, budgets, seeds and metrics. Runs no code of the sender. Exits with 1 if anything is wrong.
     """
     from benchmark.checks import submission
-    from benchmark.reports import formats
 
     folder = file.absolute().parent.parent.parent
     if not file.is_file() or not (folder / "protocol.toml").is_file():
         layout = "<results folder>/records/<data set>/<model>.jsonl with a protocol.toml in the results folder"
         raise ProtocolError(f"{file}: expected {layout}")
     problems = submission.problems_of(file.absolute(), protocols.of_folder(folder))
-    console = Console()
+    console = Screen()
     for problem in problems:
-        console.print(Text(formats.printable(problem)))
+        console.print(problem)
     if problems:
         raise typer.Exit(1)
-    console.print(f"{file}: consistent with its protocol; unverified until rerun", highlight=False, markup=False)
+    console.print(f"{file}: consistent with its protocol; unverified until rerun")
 
 
 def show(findings: "Findings", console: Console) -> None:
@@ -129,18 +128,16 @@ def show(findings: "Findings", console: Console) -> None:
     for found in findings.frontiers:
         for table in tables.frontier_tables(found, findings.heading(found.law))[:2]:
             console.print(formats.terminal(table, console.width))
-        console.print(Text(formats.printable(sentence(found))))
+        console.print(sentence(found))
     for dataset in findings.datasets:
         for table in (tables.quality(findings, dataset), tables.overall(findings, dataset)):
             if table.rows:
                 console.print(formats.terminal(table, console.width))
-        console.print(Text(formats.printable(verdict(findings, dataset).sentence)))
+        console.print(verdict(findings, dataset).sentence)
     folder = findings.folder
     if not findings.datasets:
-        console.print(f"no records in {folder} yet; create them with `wukong-bench run`", highlight=False, markup=False)
-    console.print(
-        f"report written to {folder / 'report.html'}, tables and figures beside it", highlight=False, markup=False
-    )
+        console.print(f"no records in {folder} yet; create them with `wukong-bench run`")
+    console.print(f"report written to {folder / 'report.html'}, tables and figures beside it")
 
 
 def folder_of(name: str, results: Path) -> Path:

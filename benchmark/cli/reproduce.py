@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from benchmark.cli.options import Data, Device, Jobs, PerGpu
 from benchmark.errors import ProtocolError, RunError, nearest
+from benchmark.output import Screen
 from benchmark.published import tables as published
 from benchmark.records import files
 
@@ -42,7 +41,7 @@ def reproduce(
     from benchmark.records.folder import claimed
     from benchmark.reports import formats, tables
 
-    table, console, path = published.load(name), Console(), results / name
+    table, console, path = published.load(name), Screen(), results / name
     names = [row.published_as for row in table.rows]
     chosen = rows.split(",") if rows else names
     for row in sorted(set(chosen) - set(names)):
@@ -63,19 +62,19 @@ def reproduce(
             lanes = lanes_here(torch_device, jobs, per_gpu)
             n_runs = sum(study.runs_left() for study in left)
             text = f"{name}: {n_runs} runs, {len(lanes)} at a time on {torch_device}; records in {path}"
-            console.print(text, highlight=False)
+            console.print(text)
             in_lanes(left, train_missing, lanes, console)
     reproduced = tables.reproduced(table, studies, about["title"])
     files.write_text(path / "table.md", formats.markdown(reproduced))
     files.write_text(path / "table.csv", formats.csv_text(reproduced))
     console.print(formats.terminal(reproduced, console.width))
-    console.print(Text(f"table written to {path / 'table.md'}"))
+    console.print(f"table written to {path / 'table.md'}")
 
 
 def _same_data(path: Path, dataset: str, facts: dict[str, object]) -> None:
     """Write down the data set's facts. Raises RunError if the existing records were made on other data."""
     file = path / "datasets" / f"{dataset}.json"
-    if file.exists() and (recorded := files.read_json(file)["fingerprint"]) != facts["fingerprint"]:
+    if file.exists() and (recorded := files.read_json(file, "fingerprint")["fingerprint"]) != facts["fingerprint"]:
         raise RunError(
             f"{path} holds results on other data: {recorded}, now {facts['fingerprint']}; choose another --results"
         )

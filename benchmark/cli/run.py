@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from benchmark import protocol as protocols
 from benchmark.cli import report
@@ -30,6 +29,7 @@ from benchmark.cli.options import (
     Storage,
 )
 from benchmark.errors import ProtocolError
+from benchmark.output import Screen
 from benchmark.protocol import Protocol
 
 app = typer.Typer()
@@ -62,7 +62,7 @@ def run_protocol(
     """
     from benchmark.execution.run import run
 
-    console = Console()
+    console = Screen()
     findings = run(
         _protocol(name, set_, datasets, models, budgets, smoke, rename),
         results,
@@ -104,7 +104,7 @@ def plan(
 
     protocol = _protocol(name, set_, datasets, models, budgets, smoke, rename)
     chosen = chosen_device(device)
-    plan.show(protocol, results / protocol.name, data, chosen, len(lanes_here(chosen, jobs, per_gpu)), Console())
+    plan.show(protocol, results / protocol.name, data, chosen, len(lanes_here(chosen, jobs, per_gpu)), Screen())
 
 
 @app.command()
@@ -112,11 +112,11 @@ def status(name: ResultsName, results: Results = Path("results")) -> None:
     """Show the progress of a run, read from its records."""
     from benchmark.execution.status import status_lines
 
-    console = Console()
+    console = Screen()
     folder = report.folder_of(name, results)
     protocol = protocols.of_folder(folder)
     for line in status_lines(protocol, folder):
-        console.print(line, markup=False, highlight=False)
+        console.print(line)
 
 
 @app.command()
@@ -133,7 +133,7 @@ def merge(
 
     with claimed(target):
         added = merge(target, sources)
-    Console().print(f"{added} records added to {target}", highlight=False)
+    Screen().print(f"{added} records added to {target}")
 
 
 def _protocol(

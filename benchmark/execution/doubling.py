@@ -13,6 +13,7 @@ from benchmark.errors import RunError
 from benchmark.execution.devices import chosen_device, lanes_here
 from benchmark.execution.run import in_lanes
 from benchmark.execution.studies import facts, studies_of
+from benchmark.output import Screen
 from benchmark.protocol import Protocol
 from benchmark.records.folder import Folder, claimed
 from benchmark.study import OnEvent, Study, of_kind, winner
@@ -68,7 +69,7 @@ def double(
         accept: compare with winners that other code trained; the records name the change.
         console: where progress is shown; None: standard output.
     """
-    console = console or Console()
+    console = console or Screen()
     if protocol.totals:
         raise RunError(f"{folder} holds splits of total compute, in one pass by design; there are no epochs to double")
     chosen = budgets or (sorted(protocol.budgets)[len(protocol.budgets) // 2],)
@@ -87,7 +88,7 @@ def double(
         left = [study for study in doubled if study.runs_left()]
         runs = sum(study.runs_left() for study in left)
         text = f"{protocol.name}: {runs} runs of {2 * protocol.training.epochs} epochs" if runs else "nothing to train"
-        console.print(text, highlight=False, markup=False)
+        console.print(text)
         if left:
             in_lanes(left, train_doubled, lanes_here(where, jobs, 1), console)
 

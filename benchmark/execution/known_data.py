@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import datamodules
-from benchmark.errors import RunError
+from benchmark.errors import RecordError, RunError
 from benchmark.records import code, files
 
 
@@ -26,8 +26,12 @@ def facts(name: str, data_dir: Path | None, train_rows: int | None) -> dict[str,
     path = _file(name, data_dir, train_rows)
     if not path.exists():
         return None
-    kept = files.read_json(path)
-    return kept["facts"] if kept["sources"] == _states([Path(source) for source, *_ in kept["sources"]]) else None
+    try:
+        kept = files.read_json(path)
+        sources, about = kept["sources"], kept["facts"]
+        return about if sources == _states([Path(source) for source, *_ in sources]) else None
+    except (RecordError, KeyError, TypeError, ValueError):  # damaged: they are made anew
+        return None
 
 
 def encoded(name: str, data_dir: Path | None, train_rows: int | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from benchmark.errors import RunError
 from benchmark.execution.devices import chosen_device, lanes_here
 from benchmark.execution.studies import Facts, adopted, check_reach, facts, studies_of
+from benchmark.output import Screen
 from benchmark.protocol import Protocol
 from benchmark.records.folder import Folder, claimed
 from benchmark.reports.write import write_report
@@ -64,7 +65,7 @@ def run(
         raise RunError(
             'run() was called while a worker process imported this script; call it under `if __name__ == "__main__":`'
         )
-    console, path = console or Console(), Path(results) / protocol.name
+    console, path = console or Screen(), Path(results) / protocol.name
     with claimed(path):
         folder = Folder(path, accept=accept)
         folder.adopt(protocol)
@@ -112,7 +113,7 @@ def _other_code(changes: dict[str, list[str]]) -> Iterator[str]:
 
 def _print(console: Console, *lines: str) -> None:
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _prepared(
@@ -208,7 +209,7 @@ def create(studies: Sequence[Study], console: Console) -> None:
             "--storage postgresql://USER@HOST/DATABASE",
         )
     try:
-        for study in studies:
-            storage.open_study(study)
+        if aside := storage.create_studies(studies):
+            _print(console, f"note: the storage was damaged; it was moved to {aside} and is rebuilt from the records")
     except storage.ERRORS as error:
         raise storage.out_of_reach(error, first.storage) from None

@@ -7,6 +7,8 @@ from typing import Any
 
 from benchmark.errors import RecordError, disk_errors
 
+MENDED = "put a copy of it back, or remove it to have it made anew"
+
 
 def write_json(path: Path, value: object) -> None:
     """Replace a JSON file atomically. Raises RunError if disk or folder are at fault."""
@@ -31,9 +33,12 @@ def write_text(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file. Raises RecordError if it cannot be read or parsed."""
+def read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """Return the object in a JSON file. Raises RecordError if it cannot be read or parsed, or lacks one of the keys."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: {error}") from None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: damaged ({error}); {MENDED}") from None
+    if not isinstance(content, dict) or not all(key in content for key in keys):
+        raise RecordError(f"{path}: damaged (expected an object{' with ' * bool(keys)}{', '.join(keys)}); {MENDED}")
+    return content

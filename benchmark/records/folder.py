@@ -11,6 +11,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from benchmark.errors import RunError
+from benchmark.output import printable
 from benchmark.protocol import Protocol, combined, of_folder
 from benchmark.records import code, files, store
 
@@ -23,6 +24,10 @@ WAYS_OUT = (
 @contextmanager
 def claimed(results: Path) -> Iterator[None]:
     """Lock a results folder against other runs. Raises RunError if it is locked or not writable."""
+    if str(results) != printable(str(results)):
+        raise RunError(
+            f"{results}: a results folder's name must be UTF-8 without control characters; choose another --results"
+        )
     try:
         results.mkdir(parents=True, exist_ok=True)
         probe = results / f".probe.{os.getpid()}"
@@ -51,7 +56,7 @@ class Folder:
         self.path, self.accept = path, accept
         self.notes: list[str] = []
         changes = path / "changes.json"
-        kept: dict[str, Any] = files.read_json(changes) if changes.exists() else {}
+        kept: dict[str, Any] = files.read_json(changes, "identity", "accepted") if changes.exists() else {}
         self.identity: str = kept.get("identity", "")
         self._accepted: tuple[str, ...] = tuple(kept.get("accepted", ()))  # affect all studies
         self._of_studies: dict[str, list[str]] = kept.get("of_studies", {})
@@ -94,7 +99,9 @@ class Folder:
             protocol: of this run.
         """
         paths = {name: self.path / "datasets" / f"{name}.json" for name in facts}
-        kept = {name: files.read_json(path)["fingerprint"] for name, path in paths.items() if path.exists()}
+        kept = {
+            name: files.read_json(path, "fingerprint")["fingerprint"] for name, path in paths.items() if path.exists()
+        }
         for record in store.first_of_each_file(self.path):
             if record.dataset in facts and record.dataset not in kept:
                 kept[record.dataset] = record.data_fingerprint
@@ -120,7 +127,7 @@ class Folder:
         path = self.path / "made_with.json"
         if not store.first_of_each_file(self.path):
             return {}
-        if not path.exists() or "all" not in (kept := files.read_json(path)):
+        if not path.exists() or not isinstance((kept := files.read_json(path)).get("all"), dict):
             problem = "is of an earlier version" if path.exists() else "is missing"
             return {name: [f"{path.name} {problem}: whether the code is the same cannot be told"] for name in studies}
         now = _made_with(studies, spaces or {})
@@ -151,7 +158,7 @@ class Folder:
         path = self.path / "made_with.json"
         kept = files.read_json(path) if path.exists() else {}
         now = _made_with(studies, spaces)
-        files.write_json(path, {part: kept.get(part, {}) | values for part, values in now.items()})
+        files.write_json(path, {part: _object(kept.get(part)) | values for part, values in now.items()})
 
     def check_code(self, studies: Sequence[str], spaces: Mapping[str, Any] | None, protocol: Protocol) -> None:
         """Raise RunError if what determines the numbers of studies changed, unless changes are accepted.
@@ -195,6 +202,10 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
         elif before[key] != now[key]:
             changes.append(f"{prefix}{key} {before[key]} -> {now[key]}")
     return changes
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _made_with(studies: Sequence[str], spaces: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

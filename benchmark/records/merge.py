@@ -40,7 +40,9 @@ def merge(target: Path, sources: list[Path]) -> int:
 def _adopt(target: Path, source: Path) -> None:
     folder, protocol = Folder(target), of_folder(source)
     folder.adopt(protocol)
-    folder.adopt_data({path.stem: files.read_json(path) for path in source.glob("datasets/*.json")}, protocol)
+    folder.adopt_data(
+        {path.stem: files.read_json(path, "fingerprint") for path in source.glob("datasets/*.json")}, protocol
+    )
 
 
 def _slot(record: Record) -> Slot:

@@ -8,8 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 # retrial: a finalist trained with another seed, to choose the winner; doubled: the winner with twice the epochs
 Kind = Literal["trial", "retrial", "final", "doubled"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# pruned: a trial that its block's pruner ended early; collapsed: trained, but does not rank
-Status = Literal["complete", "pruned", "collapsed", "failed", "infeasible", "duplicate"]
+# pruned: a trial that its block's pruner ended early; collapsed: trained, but does not rank; exhausted: there is no further
+# point in the search space
+Status = Literal["complete", "pruned", "collapsed", "failed", "infeasible", "duplicate", "exhausted"]
 Metrics = dict[str, float]
 # Names are parts of file names; this pattern keeps them inside the results folder.
 Name = Annotated[str, Field(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\z")]

@@ -9,8 +9,9 @@ import models
 from benchmark.errors import RecordError
 from benchmark.findings import Findings, file_name
 from benchmark.findings.summary import title
+from benchmark.output import printable
 from benchmark.records import files
-from benchmark.reports.formats import escape_csv, printable
+from benchmark.reports.formats import escape_csv
 
 FORMATS = ("bars", "hugging-face", "parquet")
 
@@ -45,13 +46,11 @@ def write(findings: Findings, form: str, out: Path) -> list[Path]:
 
 
 def bars(findings: Findings, dataset: str) -> str:
-    """Return rows of the BARS leaderboard CSV: each model at its best budget by mean test AUC."""
+    """Return rows of the BARS leaderboard CSV: each model at each budget, means over final runs. Nothing is chosen by them."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["Year", "Publication", "Model", "Paper URL", "AUC", "Logloss", "Running Steps", "Contributor"])
-    ranked = findings.rows(dataset).drop_nulls("auc").sort("auc", descending=True)
-    best = ranked.unique("model", keep="first", maintain_order=True)
-    for row in best.iter_rows(named=True):
+    for row in findings.rows(dataset).drop_nulls("auc").sort("model", "budget").iter_rows(named=True):
         source = models.summary(row["model"]) if models.known(row["model"]) else ""
         note = f"protocol {findings.protocol.name}, {row['budget']:g} MFLOP per example, mean of {row['finals']} final runs"
         values = ["", source, title(row["model"]), "", f"{row['auc']:.6f}", f"{row['logloss']:.6f}", note, ""]

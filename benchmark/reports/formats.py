@@ -3,19 +3,14 @@
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from benchmark.output import printable
 from benchmark.reports.table import Cell, Table, Value
-
-
-def printable(text: str) -> str:
-    """Return the text with control, format and unassigned characters replaced, so that no escape sequence gets through."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c).startswith("C") else c for c in text)
 
 
 def escape_markdown(text: str) -> str:

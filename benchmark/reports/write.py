@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmark import findings as readings
+from benchmark.errors import RecordError
 from benchmark.findings import Findings, file_name
 from benchmark.records import files
 from benchmark.reports import formats
@@ -84,7 +85,10 @@ def _state(folder: Path) -> dict[str, str]:
 
 def _kept_state(folder: Path) -> object:
     path = folder / STATE
-    return files.read_json(path) if path.exists() else None
+    try:
+        return files.read_json(path) if path.exists() else None
+    except RecordError:  # damaged: the report is written again
+        return None
 
 
 def _digest(folder: Path, globs: tuple[str, ...], further: list[str] | None = None) -> str:

@@ -11,6 +11,7 @@ import seaborn as sns
 
 import models
 from benchmark.reports.formats import pipe_table
+from benchmark.reports.plots import styled
 from benchmark.speed.inputs import clicks, config_at, endless, prepared
 from benchmark.speed.parts import Clock, Section, rounds
 from models.base import Execution, SparseOptimiser
@@ -96,24 +97,25 @@ def _rows(n: int) -> Iterator[tuple[str, str, float, float]]:
 
 def draw(frame: pl.DataFrame, path: Path) -> None:
     """Draw one panel per axis, log-log, so that a power law is a straight line."""
-    grid = sns.relplot(
-        frame.to_pandas(),
-        x="size",
-        y="microseconds",
-        hue="case",
-        col="axis",
-        col_wrap=2,
-        kind="line",
-        marker="o",
-        height=3,
-        aspect=1.4,
-        facet_kws={"sharex": False, "sharey": False},
-    )
-    grid.set(xscale="log", yscale="log")
-    for axes, (_, rows) in zip(grid.axes.flat, frame.group_by("axis", maintain_order=True), strict=True):
-        values = rows["microseconds"].to_list()
-        axes.set_ylim(min(values) / 10, max(values) * 10)  # so that noise does not fill a panel
-    grid.set_axis_labels("", "µs per example")
-    grid.set_titles("{col_name}")
-    grid.savefig(path, dpi=150)
-    plt.close(grid.figure)
+    with styled():
+        grid = sns.relplot(
+            frame.to_pandas(),
+            x="size",
+            y="microseconds",
+            hue="case",
+            col="axis",
+            col_wrap=2,
+            kind="line",
+            marker="o",
+            height=3,
+            aspect=1.4,
+            facet_kws={"sharex": False, "sharey": False},
+        )
+        grid.set(xscale="log", yscale="log")
+        for axes, (_, rows) in zip(grid.axes.flat, frame.group_by("axis", maintain_order=True), strict=True):
+            values = rows["microseconds"].to_list()
+            axes.set_ylim(min(values) / 10, max(values) * 10)  # so that noise does not fill a panel
+        grid.set_axis_labels("", "µs per example")
+        grid.set_titles("{col_name}")
+        grid.savefig(path, dpi=150)
+        plt.close(grid.figure)

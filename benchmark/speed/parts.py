@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import Progress
 
 import models
+from benchmark.output import Screen
 from benchmark.reports.formats import pipe_table
 from benchmark.speed.inputs import EMBEDDING_DIM, N_DENSE, N_SPARSE, clicks, config_at, endless, prepared
 from models.base import CTRModel, Execution, Linear
@@ -57,7 +57,7 @@ def rounds(what: str, cases: dict[str, Callable[[], Any]], n: int) -> dict[str, 
     """
     results: dict[str, list[Any]] = {name: [] for name in cases}
     # refreshed between cases only: a drawing thread would add to the CPU seconds measured within them
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     with Progress(console=console, auto_refresh=False, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=(n + 1) * len(cases))
         for i in range(n + 1):

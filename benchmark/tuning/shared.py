@@ -15,10 +15,10 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmark.study import Ledger, OnEvent, Study, of_kind
+from benchmark.study import Ledger, OnEvent, Study, missing_trials, of_kind
 from benchmark.tuning.resume import tell
 from benchmark.tuning.sampler import SlotSampler, startup_trials
-from benchmark.tuning.space import fixed_parameters
+from benchmark.tuning.space import default_parameters, distributions, exhausted, fixed_parameters, size
 from benchmark.tuning.storage import connect, open_study
 from benchmark.tuning.tuner import Tuner
 
@@ -51,18 +51,22 @@ def tune_together(study: Study, on_event: OnEvent, ledger: Ledger, heartbeat_sec
     with Tuner(study, on_event, ledger) as tuner:
         fixed = fixed_parameters(study, tuner.runner.budget, tuner.runner.data.recipe)
         sampler = TrialNumberSampler(search.sampler, study.draws, fixed, startup_trials(search.trials))
+        points = size(distributions(default_parameters(study, tuner.runner.budget), study, tuner.runner.budget))
         shared = open_study(study, sampler, heartbeat=heartbeat_seconds)
         while True:
             optuna.storages.fail_stale_trials(shared)
             states = [trial.state for trial in shared.get_trials(deepcopy=False)]
             done = states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED)
-            if done >= search.trials:
+            earlier = of_kind(ledger.records(), "trial")
+            if done >= search.trials or missing_trials(earlier, study.protocol) == 0:
+                return
+            if reason := exhausted(earlier, points):
+                tuner.runner.keep(tuner.runner.record("trial", len(states), 0, status="exhausted", error=reason))
                 return
             if done + states.count(TrialState.RUNNING) >= search.trials:
                 time.sleep(POLL_SECONDS)
                 continue
             trial = shared.ask()
-            earlier = of_kind(ledger.records(), "trial")
             with _heartbeats(storage, trial, heartbeat_seconds):
                 record = tuner.trial(shared, trial, trial.number, earlier).model_copy(update={"exact": False})
             if shared.get_trials(deepcopy=False)[trial.number].state != TrialState.RUNNING:

@@ -1,15 +1,17 @@
 """The search space: each model's shapes, and the training aids that all models share."""
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 
 import models
 from benchmark import budget as budgets
+from benchmark.records.record import Record
 from benchmark.study import DRAWS_PER_TRIAL, Study
 from benchmark.training.runner import budget_of
 from benchmark.tuning.sampler import SlotSampler
@@ -94,6 +96,34 @@ def distributions(params: dict[str, Any], study: Study, budget: Budget) -> dict[
     next(iter(models.load(study.model).Config.suggest(trial, budget)))
     suggest_aids(trial, study)
     return trial.distributions
+
+
+def size(distributions: Mapping[str, BaseDistribution]) -> float:
+    """Return the number of points of a search space; infinity if a parameter is continuous."""
+    return math.prod(map(_values, distributions.values()))
+
+
+def _values(space: BaseDistribution) -> float:
+    """Return the number of values of one parameter."""
+    if isinstance(space, CategoricalDistribution):
+        return len(space.choices)
+    assert isinstance(space, IntDistribution | FloatDistribution)  # noqa: S101 (tells mypy)
+    if space.single():
+        return 1
+    return math.inf if space.step is None else math.floor((space.high - space.low) / space.step + 1e-9) + 1
+
+
+def exhausted(trials: Iterable[Record], points: float) -> str | None:
+    """Return why no further draw can be new, once all points of the search space have been drawn; None before.
+
+    Args:
+        trials: that were drawn.
+        points: of the search space.
+    """
+    drawn_points = {json.dumps(record.params, sort_keys=True) for record in trials if record.params}
+    if len(drawn_points) < points:
+        return None
+    return f"the search space has no more points: all {len(drawn_points)} have been drawn"
 
 
 def out_of_reach(study: Study, about: Mapping[str, Any]) -> str | None:

@@ -4,12 +4,16 @@ SQLite in the results folder, or PostgreSQL for several machines. The storage ca
 losing it costs no finished trial.
 """
 
+import glob
+import itertools
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import optuna
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from benchmark.errors import RunError, free_space
@@ -33,7 +37,7 @@ def storage_url(text: str | None, results: Path) -> str:
     command lines. PostgreSQL's library reads the password from $PGPASSWORD or ~/.pgpass, so this code never sees it.
     """
     if text is None:
-        return f"sqlite:///{results / 'study.db'}"
+        return URL.create("sqlite", database=str(results / "study.db")).render_as_string()
     try:
         url = make_url(text)
     except ArgumentError:
@@ -83,6 +87,40 @@ def open_study(
     )
 
 
+def create_studies(studies: Sequence[Study]) -> Path | None:
+    """Create the studies in their storage; return where a damaged SQLite file was moved, None if there was none.
+
+    The studies are rebuilt from their records when they continue. Raises the storage's errors.
+    """
+    file, aside = sqlite_file(studies[0].storage), None
+    if file is not None and file.is_file() and not _is_whole(file):
+        numbered = (file.with_name(f"{file.name}.damaged{n or ''}") for n in itertools.count())
+        aside = next(path for path in numbered if not path.exists())
+        file.rename(aside)
+        for journal in file.parent.glob(f"{glob.escape(file.name)}-*"):  # of the file that was moved
+            journal.unlink()
+    for study in studies:
+        open_study(study)
+    return aside
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a SQLite storage; None for another one."""
+    place = make_url(url)
+    return Path(place.database) if place.get_backend_name() == "sqlite" and place.database else None
+
+
+def _is_whole(file: Path) -> bool:
+    """Return whether a file is a SQLite database that can be read to its end."""
+    try:
+        with closing(sqlite3.connect(file, timeout=CONNECTION["sqlite"]["timeout"])) as database:
+            return [row[0] for row in database.execute("pragma quick_check(1)")] == ["ok"]
+    except sqlite3.OperationalError:  # it is locked, or cannot be opened
+        return True
+    except sqlite3.DatabaseError:
+        return False
+
+
 def delete_study(study: Study) -> None:
     """Delete a study's state; it can be rebuilt from the records."""
     optuna.delete_study(study_name=study.storage_name, storage=connect(study))
@@ -113,12 +151,14 @@ def patiently(work: Callable[[], None], progress: Callable[[], int], url: str) -
 
 def out_of_reach(error: BaseException, url: str) -> RunError:
     """Return the error that tells the user why the storage cannot be used."""
-    place = make_url(url)
+    place, file = make_url(url), sqlite_file(url)
     if _is_full(error):
-        folder = Path(place.database or ".").parent
+        folder = (file or Path()).parent
         return RunError(f"disk full at {folder}{free_space(folder)}; free some space and rerun the command to resume")
     reason = " ".join(str(error.__cause__ or error).partition("\n")[0].split())
-    return RunError(f"the storage {place.render_as_string()} is out of reach: {reason}; rerun the command to resume")
+    return RunError(
+        f"the storage {file or place.render_as_string()} is out of reach: {reason}; rerun the command to resume"
+    )
 
 
 def _is_full(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ from benchmark.training.runner import Runner
 from benchmark.tuning import storage
 from benchmark.tuning.resume import losses, resumed, tell
 from benchmark.tuning.sampler import SlotSampler, startup_trials
-from benchmark.tuning.space import distributions, drawn, fixed_parameters
+from benchmark.tuning.space import default_parameters, distributions, drawn, exhausted, fixed_parameters, size
 from models.base import Config, Optimiser
 
 
@@ -82,9 +82,14 @@ class Tuner:
         search = self.protocol.search
         sampler = SlotSampler(search.sampler, self.study.draws, fixed, startup_trials(search.trials))
         space = partial(distributions, study=self.study, budget=self.runner.budget)
+        points = size(space(default_parameters(self.study, runner.budget)))
         optuna_study = resumed(self.study, sampler, trials, space)
         while missing_trials(list(trials.values()), self.protocol):
             slot = max(trials, default=-1) + 1
+            if reason := exhausted(trials.values(), points):
+                trials[slot] = runner.record("trial", slot, 0, status="exhausted", error=reason)
+                self.runner.keep(trials[slot])
+                break
             sampler.next_slot(slot)
             trial = optuna_study.ask()
             trial.set_user_attr("slot", slot)

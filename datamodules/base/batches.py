@@ -124,10 +124,12 @@ def _check_ids(path: Path, limit_F: tuple[int, ...], n_sparse: int, changed: int
 
 @contextmanager
 def damage_of(folder: Path) -> Iterator[None]:
-    """Turn an error in reading the arrays of an encoded data set into a one-line DataError."""
+    """Turn an error in reading the files of an encoded data set into a one-line DataError."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{folder}: damaged ({error}); remove the folder and rerun to encode it again") from None
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from filelock import FileLock
 
 from datamodules._paths import cache_root
 from datamodules.base.errors import DataError
+
+DIGEST = re.compile(rb"[0-9a-f]{32,}")
 
 
 def ensure(folder: Path, build: Callable[[Path], None]) -> Path:
@@ -66,8 +69,8 @@ def remembered_digest(path: Path, algorithm: str = "sha256") -> str:
     stamp = [str(path.resolve()), algorithm, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
     memo = cache_root() / "digests" / hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:32]
     with explained(memo):
-        if memo.is_file():
-            return memo.read_text(encoding="ascii")
+        if memo.is_file() and DIGEST.fullmatch(remembered := memo.read_bytes()):
+            return remembered.decode("ascii")
         digest = file_digest(path, algorithm)
         memo.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=memo.parent, delete=False) as file:

@@ -1,5 +1,6 @@
 """Facts for the card of an encoded data set, read from the arrays block by block."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from datamodules.base.arrays import read_blocks
+from datamodules.base.batches import damage_of
 from datamodules.base.encode import SPLITS
 from datamodules.base.module import CTRDataModule
 from datamodules.base.rules import MISSING, OOV
@@ -18,7 +20,7 @@ def fields(data: CTRDataModule) -> pl.DataFrame:
     columns: dict[str, Any] = {"field": data.meta["sparse_columns"][: len(tables)], "table_rows": tables}
     for split in SPLITS:
         oov, missing = np.zeros(len(tables), np.int64), np.zeros(len(tables), np.int64)
-        for block in read_blocks(data.folder / split / "sparse.npy"):
+        for block in _blocks(data, split, "sparse"):
             ids = block[:, : len(tables)]
             oov += (ids == OOV).sum(0)
             missing += (ids == MISSING).sum(0)
@@ -54,8 +56,13 @@ def duplicates(data: CTRDataModule) -> pl.DataFrame:
 
 
 def _hashes(data: CTRDataModule, split: str) -> NDArray[np.uint64]:
-    dense, sparse = (read_blocks(data.folder / split / f"{kind}.npy") for kind in ("dense", "sparse"))
+    dense, sparse = (_blocks(data, split, kind) for kind in ("dense", "sparse"))
     return np.concatenate([_row_hashes(np.hstack(blocks)) for blocks in zip(dense, sparse, strict=True)])
+
+
+def _blocks(data: CTRDataModule, split: str, kind: str) -> Iterator[NDArray[Any]]:
+    with damage_of(data.folder):
+        yield from read_blocks(data.folder / split / f"{kind}.npy")
 
 
 def _row_hashes(block: NDArray[np.float64]) -> NDArray[np.uint64]:

@@ -16,7 +16,7 @@ from torch import distributed
 from datamodules._paths import cache_root
 from datamodules.base.batches import Batches, check_ids, damage_of
 from datamodules.base.cache import ensure, file_digest, remembered_digest
-from datamodules.base.encode import encode, fingerprint_of, frozen_file
+from datamodules.base.encode import SPLITS, encode, fingerprint_of, frozen_file
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Derived, Encoding, Fields, Frozen, Part, Sequence, sources
 from datamodules.base.twins import Layout
@@ -164,7 +164,11 @@ class CTRDataModule(pl.LightningDataModule):
     @cached_property
     def meta(self) -> dict[str, Any]:
         """The facts about the encoded data: title, fingerprint, columns, cardinalities, rows, positives and OOV cells."""
-        return json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
+        with damage_of(self.folder):
+            meta = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
+            if not isinstance(meta, dict) or not {"fingerprint", "cardinalities", "digests"} <= meta.keys():
+                raise ValueError("meta.json is incomplete")
+        return meta
 
     @property
     def about(self) -> dict[str, Any]:
@@ -191,7 +195,8 @@ class CTRDataModule(pl.LightningDataModule):
         return [c for c in self.meta["cardinalities"] if isinstance(c, int)]
 
     def _frozen(self, name: str) -> torch.Tensor:
-        return torch.from_numpy(np.load(frozen_file(self.folder, name), mmap_mode="c"))
+        with damage_of(self.folder):
+            return torch.from_numpy(np.load(frozen_file(self.folder, name), mmap_mode="c"))
 
     @property
     def fingerprint(self) -> str:
@@ -231,6 +236,9 @@ class CTRDataModule(pl.LightningDataModule):
         lines = [f"{path}: sha256 {file_digest(path)}" for path in self.sources()]
         with damage_of(self.folder):
             fingerprint = fingerprint_of(self.folder, self.meta["cardinalities"])
+            for name, digest in self.meta["digests"].items():
+                if file_digest(self.folder / name) != digest:
+                    raise ValueError(f"{name} has changed since encoding")
         if fingerprint != self.fingerprint:
             raise DataError(
                 f"{self.folder}: fingerprint expected {self.fingerprint}, found {fingerprint}; remove the folder and "
@@ -249,5 +257,6 @@ class CTRDataModule(pl.LightningDataModule):
                 raise DataError(
                     f"{self.title}: the name asks for {self.first_rows:,} train rows; there are {meta['rows']['train']:,}"
                 )
-        meta = {**meta, **self.facts()}
+        others = ["vocabulary.parquet", *(f"{split}/group.npy" for split in SPLITS if self.group_field)]
+        meta = {**meta, **self.facts(), "digests": {name: file_digest(folder / name) for name in others}}
         (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")

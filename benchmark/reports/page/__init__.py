@@ -18,7 +18,8 @@ from benchmark.findings.frontier import Frontier, sentence
 from benchmark.findings.runs import METRICS
 from benchmark.findings.verdict import verdict
 from benchmark.findings.warnings import warnings
-from benchmark.reports.formats import csv_text, printable
+from benchmark.output import printable
+from benchmark.reports.formats import csv_text
 from benchmark.reports.page.provenance import provenance
 from benchmark.reports.plots.style import label, look
 from benchmark.reports.table import Table

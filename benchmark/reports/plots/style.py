@@ -15,7 +15,7 @@ from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullLocator
 
 import models
 from benchmark.findings.summary import title
-from benchmark.reports.formats import printable
+from benchmark.output import printable
 
 # Okabe and Ito's colours without yellow, and darker ones of Tol's muted set: safe for colour-blind readers and in print.
 COLOURS = (
@@ -85,9 +85,11 @@ def label(name: str) -> str:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Apply the style within a context; draw and save figures inside it."""
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.95), mpl.rc_context(STYLE):
-        yield
+    """Apply the style within a context, regardless of the user's matplotlibrc; draw and save figures inside it."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.95), mpl.rc_context(STYLE):
+            yield
 
 
 def panels(n: int, heading: str, *, share_y: bool = False, width: float = 5.0) -> tuple[Figure, list[Axes]]:
