@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,15 +118,24 @@ def recipes(name: str) -> dict[str, dict[str, Any]]:
 
 
 def load_file(path: Path) -> "type[CTRModel]":
-    """Run a file outside this folder and return the model class it defines. Raises UnknownModel if there is no such file."""
+    """Run a file outside this folder and return the model class it defines.
+
+    Raises UnknownModel if there is no such file, or if it fails or does not define one model.
+    """
     if not path.is_file():
         raise UnknownModel(f"{path}: no such file")
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None  # noqa: S101 (a .py file has both)
     module = module_from_spec(spec)
     sys.modules[path.stem] = module  # pydantic looks up annotations there
-    spec.loader.exec_module(module)
-    return _model_in(module)
+    try:
+        spec.loader.exec_module(module)
+        return _model_in(module)
+    except Exception as error:  # whatever the file raises
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename) == path]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        place = f"{path}, line {line}" if line else str(path)
+        raise UnknownModel(f"{place}: {type(error).__name__}: {error}") from error
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

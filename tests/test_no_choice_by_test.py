@@ -15,21 +15,21 @@ from benchmark.findings.convergence import gains
 from benchmark.records import store
 from benchmark.records.folder import Folder
 from benchmark.reports import export
+from benchmark.reports.tables.published import published
 from benchmark.study import finalists, of_kind, winner
 
 
 def permuted(records, seed):
-    """Return the records with the test metrics of the final runs dealt out anew, and far apart."""
-    finals = of_kind(records, "final")
-    dealt = [record.test for record in finals]
-    random.Random(seed).shuffle(dealt)
-    shift = {
-        id(record): {name: value + 0.1 * i / len(dealt) for name, value in dealt[i].items()}
-        for i, record in enumerate(finals)
+    """Return the records with test metrics dealt out anew, at random, to the studies and their final runs, and far apart."""
+    draw = random.Random(seed)
+    dealt = [record.test for record in of_kind(records, "final")]
+    draw.shuffle(dealt)
+    shift = {record.study: draw.uniform(-0.1, 0.1) for record in records}
+    others = {
+        id(record): {name: value + shift[record.study] for name, value in test.items()}
+        for record, test in zip(of_kind(records, "final"), dealt, strict=True)
     }
-    return [
-        record.model_copy(update={"test": shift[id(record)]}) if id(record) in shift else record for record in records
-    ]
+    return [record.model_copy(update={"test": others.get(id(record))}) for record in records]
 
 
 def choices(folder):
@@ -54,6 +54,8 @@ def choices(folder):
     chosen["rows for BARS"] = [
         [cell for i, cell in enumerate(row) if i not in (4, 5)] for row in exported
     ]  # not the metrics
+    table = published(found.rows("hotel"), (), "hotel", "made")
+    chosen["rows beside published ones"] = [(row[0].text, row[4].text, row[6].text) for row in table.rows]
     index = export.model_index(found, "hotel")
     chosen["index for Hugging Face"] = sorted(line for line in index.splitlines() if '"name"' in line)
     return chosen

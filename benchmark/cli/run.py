@@ -169,5 +169,5 @@ def _value(text: str) -> Any:
     """Return a number, list or boolean written as in JSON; any other text as it is."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
