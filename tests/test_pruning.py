@@ -72,7 +72,7 @@ def test_a_pruned_trial_has_its_epochs_counts_as_a_trial_and_is_never_a_finalist
         assert record.valid == {
             k: v for k, v in record.history[(record.best_epoch or 0) - 1].items() if k != "train_loss"
         }
-        assert record.error == f"pruned after epoch {record.epochs} of {EPOCHS}" and record.test is None
+        assert record.error == f"ended after epoch {record.epochs} of {EPOCHS}" and record.test is None
     many = tuned.protocol.search.model_copy(update={"finalists": len(trials)})
     chosen = finalists(trials, tuned.protocol.model_copy(update={"search": many}))
     assert {record.trial for record in chosen} == {record.trial for record in trials} - {r.trial for r in pruned}

@@ -100,7 +100,7 @@ class Runner:
         values = asdict(outcome)
         status, reason = "complete", ""
         if values.pop("stopped"):
-            status, reason = "pruned", f"pruned after epoch {outcome.epochs} of {self.protocol.training.epochs}"
+            status, reason = "pruned", f"ended after epoch {outcome.epochs} of {self.protocol.training.epochs}"
         if abs(outcome.valid["auc"] - 0.5) <= COLLAPSED_WITHIN:
             status, reason = "collapsed", f"validation AUC {outcome.valid['auc']:.4f}: the predictions do not rank"
         return self.record(
