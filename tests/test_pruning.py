@@ -1,6 +1,5 @@
 """Trials are pruned by Optuna's rules, from the block's own records: exactly resumed, and never all of them."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -282,12 +281,3 @@ def test_halving_asks_at_epochs_that_double() -> None:
         race = Race(protocol)
         race.run([0.5] * 9)
         assert race.run([0.6] * better_for + [0.4] * (9 - better_for)) == end
-
-
-@pytest.mark.faults
-def test_two_devices_prune_as_one_does(tmp_path: Path) -> None:
-    one, two = (pruned_study(tmp_path / name, "halving", "random") for name in ("one", "two"))
-    tuner.run(one)
-    tuner.run(replace(two, devices=2))
-    ends = [[(record.status, record.epochs) for record in trials_of(tuned)] for tuned in (one, two)]
-    assert ends[0] == ends[1] and ("pruned", 1) in ends[0]

@@ -29,6 +29,11 @@ def expected_best_of(scores: ArrayLike, n: float, lower_is_better: bool = True) 
     """Return the expected best of n different ones of N scores (N,), over all subsets; between whole n it is interpolated.
 
     E[max] = sum_i v_(i) C(i - 1, n - 1) / C(N, n) over the sorted scores. Raises ValueError unless 1 <= n <= N.
+
+    Args:
+        scores: of the trials.
+        n: how many are taken.
+        lower_is_better: which of the taken ones is best.
     """
     sign = -1.0 if lower_is_better else 1.0
     value = np.sort(sign * np.asarray(scores, float)).tolist()

@@ -50,6 +50,17 @@ def test_batch_norm_trains_on_two_devices_when_a_last_batch_leaves_one_of_them_a
     assert [(r.status, r.error, r.steps) for r in both.records()] == [("complete", None, 8)] * 2
 
 
+def test_two_processes_prune_as_one_does(tmp_path: Path) -> None:
+    training = {"batch_size": 512, "train_rows": 4096, "epochs": 3, "patience": 3}
+    rule = {"pruner": "percentile", "prune_from": 1, "prune_after": 1, "prune_keep": 0.5}
+    search = {"trials": 4, "sampler": "random", "learning_rate": [1e-4, 1e-1], **rule}
+    one, two = (study(tmp_path / name, training=training, search=search, final={"seeds": [1]}) for name in ("1", "2"))
+    tuner.run(one)
+    tuner.run(replace(two, devices=2))
+    ends = [[(r.kind, r.trial, r.status, r.epochs) for r in pruned.records()] for pruned in (one, two)]
+    assert ends[0] == ends[1] and "pruned" in {status for _, _, status, _ in ends[0]}
+
+
 def _rows(n_rows: int) -> list[int]:
     label_B = torch.arange(n_rows)
     return CTRModel.shard((label_B, label_B, label_B))[2].tolist()
