@@ -17,7 +17,7 @@ HOTEL = Path(__file__).parents[1] / "results" / "hotel"
 
 
 def quality(findings: Findings, dataset: str) -> pl.DataFrame:
-    """Return the mean test LogLoss, one row for each model and one column for each budget, best model first."""
+    """Return the mean test LogLoss (of logarithms), one row for each model and one column for each budget, best model first."""
     rows = findings.summary.filter(pl.col("dataset") == dataset).sort("budget")
     wide = rows.pivot(on="budget", index="model", values="logloss")
     return wide.sort(wide.columns[-1], nulls_last=True)

@@ -70,14 +70,14 @@ def test_the_planned_difference_is_found_as_often_as_stated_and_without_one_noth
     lead = detectable(blocks=4, models=4, budgets=3, search=search, seed=seed, seeds=2, averaged=True)
     found = {"lead": 0, "none": 0}
     generator = np.random.default_rng(5)
-    for draw in range(30):
+    for draw in range(12):
         for name, difference in (("lead", lead), ("none", 0.0)):
             path = tmp_path / f"{name}{draw}"
             decided = findings.read(folder(path, planted(generator, difference, search, seed))).decision("hotel")
             others = [s for s in decided.standings if s.model != "wukong"]
             best = decided.standings[0].model == "wukong"
             found[name] += best and not any(s.possible for s in others)
-    assert found["none"] <= 3 and found["lead"] >= 15, found
+    assert found["none"] <= 1 and found["lead"] >= 6, found
 
 
 def planted(generator: np.random.Generator, lead: float, search: float, seed: float) -> list:

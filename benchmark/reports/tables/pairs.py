@@ -37,8 +37,8 @@ def difference_table(findings: Findings, dataset: str) -> Table:
         ]
     legend = (
         f"Model minus {title(against)}, mean {covered(scores['logloss'])}, for this difference alone; p is Welch's, "
-        f"Holm-corrected over the models within a budget. Better or worse: p below {SIGNIFICANCE:g}. Budget mean: the mean "
-        "over the budgets, the primary comparison; single budgets are secondary."
+        f"Holm-corrected over the models within a budget. Better or worse: p below {SIGNIFICANCE:g}. Budget mean: over "
+        "the budgets, the primary comparison; single budgets are secondary."
     )
     heading = findings.heading(dataset)
     return Table(
