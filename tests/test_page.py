@@ -6,7 +6,8 @@ import re
 
 import pytest
 from browser import ABSENT, ENTER, LEFT, RIGHT, TAB, Browser
-from made_records import folder, make, protocol, with_check
+from made_records import folder, protocol, with_check
+from made_records import replicated as make
 
 from benchmark import findings
 from benchmark.records import files
@@ -19,8 +20,9 @@ needs_chromium = pytest.mark.skipif(ABSENT is not None, reason=str(ABSENT))
 
 def written(path, made, facts=None, **changes):
     """Write the page of these records to a file and return it."""
-    bounded = {"bounds": {"Bayes": {"logloss": 0.41, "auc": 0.79}}, **(facts or {})}
-    file = folder(path, made, protocol(**changes), bounded) / "report.html"
+    bounded = {"bounds": {"Bayes": {"logloss": 0.39, "auc": 0.81}}, **(facts or {})}
+    blocks = {"search": {"blocks": max(record.block for record in made)}}
+    file = folder(path, made, protocol(**{**blocks, **changes}), bounded) / "report.html"
     files.write_text(file, page.render(findings.read(path)))
     return file
 
@@ -62,7 +64,9 @@ def test_a_row_links_to_its_records(report):
 @needs_chromium
 def test_the_page_fits_its_width_and_shows_verdict_plot_and_tables(browser):
     assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
-    assert "Wukong is best at 1.6" in browser.run("return document.querySelector('.verdict').textContent")
+    assert "Wukong is best in the mean over 3 budgets" in browser.run(
+        "return document.querySelector('.verdict').textContent"
+    )
     assert browser.run("return document.querySelectorAll('.plot .point').length") == 12
     assert browser.run("return [...document.querySelectorAll('.plot text')].some(t => t.textContent === 'Bayes')")
     assert browser.run("return performance.getEntriesByType('resource').length") == 0
@@ -99,12 +103,14 @@ def test_a_filter_keeps_the_rows_with_all_its_words(browser):
 
 
 @needs_chromium
-def test_points_are_reached_by_keyboard_and_show_configuration_seeds_and_interval(browser):
+def test_points_are_reached_by_keyboard_and_show_configuration_blocks_and_interval(browser):
     browser.run("document.querySelector('.cost').focus()")
     browser.press(TAB, RIGHT, RIGHT, LEFT)
     assert browser.run("return document.activeElement.classList.contains('point')")
     tip = browser.run("return document.querySelector('.tip').innerText")
-    assert "±" in tip and "5 (best of 10 trials" in tip and '"widths": [16, 8]' in tip
+    assert (
+        "±" in tip and "4 (40 trials, 8 final runs" in tip and "search and seeds" in tip and '"widths": [16, 8]' in tip
+    )
 
 
 @needs_chromium

@@ -46,6 +46,23 @@ def test_compare_names_what_differs_in_protocol_data_versions_hardware_and_numbe
     assert any(note.startswith("Only in A: hotel/DCNv2/0.1") for note in comparison.notes)
 
 
+@pytest.mark.parametrize("blocks", [4, 1])
+def test_compare_shows_the_planted_difference_and_tests_it_where_there_are_several_searches(tmp_path, blocks):
+    shift = 0.01
+    left = make(("mlp", "wukong"), blocks=blocks, noise=1e-3)
+    right = [
+        r.model_copy(update={"test": {**r.test, "logloss": r.test["logloss"] + shift}}) if r.test and r.model == "mlp" else r
+        for r in left
+    ]
+    (numbers,) = compared(tmp_path, left, right, search={"blocks": blocks}).numbers
+    for row in numbers.rows:
+        cells = dict(zip([column.name for column in numbers.columns], row, strict=True))
+        moved = shift if cells["model"].value == "MLP" else 0.0
+        assert cells["LogLoss B − A"].value == pytest.approx(moved, abs=1e-6)
+        p = cells["LogLoss p (Holm)"]
+        assert p.text == "—" if blocks == 1 else (p.value < 0.05) == (moved > 0)
+
+
 def test_the_leaderboard_keeps_protocols_apart_and_links_to_reports_and_records(tmp_path):
     folder(tmp_path / "one", make())
     folder(tmp_path / "two", make(protocol_id="other"), protocol(name="two", embedding_dim=16))
@@ -73,8 +90,11 @@ def test_exports_hold_the_means_of_the_table(tmp_path):
     results = json.loads(index.read_text())["model-index"]
     metric = next(r for r in results if r["name"].startswith("Wukong at 1.6"))["results"][0]["metrics"][0]
     assert metric["type"] == "roc_auc" and metric["value"] == best["auc"]
-    runs, summary = export.write(contents, "parquet", tmp_path / "parquet")
-    assert pl.read_parquet(runs).equals(contents.runs) and pl.read_parquet(summary).equals(contents.summary)
+    written = {path.stem: pl.read_parquet(path) for path in export.write(contents, "parquet", tmp_path / "parquet")}
+    frames = {"runs": contents.runs, "summary": contents.summary, "overall": contents.overall}
+    assert all(written[name].equals(frame) for name, frame in frames.items())
+    assert written["row_noise"].equals(contents.row_covariance)
+    assert written["runs"]["block"].unique().to_list() == [1]
 
 
 @pytest.fixture
@@ -145,11 +165,11 @@ def test_a_validation_metric_that_contradicts_its_history_is_reported(tmp_path):
 
 
 def test_result_blocks_are_filled_from_records_and_other_text_is_unchanged(tmp_path):
-    folder(tmp_path / "results/made", with_check(make()))
+    folder(tmp_path / "results/made", with_check(make(blocks=4, seeds=(1, 2))))
     text = "# Title\n\n<!-- results: made -->\nof yesterday\n<!-- end results -->\n\nend\n"
     after = readme.rewritten(text, tmp_path / "results", tmp_path)
     assert after.startswith("# Title\n\n<!-- results: made -->\n") and after.endswith("<!-- end results -->\n\nend\n")
-    assert "of yesterday" not in after and "| Wukong | **0.4" in after and "Wukong is best at 1.6" in after
+    assert "of yesterday" not in after and "| Wukong | **0.4" in after and "Wukong is best in the mean over 3 budgets" in after
     assert readme.rewritten(after, tmp_path / "results", tmp_path) == after
 
 

@@ -1,22 +1,67 @@
 """Row noise: from predictions, or stored so that a folder without predictions gives the same report."""
 
 import shutil
+import tracemalloc
 
+import numpy as np
 import pytest
-from made_records import folder, make, table, with_predictions
+from made_records import folder, make, replicated, table, with_predictions
 
 from benchmark import findings
 from benchmark.errors import RecordError
+from benchmark.records import predictions
 from benchmark.reports.write import write_report
+from benchmark.statistics import auc, row_covariance
 
 
-def test_row_noise_gives_the_gap_that_the_test_part_can_detect(tmp_path):
+def logits_of(path, made):
+    """Return the labels, the final runs and their logits (n, N)."""
+    runs = [record for record in made if record.predictions]
+    read = [predictions.read(predictions.prediction_file(path, r.dataset, r.model, r.budget, r.seed)) for r in runs]
+    return read[0][1], runs, np.stack([logit for logit, _ in read]).astype(float)
+
+
+def test_the_covariance_of_studies_is_the_mean_over_pairs_of_runs_of_different_blocks(tmp_path):
+    made = with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1, 0.4), blocks=3, noise=5e-3), 500)
+    label, runs, logits = logits_of(tmp_path, made)
+    found = findings.read(folder(tmp_path, made)).row_noise("hotel")
+    loss = np.logaddexp(0, np.where(label == 1, -logits, logits))
+    covariances = {"auc": auc(label, logits).covariance, "logloss": np.cov(loss) / 500}
+    names, blocks = [(r.model, r.budget) for r in runs], [r.block for r in runs]
+    for metric, covariance in covariances.items():
+        studies, matrix = found.of(metric)
+        assert matrix == pytest.approx(row_covariance(covariance, names, blocks, studies), rel=1e-5)
+    assert found.examples == 500 and len(studies) == 4
+
+
+def test_row_noise_widens_intervals_and_is_shown_beside_the_noise_of_blocks(tmp_path):
+    made = with_predictions(tmp_path, replicated(("mlp", "wukong"), noise=1e-5), disagreement=0.6)
+    with_rows = findings.read(folder(tmp_path, made)).scores("hotel", "logloss")
+    without = findings.read(folder(tmp_path / "without", made)).scores("hotel", "logloss")
+    assert with_rows.covers == "search, seeds and test rows" and without.covers == "search and seeds"
+    assert (with_rows.overall.half > 3 * without.overall.half).all()
+    shown = table(tmp_path, "noise")
+    assert "4,000 test rows" in shown.legend
+    assert all(row[4].value > 3 * row[2].value > 0 for row in shown.rows)
+
+
+def test_the_runs_of_a_single_search_give_no_row_noise(tmp_path):
     made = with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))
-    shown = table(folder(tmp_path, made), "row_noise")
-    leader, other = shown.rows
-    assert leader[3].text == "—" and other[3].value > 0
-    assert other[4].value == pytest.approx(2.8016 * other[3].half / 1.95996, rel=1e-3)
-    assert "4,000 test examples" in shown.legend
+    assert findings.read(folder(tmp_path, made)).row_noise("hotel").of("auc") is None
+
+
+def test_memory_holds_a_number_per_study_and_test_row_and_not_all_logits(tmp_path):
+    examples = 30_000
+    made = with_predictions(
+        tmp_path, replicated(("mlp", "wukong"), budgets=(0.1, 0.4), seeds=(1, 2, 3, 4, 5, 6)), examples
+    )
+    contents = findings.read(folder(tmp_path, made))
+    tracemalloc.start()
+    contents.row_noise("hotel")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    runs = sum(record.predictions is not None for record in made)
+    assert runs == 96 and peak < 0.6 * runs * examples * 8
 
 
 def contents(path):
@@ -29,34 +74,36 @@ def contents(path):
 
 
 def test_a_folder_without_predictions_gives_the_same_report(tmp_path):
-    path = folder(tmp_path, with_predictions(tmp_path, make(("mlp", "wukong"))))
+    path = folder(tmp_path, with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,))))
     write_report(path)
     before = contents(path)
     shutil.rmtree(path / "predictions")
     write_report(path)
     assert contents(path) == before
-    assert "4,000 test examples" in table(path, "row_noise").legend
+    assert "4,000 test rows" in table(path, "noise").legend
 
 
 def test_stored_row_noise_of_other_or_incomplete_predictions_is_not_used(tmp_path):
-    made = with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))
+    made = with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,)))
     write_report(folder(tmp_path, made))
     others = [r.model_copy(update={"predictions": "0" * 64}) if r.predictions else r for r in made]
-    assert findings.read(folder(tmp_path, others)).row_noise("hotel") == []
+    assert findings.read(folder(tmp_path, others)).row_noise("hotel").studies == ()
     shutil.rmtree(tmp_path / "row_noise")
     next((tmp_path / "predictions").rglob("*.npz")).unlink()
     write_report(folder(tmp_path, made))
-    assert findings.read(tmp_path).row_noise("hotel") and not (tmp_path / "row_noise").exists()
+    assert findings.read(tmp_path).row_noise("hotel").studies and not (tmp_path / "row_noise").exists()
 
 
 def test_invalid_stored_row_noise_raises_an_error_that_names_the_file(tmp_path):
-    write_report(folder(tmp_path, with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))))
+    write_report(folder(tmp_path, with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,)))))
     (tmp_path / "row_noise/hotel.json").write_text('{"found": [1]}')
     with pytest.raises(RecordError, match=r"(?s)hotel.json: .*remove it and rerun `report`"):
         findings.read(tmp_path).row_noise("hotel")
 
 
 def test_predictions_that_do_not_match_the_record_are_ignored(tmp_path):
-    made = with_predictions(tmp_path, make(("mlp", "wukong"), budgets=(0.1,)))
+    made = with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,)))
     forged = [r.model_copy(update={"predictions": "0" * 64}) if r.model == "mlp" and r.predictions else r for r in made]
-    assert findings.read(folder(tmp_path, forged)).row_noise("hotel") == []
+    contents = findings.read(folder(tmp_path, forged))
+    assert contents.row_noise("hotel").studies == (("wukong", 0.1),)
+    assert contents.scores("hotel", "auc").covers == "search and seeds"  # nothing is covered for some models only
