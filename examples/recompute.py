@@ -124,8 +124,8 @@ def compared(
         if running < LEVEL:
             apart.add(frozenset(names[i] for i in pairs[k]))
     ranked = [names[i] for i in sorted(enough, key=lambda i: (mean[i], names[i]))]
-    by_name = (dict(zip(names, values.tolist(), strict=True)) for values in (mean, half))
-    return *by_name, letters(ranked, apart)
+    means, halves = (dict(zip(names, values.tolist(), strict=True)) for values in (mean, half))
+    return means, halves, letters(ranked, apart)
 
 
 def letters(ranked: list[str], apart: set[frozenset[str]]) -> dict[str, str]:

@@ -51,7 +51,9 @@ def test_compare_shows_the_planted_difference_and_tests_it_where_there_are_sever
     shift = 0.01
     left = make(("mlp", "wukong"), blocks=blocks, noise=1e-3)
     right = [
-        r.model_copy(update={"test": {**r.test, "logloss": r.test["logloss"] + shift}}) if r.test and r.model == "mlp" else r
+        r.model_copy(update={"test": {**r.test, "logloss": r.test["logloss"] + shift}})
+        if r.test and r.model == "mlp"
+        else r
         for r in left
     ]
     (numbers,) = compared(tmp_path, left, right, search={"blocks": blocks}).numbers
@@ -169,7 +171,11 @@ def test_result_blocks_are_filled_from_records_and_other_text_is_unchanged(tmp_p
     text = "# Title\n\n<!-- results: made -->\nof yesterday\n<!-- end results -->\n\nend\n"
     after = readme.rewritten(text, tmp_path / "results", tmp_path)
     assert after.startswith("# Title\n\n<!-- results: made -->\n") and after.endswith("<!-- end results -->\n\nend\n")
-    assert "of yesterday" not in after and "| Wukong | **0.4" in after and "Wukong is best in the mean over 3 budgets" in after
+    assert (
+        "of yesterday" not in after
+        and "| Wukong | **0.4" in after
+        and "Wukong is best in the mean over 3 budgets" in after
+    )
     assert readme.rewritten(after, tmp_path / "results", tmp_path) == after
 
 

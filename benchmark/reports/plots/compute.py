@@ -31,8 +31,8 @@ from benchmark.statistics import changes, pareto
 
 def quality_against_compute(findings: Findings, dataset: str) -> Figure:
     """Draw LogLoss and AUC against training FLOP per example: means over blocks, lines with bands, published points, bounds."""
-    rows = findings.rows(dataset)
-    figure, axes = panels(2, findings.heading(dataset))
+    rows, covers = findings.rows(dataset), findings.scores(dataset, findings.metric).covers
+    figure, axes = panels(2, f"{findings.heading(dataset)}; intervals cover {covers}")
     for axis, metric in zip(axes, METRICS, strict=True):
         _lines(axis, findings, dataset, metric)
         _means(axis, rows, metric)
@@ -119,7 +119,7 @@ def relative_improvement(findings: Findings, dataset: str) -> Figure | None:
     axis.set_ylabel(f"LogLoss relative to {label(against)}\nat the smallest budget, % (lower is better)")
     axis.axhline(0, color="0.5", linewidth=0.8)
     sns.despine(ax=axis)
-    legend(figure, [axis], title="mean gain")
+    legend(figure, [axis], title=f"mean gain; ± covers\n{scores.covers}" if slopes else "")
     return figure
 
 
