@@ -6,7 +6,7 @@ import re
 import tomllib
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Self
 
 import tomli_w
 from pydantic import ValidationError, field_validator, model_validator
@@ -15,7 +15,8 @@ import datamodules
 import models
 from benchmark.errors import ProtocolError, nearest
 from benchmark.numbers import TOLERANCE, Budget, Count, Total, Width
-from benchmark.sections import Distinct, Final, Search, Section, Training
+from benchmark.sections import Distinct, Final, Search, Section, Training, Unique
+from benchmark.totals import Split, splits
 
 SHIPPED = Path(__file__).parent / "protocols"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -28,20 +29,6 @@ LATER = {  # keys that 0.1 did not have
 SMOKE_ROWS = 4096
 
 
-class Split(NamedTuple):
-    """One way to spend a total of training compute: train rows times training FLOPs per example."""
-
-    law: str  # the data set that has any number of rows
-    total: float  # training GFLOP of one run
-    budget: float  # training MFLOP per example
-    rows: int
-
-    @property
-    def dataset(self) -> str:
-        """Return the name of the data set with these rows."""
-        return datamodules.of_rows(self.law, self.rows)
-
-
 class Protocol(Section):
     """A whole comparison."""
 
@@ -50,7 +37,9 @@ class Protocol(Section):
     datasets: Annotated[tuple[str, ...], Distinct]
     models: Annotated[tuple[str, ...], Distinct]
     budgets: Annotated[tuple[Budget, ...], Distinct]  # training MFLOP per example
-    totals: tuple[Total, ...] = ()  # training GFLOP of one run, each split between rows and budget, see splits
+    totals: Annotated[
+        tuple[Total, ...], Unique
+    ] = ()  # training GFLOP of one run, each split between rows and budget, see splits
     rows: tuple[Count, Count] | None = None  # fewest and most train rows of a split; with totals only
     embedding_dim: Width
     training: Training = Training()
@@ -127,12 +116,7 @@ class Protocol(Section):
     @property
     def splits(self) -> list[Split]:
         """Return all splits of the totals that have allowed rows; none without totals."""
-        least, most = self.rows or (0, 0)
-        every = [
-            Split(law, total, budget, round(1e3 * total / budget))
-            for law, total, budget in product(self.datasets, self.totals, self.budgets)
-        ]
-        return [split for split in every if least <= split.rows <= most]
+        return splits(self.datasets, self.totals, self.budgets, self.rows) if self.rows else []
 
     @property
     def pairs(self) -> list[tuple[str, float]]:

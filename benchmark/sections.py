@@ -1,11 +1,11 @@
 """The sections of a protocol: how models are trained, searched and measured. Every number is checked by type and range."""
 
-from math import log2, sqrt
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, field_validator, model_validator
 
 from benchmark.numbers import Blocks, Count, Epochs, Inside, Part, Positive, Seed, Share, Strength, Trials
+from benchmark.totals import grown
 
 
 class Section(BaseModel):
@@ -32,26 +32,23 @@ class Training(Section):
     train_rows: Count | None = None  # use only the first rows of the train part; None: all
 
     def rows_per_step(self, rows: int) -> int:
-        """Return the batch size for a train part of that many rows.
-
-        With `batch_rows` it grows with the square root of the rows, in powers of two, as the largest batch that costs no
-        quality does (Zhang et al. 2024, arXiv 2410.21676: with the data, hardly with the model). Both the number of steps and
-        the rows of a step then grow with the data.
-        """
-        if self.batch_rows is None:
-            return self.batch_size
-        return 1 << max(0, round(log2(self.batch_size * sqrt(rows / self.batch_rows))))
+        """Return the batch size for that many train rows, which grows with their square root if `batch_rows` is set."""
+        return self.batch_size if self.batch_rows is None else grown(self.batch_size, rows / self.batch_rows)
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not values:
-        raise ValueError("[] is empty; give at least one value")
+def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
         raise ValueError(f"{list(values)} contain duplicates")
     return values
 
 
-Distinct = AfterValidator(_distinct)
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("[] is empty; give at least one value")
+    return _unique(values)
+
+
+Unique, Distinct = AfterValidator(_unique), AfterValidator(_distinct)  # the second without the empty list
 Seeds = Annotated[tuple[Seed, ...], Distinct]
 
 

@@ -17,12 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
-from torchmetrics.functional.classification import binary_auroc
 
+from datamodules._synthetic_bounds import logistic_regression, score
 from datamodules.base import SPLITS, CTRDataModule, Part, Source
 
 Floats = NDArray[np.float64]
@@ -156,7 +155,13 @@ class Planted:
 
 
 def weights(draw: np.random.Generator, n_terms: int, variance: float) -> Floats:
-    """Return weights of equal size and random sign, (n_terms,), whose squares add up to the variance."""
+    """Return weights of equal size and random sign, (n_terms,).
+
+    Args:
+        draw: of the signs.
+        n_terms: number of weights.
+        variance: sum of their squares.
+    """
     return draw.choice([-1.0, 1.0], n_terms) * np.sqrt(variance / n_terms)
 
 
@@ -192,12 +197,18 @@ class Laddered(Generated):
         """
         share_R = self.planted.shares(self._sample("test")[1])
         x_NK = np.stack([np.ones(len(logit_N)), *share_R.values()], 1)
-        found = np.linalg.lstsq(x_NK, logit_N.astype(np.float64), rcond=None)[0][1:]
-        return {f"recovered_order_{order}": float(share) for order, share in zip(share_R, found, strict=True)}
+        result = np.linalg.lstsq(x_NK, logit_N.astype(np.float64), rcond=None)[0][1:]
+        return {f"recovered_order_{order}": float(share) for order, share in zip(share_R, result, strict=True)}
 
 
 def sample(draw: np.random.Generator, rows: int, latents: list[Floats]) -> tuple[Values, Floats]:
-    """Return the values of random rows and their dense fields as observed, (R, N), nan where missing."""
+    """Return the values of random rows and their dense fields as observed, (R, N), nan where missing.
+
+    Args:
+        draw: of the rows.
+        rows: number of rows R.
+        latents: of the values of each sparse field.
+    """
     ids = [draw.choice(len(p), rows, p=p) for p in PROBABILITIES]
     u_RN = draw.normal(size=(rows, N_DENSE))
     missing_RN = draw.random((rows, N_DENSE)) < MISSING_RATE
@@ -218,26 +229,6 @@ def standardised(z: Floats, *probabilities: Floats) -> Floats:
     for p in probabilities:
         square = np.tensordot(p, square, (0, 0))
     return z / np.sqrt(square)
-
-
-def logistic_regression(x_RK: Floats, label_R: NDArray[np.bool_]) -> Floats:
-    """Return the maximum-likelihood intercept and weights, (K + 1,), computed by Newton's method."""
-    x_RK = np.hstack([np.ones((len(x_RK), 1)), x_RK])
-    weight_K = np.zeros(x_RK.shape[1])
-    for _ in range(25):
-        p_R = expit(x_RK @ weight_K)
-        hessian = (x_RK * (p_R * (1 - p_R))[:, None]).T @ x_RK
-        step_K = np.linalg.solve(hessian, x_RK.T @ (label_R - p_R))
-        weight_K += step_K
-        if np.abs(step_K).max() < 1e-9:
-            break
-    return weight_K
-
-
-def score(logit_R: Floats, label_R: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the AUC and LogLoss of logits."""
-    auc = binary_auroc(torch.from_numpy(expit(logit_R)), torch.from_numpy(label_R).long()).item()
-    return {"auc": auc, "logloss": float(np.logaddexp(0, np.where(label_R, -logit_R, logit_R)).mean())}
 
 
 def _zipf(n: int) -> Floats:

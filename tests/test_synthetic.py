@@ -15,7 +15,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 import datamodules
 from datamodules import UnknownDataset
-from datamodules._synthetic import CLICK_RATE, PROBABILITIES, ROWS, Block, Generated, Laddered, logistic_regression
+from datamodules._synthetic import CLICK_RATE, PROBABILITIES, ROWS, Block, Generated, Laddered
+from datamodules._synthetic_bounds import logistic_regression
 from datamodules.base import SPLITS, CTRDataModule, DataError
 from datamodules.synthetic import VARIANCES
 from datamodules.synthetic_pairwise import SyntheticPairwise

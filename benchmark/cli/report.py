@@ -125,10 +125,10 @@ def show(findings: "Findings", console: Console) -> None:
     from benchmark.findings.verdict import verdict
     from benchmark.reports import formats, tables
 
-    for found in findings.frontiers:
-        for table in tables.frontier_tables(found, findings.heading(found.law))[:2]:
+    for result in findings.frontiers:
+        for table in tables.frontier_tables(result, findings.heading(result.law))[:2]:
             console.print(formats.terminal(table, console.width))
-        console.print(sentence(found))
+        console.print(sentence(result))
     for dataset in findings.datasets:
         for table in (tables.quality(findings, dataset), tables.overall(findings, dataset)):
             if table.rows:

@@ -129,12 +129,12 @@ class Findings:
     @property
     def frontiers(self) -> list[Frontier]:
         """Return the compute-optimal frontier of each data set whose totals of compute the protocol splits; none otherwise."""
-        found = []
+        result = []
         for law in self.protocol.datasets if self.protocol.totals else ():
             own = [split for split in self.protocol.splits if split.law == law]
             known = [split.dataset for split in own if "Bayes" in self.bounds(split.dataset)]
             if known:  # the test part is that of all its numbers of rows
-                found.append(
+                result.append(
                     frontier(
                         self.records,
                         own,
@@ -143,7 +143,7 @@ class Findings:
                         test_rows=self.facts[known[0]]["rows"]["test"],
                     )
                 )
-        return found
+        return result
 
     def keep_row_noise(self) -> None:
         """Store the row noise beside the records, so that a folder without predictions gives the same report."""

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 import datamodules
 from benchmark.findings.summary import title
-from benchmark.protocol import Split
 from benchmark.records.record import Record
 from benchmark.statistics import Blocks, Change, Contrasts, Scale, changes, column, contrasts, slopes
+from benchmark.totals import Split
 
 Array = NDArray[np.float64]
 
@@ -141,16 +141,16 @@ def frontier(
     return Frontier(splits[0].law, _spent(splits, results, votes, scale, test_rows), optima, _checks(runs, best, bayes))
 
 
-def sentence(found: Frontier) -> str:
+def sentence(result: Frontier) -> str:
     """Return what each model reaches at the largest total; models are not told apart here."""
-    last = max((optimum.total for optimum in found.optima), default=0.0)
+    last = max((optimum.total for optimum in result.optima), default=0.0)
     parts = []
-    for optimum in sorted((o for o in found.optima if o.total == last), key=lambda o: o.regret):
+    for optimum in sorted((o for o in result.optima if o.total == last), key=lambda o: o.regret):
         half = "" if optimum.half is None else f" ± {optimum.half:.4f}"
         how = f"{optimum.best.budget:g} MFLOP x {optimum.best.rows:,} rows"
         parts.append(f"{title(optimum.model)} {optimum.regret:.4f}{half} ({how})")
     reached = f"regret to Bayes at the best split of {last:g} GFLOP: {', '.join(parts)}"
-    return f"{datamodules.title(found.law)}: {reached if parts else 'no final run is complete'}."
+    return f"{datamodules.title(result.law)}: {reached if parts else 'no final run is complete'}."
 
 
 def _spent(

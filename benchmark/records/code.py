@@ -45,7 +45,7 @@ def of_model(name: str) -> str:
 def of_dataset(name: str) -> str:
     """Return the hash of a data set's file, of what it shares with its kin and of its name, which identifies a variant."""
     base = name.partition(".")[0]
-    kin = f"datamodules/_{base.partition('_')[0]}.py"  # synthetic_teacher shares _synthetic.py
+    kin = f"datamodules/_{base.partition('_')[0]}*.py"  # synthetic_teacher shares _synthetic.py
     return _hash([name, *(_meaning(path) for path in _files(f"datamodules/{base}.py", kin))])
 
 

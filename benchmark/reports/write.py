@@ -37,11 +37,11 @@ def write_report(folder: Path, *, if_changed: bool = False) -> Findings:
         written += write_tables(folder, dataset, tables_of(findings, dataset))
         for name, figure in plots.figures_of(findings, dataset).items():
             written += plots.save(figure, folder / "figures" / f"{file_name(dataset)}_{name}")
-    for found in findings.frontiers:
-        subject = findings.heading(found.law)
-        written += write_tables(folder, found.law, frontier_tables(found, subject))
-        if curves := plots.frontier_of(found, subject):
-            written += plots.save(curves, folder / "figures" / f"{file_name(found.law)}_frontier")
+    for result in findings.frontiers:
+        subject = findings.heading(result.law)
+        written += write_tables(folder, result.law, frontier_tables(result, subject))
+        if curves := plots.frontier_of(result, subject):
+            written += plots.save(curves, folder / "figures" / f"{file_name(result.law)}_frontier")
     remove_stale(findings, written)
     files.write_text(folder / "report.html", page.render(findings))
     files.write_json(folder / STATE, _state(folder))
@@ -49,7 +49,13 @@ def write_report(folder: Path, *, if_changed: bool = False) -> Findings:
 
 
 def write_tables(folder: Path, dataset: str, tables: list[Table]) -> list[Path]:
-    """Write each table of a data set as Markdown, CSV and LaTeX into a results folder and return the files."""
+    """Write each table of a data set as Markdown, CSV and LaTeX into a results folder and return the files.
+
+    Args:
+        folder: the results folder.
+        dataset: named in the files' names.
+        tables: of the data set.
+    """
     written = []
     for table in tables:
         for suffix, text in (

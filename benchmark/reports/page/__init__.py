@@ -35,7 +35,7 @@ def render(findings: Findings) -> str:
         heading=f"Protocol {protocol.name}",
         subtitle=protocol.title,
         sections=[
-            *(frontier_section(findings, found) for found in findings.frontiers),
+            *(frontier_section(findings, result) for result in findings.frontiers),
             *(section(findings, dataset) for dataset in findings.datasets),
         ],
         provenance=provenance(findings),
@@ -105,21 +105,21 @@ def section(findings: Findings, dataset: str, *, title: str = "", root: str = ""
     }
 
 
-def frontier_section(findings: Findings, found: Frontier) -> dict[str, Any]:
+def frontier_section(findings: Findings, result: Frontier) -> dict[str, Any]:
     """Return the template's values for a compute-optimal frontier; it has no plot of its own to explore."""
-    tables = frontier_tables(found, findings.heading(found.law))
-    failed = [label(check.model) for check in found.checks if not check.passed]
+    tables = frontier_tables(result, findings.heading(result.law))
+    failed = [label(check.model) for check in result.checks if not check.passed]
     return {
-        "id": f"{file_name(findings.protocol.name)}-{file_name(found.law)}-frontier",
+        "id": f"{file_name(findings.protocol.name)}-{file_name(result.law)}-frontier",
         "monitor": findings.protocol.training.monitor,
-        "file": file_name(found.law),
+        "file": file_name(result.law),
         "report": "",
-        "title": printable(f"{datamodules.title(found.law)}: compute-optimal frontier"),
-        "verdict": printable(sentence(found)),
+        "title": printable(f"{datamodules.title(result.law)}: compute-optimal frontier"),
+        "verdict": printable(sentence(result)),
         "warnings": [f"The frontier of {name} fails its check" for name in failed],
         "tables": tables,
         "links": [],
-        "figures": _figures(findings.folder / "figures", found.law, "frontier"),
+        "figures": _figures(findings.folder / "figures", result.law, "frontier"),
         "data": {"points": [], "looks": {}, "bounds": {}, "csv": {table.name: csv_text(table) for table in tables}},
     }
 

@@ -38,7 +38,7 @@ def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
-def frontier_of(found: Frontier, heading: str) -> Figure | None:
+def frontier_of(result: Frontier, heading: str) -> Figure | None:
     """Return the figure of a compute-optimal frontier; None if no model has final runs."""
     with styled():
-        return frontier(found, heading)
+        return frontier(result, heading)

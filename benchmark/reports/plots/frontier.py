@@ -11,15 +11,15 @@ from benchmark.reports.plots.style import flops_axis, label, legend, look, panel
 TEXT = "test LogLoss above the Bayes bound"
 
 
-def frontier(found: Frontier, heading: str) -> Figure | None:
+def frontier(result: Frontier, heading: str) -> Figure | None:
     """Draw regret against FLOPs per example, a panel per model and a line per total, then the frontiers against totals."""
-    models = [check.model for check in found.checks]
+    models = [check.model for check in result.checks]
     if not models:
         return None
     figure, axes = panels(len(models) + 1, heading, share_y=True)
     for axis, model in zip(axes, models, strict=False):
-        _splits(axis, found, model)
-    _frontiers(axes[-1], found, models)
+        _splits(axis, result, model)
+    _frontiers(axes[-1], result, models)
     for axis in axes:
         regret_axis(axis, TEXT if axis in (axes[0], axes[-1]) else "")
         sns.despine(ax=axis)
@@ -27,13 +27,13 @@ def frontier(found: Frontier, heading: str) -> Figure | None:
     return figure
 
 
-def _splits(axis: Axes, found: Frontier, model: str) -> None:
+def _splits(axis: Axes, result: Frontier, model: str) -> None:
     """Draw one model's splits; a ring marks the best of each total."""
-    totals = sorted({spent.split.total for spent in found.spent})
+    totals = sorted({spent.split.total for spent in result.spent})
     shades = mpl.colormaps["viridis"].resampled(len(totals) + 1)
-    best = {optimum.total: optimum.best for optimum in found.optima if optimum.model == model}
+    best = {optimum.total: optimum.best for optimum in result.optima if optimum.model == model}
     for i, total in enumerate(totals):
-        own = [s for s in found.spent if s.model == model and s.split.total == total and s.regret is not None]
+        own = [s for s in result.spent if s.model == model and s.split.total == total and s.regret is not None]
         x, y = [s.split.budget * 1e6 for s in own], [s.regret or 0.0 for s in own]
         half = [s.half or 0.0 for s in own]
         name = f"total {total:g} GFLOP"
@@ -48,12 +48,12 @@ def _splits(axis: Axes, found: Frontier, model: str) -> None:
             fillstyle="none",
         )
     axis.set_title(label(model), fontsize="medium")
-    flops_axis(axis, sorted({spent.split.budget for spent in found.spent}))
+    flops_axis(axis, sorted({spent.split.budget for spent in result.spent}))
 
 
-def _frontiers(axis: Axes, found: Frontier, models: list[str]) -> None:
+def _frontiers(axis: Axes, result: Frontier, models: list[str]) -> None:
     for i, model in enumerate(models):
-        own = [optimum for optimum in found.optima if optimum.model == model]
+        own = [optimum for optimum in result.optima if optimum.model == model]
         x = [optimum.total * 1e9 * 1.03 ** (i - (len(models) - 1) / 2) for optimum in own]  # so that bars stay visible
         half = [optimum.half or 0.0 for optimum in own]
         axis.errorbar(
@@ -67,4 +67,4 @@ def _frontiers(axis: Axes, found: Frontier, models: list[str]) -> None:
             **look(model),
         )
     axis.set_title("frontiers", fontsize="medium")
-    flops_axis(axis, sorted({optimum.total * 1e3 for optimum in found.optima}), "total training FLOP of a run")
+    flops_axis(axis, sorted({optimum.total * 1e3 for optimum in result.optima}), "total training FLOP of a run")

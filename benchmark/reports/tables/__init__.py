@@ -43,6 +43,6 @@ def tables_of(findings: Findings, dataset: str) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def frontier_tables(found: Frontier, subject: str) -> list[Table]:
+def frontier_tables(result: Frontier, subject: str) -> list[Table]:
     """Return the tables of a compute-optimal frontier that have rows, the frontier first."""
-    return [table for table in (make(found, subject) for make in (frontier, checks, splits)) if table.rows]
+    return [table for table in (make(result, subject) for make in (frontier, checks, splits)) if table.rows]

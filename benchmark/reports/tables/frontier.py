@@ -10,10 +10,10 @@ from benchmark.reports.table import Cell, Column, Table
 REGRET = f"Regret: test LogLoss minus the Bayes bound, mean over blocks ± half-width of the {INTERVAL} interval"
 
 
-def frontier(found: Frontier, subject: str) -> Table:
+def frontier(result: Frontier, subject: str) -> Table:
     """Return each model's regret at the best split of each total."""
     rows = []
-    for optimum in sorted(found.optima, key=lambda o: (o.total, o.regret)):
+    for optimum in sorted(result.optima, key=lambda o: (o.total, o.regret)):
         rows.append(
             (
                 Cell(f"{optimum.total:g}", optimum.total),
@@ -47,7 +47,7 @@ def _note(optimum: Optimum) -> str | None:
     return "; ".join([*notes, *(["the block chose for itself"] if optimum.blocks == 1 else [])]) or None
 
 
-def splits(found: Frontier, subject: str) -> Table:
+def splits(result: Frontier, subject: str) -> Table:
     """Return the regret of every split of every total."""
     rows = tuple(
         (
@@ -58,7 +58,7 @@ def splits(found: Frontier, subject: str) -> Table:
             number(spent.regret, ".4f", spent.half),
             whole(spent.chosen),
         )
-        for spent in sorted(found.spent, key=lambda s: (s.split.total, s.model, s.split.budget))
+        for spent in sorted(result.spent, key=lambda s: (s.split.total, s.model, s.split.budget))
     )
     columns = (
         Column("total GFLOP"),
@@ -74,10 +74,10 @@ def splits(found: Frontier, subject: str) -> Table:
     return Table("splits", "Splits of total compute", subject, columns, rows, legend, groups=True)
 
 
-def checks(found: Frontier, subject: str) -> Table:
+def checks(result: Frontier, subject: str) -> Table:
     """Return whether each frontier is monotone and above the Bayes bound, and what four times the compute gain."""
     rows = []
-    for check in found.checks:
+    for check in result.checks:
         gain = check.gain
         rises = ", ".join(f"{low:g} to {high:g}" for low, high in check.rises)
         rows.append(
