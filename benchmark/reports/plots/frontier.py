@@ -12,7 +12,7 @@ TEXT = "test LogLoss above the Bayes bound"
 
 
 def frontier(result: Frontier, heading: str) -> Figure | None:
-    """Draw regret against FLOPs per example, a panel per model and a line per total, then the frontiers against totals."""
+    """Draw regret against FLOPs per example, a panel per model with a line per total, then the frontiers against totals."""
     models = [check.model for check in result.checks]
     if not models:
         return None
@@ -21,7 +21,8 @@ def frontier(result: Frontier, heading: str) -> Figure | None:
         _splits(axis, result, model)
     _frontiers(axes[-1], result, models)
     for axis in axes:
-        regret_axis(axis, TEXT if axis in (axes[0], axes[-1]) else "")
+        place = axis.get_subplotspec()
+        regret_axis(axis, TEXT if place is None or place.is_first_col() else "")
         sns.despine(ax=axis)
     legend(figure, axes)
     return figure
@@ -36,8 +37,18 @@ def _splits(axis: Axes, result: Frontier, model: str) -> None:
         own = [s for s in result.spent if s.model == model and s.split.total == total and s.regret is not None]
         x, y = [s.split.budget * 1e6 for s in own], [s.regret or 0.0 for s in own]
         half = [s.half or 0.0 for s in own]
-        name = f"total {total:g} GFLOP"
-        axis.errorbar(x, y, half, label=name, color=shades(i), marker="o", markersize=4, linewidth=1.2, capsize=2)
+        axis.errorbar(x, y, half, color=shades(i), marker="o", markersize=4, linewidth=1.2, capsize=2)
+        if own:
+            axis.annotate(
+                f"{total:g} GFLOP",
+                (x[-1], y[-1]),
+                (7, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize="small",
+                color=shades(i),
+                annotation_clip=False,
+            )
         ring = [s for s in own if s.split == best.get(total)]
         axis.plot(
             [s.split.budget * 1e6 for s in ring],
@@ -47,6 +58,7 @@ def _splits(axis: Axes, result: Frontier, model: str) -> None:
             markersize=11,
             fillstyle="none",
         )
+    axis.margins(x=0.12)
     axis.set_title(label(model), fontsize="medium")
     flops_axis(axis, sorted({spent.split.budget for spent in result.spent}))
 

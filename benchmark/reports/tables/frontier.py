@@ -36,7 +36,7 @@ def frontier(result: Frontier, subject: str) -> Table:
     )
     legend = (
         f"{REGRET}. Each block is measured at the split that the validation part of the other blocks chooses, so that the "
-        "least of noisy values is not taken for the best; `chosen by` counts the blocks for which that is the best split by "
+        "least of noisy values is not taken for the best; 'chosen by' counts the blocks for which that is the best split by "
         "all blocks' validation. At an end of the splits tried the true optimum may lie beyond."
     )
     return Table("frontier", "Compute-optimal frontier", subject, columns, tuple(rows), legend, groups=True)
@@ -69,7 +69,7 @@ def splits(result: Frontier, subject: str) -> Table:
         Column("chosen for", narrow=False),
     )
     legend = (
-        f"{REGRET}. `chosen for`: blocks that are measured here, because the other blocks' validation chose this split."
+        f"{REGRET}. 'chosen for': blocks that are measured here, because the other blocks' validation chose this split."
     )
     return Table("splits", "Splits of total compute", subject, columns, rows, legend, groups=True)
 
