@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.trial import FixedTrial
 
-from benchmark.numbers import TOLERANCE
+from benchmark.protocol.numbers import TOLERANCE
 from models.base import Budget, Config, Shape
 from models.base.config import NARROW, NARROWEST, TRAINING_FLOPS_PER_FORWARD_FLOP
 

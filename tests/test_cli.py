@@ -11,7 +11,7 @@ from processes import command, in_process
 
 from benchmark import protocol as protocols
 from benchmark.cli.main import main
-from benchmark.numbers import TOLERANCE
+from benchmark.protocol.numbers import TOLERANCE
 from benchmark.records import store
 
 TINY = """

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 import datamodules
 import models
-from benchmark.sections import Training
+from benchmark.protocol.sections import Training
 from benchmark.training.loop import train
 from datamodules.base import DataError, twins
 from datamodules.base.reczoo import RecZooDataModule

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from benchmark.findings.frontier import Frontier, frontier
+from benchmark.protocol.totals import Split
 from benchmark.records.record import Record
-from benchmark.totals import Split
 
 BAYES, TEST_ROWS = 0.45, 120_000
 TOTALS, BUDGETS = (3.0, 12.0, 48.0), (0.005, 0.02, 0.08, 0.32)

@@ -9,7 +9,7 @@ from scipy.stats import norm
 import datamodules
 import models
 from benchmark.budget import fit
-from benchmark.sections import Training
+from benchmark.protocol.sections import Training
 from benchmark.training.loop import Outcome, train
 from datamodules.base import CTRDataModule
 from models.base import Budget, Optimiser

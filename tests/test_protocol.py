@@ -163,7 +163,7 @@ def test_rows_per_step_double_with_four_times_the_rows_so_that_steps_do_too(path
     [
         ("rows = [37500, 2400000]\n", "", r"totals need rows = \[fewest, most\]"),
         ("totals = [3, 12]\n", "", r"rows limits the splits of totals, and there are no totals"),
-        ("totals = [3, 12]", "totals = [3, 3]", r"totals \[3.0, 3.0\] contain duplicates"),
+        ("totals = [3, 12]", "totals = [3, 3]", r"totals: \[3.0, 3.0\] contain duplicates"),
         (
             "totals = [3, 12]",
             "totals = [3, 9000]",

@@ -9,18 +9,20 @@ import pytest
 from benchmark import protocol as protocols
 from benchmark.errors import ProtocolError
 from benchmark.protocol import Protocol
-from benchmark.sections import Final, Search, Training
+from benchmark.protocol.sections import Final, Search, Training
 
 WORKS: dict[str, Any] = {"name": "p", "datasets": ["hotel"], "models": ["mlp"], "budgets": [0.1], "embedding_dim": 8}
 NO_NUMBERS = (True, False, math.nan, math.inf, -math.inf, -1, "1", None, [], {}, 10**400)
 LISTS = {
     "search": ("learning_rate", "embedding_l2", "weight_decay", "dropout", "embedding_std", "retrial_seeds"),
     "final": ("seeds",),
-    "": ("budgets",),
+    "": ("budgets", "totals", "rows"),
 }
+RANGES = ("learning_rate", "rows")  # the two ends, in order
+MAY_BE_LEFT_OUT = ("train_rows", "batch_rows", "prune_from")
 SINGLE = {
-    "training": ("batch_size", "epochs", "patience", "warmup", "clip_norm", "train_rows"),
-    "search": ("blocks", "trials", "seed", "finalists"),
+    "training": ("batch_size", "epochs", "patience", "warmup", "clip_norm", "train_rows", "batch_rows"),
+    "search": ("blocks", "trials", "train_share", "seed", "prune_from", "prune_after", "prune_keep", "finalists"),
     "": ("embedding_dim",),
 }
 
@@ -51,7 +53,7 @@ def test_the_lists_below_name_every_number_of_a_protocol() -> None:
 @pytest.mark.parametrize(("section", "key"), [(section, key) for section, keys in SINGLE.items() for key in keys])
 def test_what_is_no_number_of_a_key_is_refused(section: str, key: str) -> None:
     for value in NO_NUMBERS:
-        if (key, value) != ("train_rows", None):
+        if value is not None or key not in MAY_BE_LEFT_OUT:
             text = message(changed(section, key, value))
             assert f"{section}.{key}:".removeprefix(".") in text and " is not allowed; use a " in text, text
 
@@ -59,10 +61,10 @@ def test_what_is_no_number_of_a_key_is_refused(section: str, key: str) -> None:
 @pytest.mark.parametrize(("section", "key"), [(section, key) for section, keys in LISTS.items() for key in keys])
 def test_what_is_no_number_of_a_list_is_refused(section: str, key: str) -> None:
     for value in NO_NUMBERS:
-        text = message(changed(section, key, [1e-3, value] if key != "learning_rate" else [value, 1e-3]))
+        text = message(changed(section, key, [value, 1e-3] if key in RANGES else [1e-3, value]))
         assert f"{section}.{key}.".removeprefix(".") in text and " is not allowed; use a " in text, text
-    if key != "learning_rate":  # not a list of choices but the two ends of a range
-        assert "is empty; give at least one value" in message(changed(section, key, []))
+    if key not in RANGES:
+        assert key == "totals" or "is empty; give at least one value" in message(changed(section, key, []))
         twice = [1, 1] if "seeds" in key else [0.5, 0.5]
         assert "contain duplicates" in message(changed(section, key, twice))
 

@@ -14,7 +14,7 @@ from test_recipe import study
 
 import datamodules
 import models
-from benchmark.sections import Training
+from benchmark.protocol.sections import Training
 from benchmark.training.loop import train
 from benchmark.tuning.sampler import SlotSampler
 from benchmark.tuning.space import drawn, fixed_parameters

@@ -11,7 +11,7 @@ from optuna.trial import FixedTrial
 
 import models
 from benchmark.budget import default_config, error, fit, training_flops
-from benchmark.numbers import TOLERANCE
+from benchmark.protocol.numbers import TOLERANCE
 from models.base import Budget, Config
 from models.base.config import NARROW, NARROWEST, WIDEST
 

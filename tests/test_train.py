@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.sections import Training
+from benchmark.protocol.sections import Training
 from benchmark.training.loop import STEPS_PER_BLOCK, Blocks, Selection
 from datamodules.base import Batches
 

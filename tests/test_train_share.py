@@ -7,6 +7,7 @@ from tiny_study import study
 
 import datamodules
 from benchmark import protocol as protocols
+from benchmark.errors import ProtocolError
 from benchmark.tuning import tuner
 
 
@@ -37,7 +38,5 @@ def test_all_rows_leave_the_identity_of_earlier_results_as_it_is() -> None:
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.1, "half", True])
 def test_a_share_that_is_none_is_refused(share: object) -> None:
-    with pytest.raises(
-        protocols.ProtocolError, match=r"search\.train_share: .* is not allowed; use a finite number above 0"
-    ):
+    with pytest.raises(ProtocolError, match=r"search\.train_share: .* is not allowed; use a finite number above 0"):
         protocols.load("frappe", {"search.train_share": share})

@@ -10,7 +10,7 @@ import torch
 
 import datamodules
 import models
-from benchmark.sections import Training
+from benchmark.protocol.sections import Training
 from benchmark.training.loop import train
 from datamodules.base import DataError, twins
 from datamodules.base.vectors import Vectors, write_vectors

@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmark.budget import Infeasible, default_config, error, fit
 from benchmark.checks.flops import counted
-from benchmark.numbers import TOLERANCE
+from benchmark.protocol.numbers import TOLERANCE
 from models.base import Budget, Config, CTRModel
 
 FIELDS = ((1, 2), (0, 10), (13, 26))  # dense and sparse: n = 3, 10, 39

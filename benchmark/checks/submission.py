@@ -9,8 +9,8 @@ from pathlib import Path
 import models
 from benchmark.errors import RecordError
 from benchmark.findings.runs import tidy
-from benchmark.numbers import TOLERANCE
 from benchmark.protocol import NAME, Protocol
+from benchmark.protocol.numbers import TOLERANCE
 from benchmark.records import files, predictions, store
 from benchmark.records.record import Record
 from benchmark.statistics import auc, logloss

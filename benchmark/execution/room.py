@@ -13,7 +13,7 @@ from benchmark import budget as budgets
 from benchmark.errors import RunError
 from benchmark.study import Study
 from benchmark.training.runner import budget_of
-from datamodules.base.module import ROWS_TO_NORMALISE
+from datamodules.base.batches import ROWS_TO_NORMALISE
 from models.base import CTRModel
 
 BYTES_PER_PARAMETER = 16  # float32 weight, gradient and Adam's two moments

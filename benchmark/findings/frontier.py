@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 import datamodules
 from benchmark.findings.summary import title
+from benchmark.protocol.totals import Split
 from benchmark.records.record import Record
 from benchmark.statistics import Blocks, Change, Contrasts, Scale, changes, column, contrasts, slopes
-from benchmark.totals import Split
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Valida
 
 from benchmark.errors import ProtocolError, nearest
 from benchmark.protocol import Protocol
-from benchmark.sections import Final, Section, Seeds, Training
+from benchmark.protocol.sections import Final, Section, Seeds, Training
 
 FOLDER = Path(__file__).parent
 CONFIGURATIONS = FOLDER / "configurations"

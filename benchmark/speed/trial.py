@@ -7,8 +7,8 @@ from statistics import median
 import torch
 
 import models
+from benchmark.protocol.sections import Training
 from benchmark.reports.formats import pipe_table
-from benchmark.sections import Training
 from benchmark.speed.inputs import clicks, config_at, prepared
 from benchmark.speed.parts import Clock, Section, rounds, spread
 from benchmark.training.loop import train

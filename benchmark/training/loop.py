@@ -1,6 +1,5 @@
 """One run: train one configuration of a model on one data set with one seed."""
 
-import gc
 import logging
 import math
 import time
@@ -13,7 +12,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, distributed
 
-from benchmark.sections import Training
+from benchmark.protocol.sections import Training
 from benchmark.training.pruning import Stop, never
 from datamodules.base import Batches, CTRDataModule
 from models.base import Batch, Config, CTRModel, Execution, Optimiser
@@ -114,13 +113,6 @@ def train(
         predictions=predictions.digest,
         stopped=selection.stopped,
     )
-
-
-def free_memory(device: str) -> None:
-    """Free the memory that a failed run still holds."""
-    gc.collect()
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
 
 
 def _trainer(device: str | torch.device, epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:

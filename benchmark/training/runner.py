@@ -16,7 +16,8 @@ from benchmark.records.predictions import Labels, Logits
 from benchmark.records.provenance import anonymous, device_name, provenance
 from benchmark.records.record import Kind, Record
 from benchmark.study import LOSSES_ALLOWED, Event, Ledger, OnEvent, Study
-from benchmark.training.loop import OnProgress, OnTest, Outcome, free_memory, train
+from benchmark.training.loop import OnProgress, OnTest, Outcome, train
+from benchmark.training.memory import free_memory
 from benchmark.training.pruning import Stop, never
 from benchmark.training.ranks import Ranks
 from datamodules.base import CTRDataModule, DataError

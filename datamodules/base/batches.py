@@ -22,6 +22,7 @@ from datamodules.base.errors import DataError
 # dense_BN float32, sparse_BF int32, label_B float32; then, for a set with groups, group_B int32
 Batch = tuple[Tensor, ...]
 
+ROWS_TO_NORMALISE = 2  # the fewest rows that batch norm can train on
 WINDOW = 1 << 22  # rows
 BLOCK = 1 << 10  # rows
 DEVICE_SHARE = 0.5  # of a device's free memory, the most a part may take

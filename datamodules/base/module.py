@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import distributed
 
 from datamodules._paths import cache_root
-from datamodules.base.batches import Batches, check_ids, damage_of
+from datamodules.base.batches import ROWS_TO_NORMALISE, Batches, check_ids, damage_of
 from datamodules.base.cache import ensure, file_digest, remembered_digest
 from datamodules.base.encode import SPLITS, encode, fingerprint_of, frozen_file
 from datamodules.base.errors import DataError
@@ -23,10 +23,6 @@ from datamodules.base.twins import Layout
 from datamodules.base.vectors import Vectors
 
 FORMAT = 3  # of the encoded cache; raise it when the encoding changes
-ROWS_TO_NORMALISE = 2  # the fewest rows that batch norm can train on
-
-# The rows of a trained table; a frozen table, (rows, W); a sequence's length and the index of the field whose table it reads.
-Cardinality = int | torch.Tensor | tuple[int, int]
 
 
 class CTRDataModule(pl.LightningDataModule):
@@ -54,9 +50,8 @@ class CTRDataModule(pl.LightningDataModule):
     derived_fields: ClassVar[dict[str, Derived]] = {}
     frozen_fields: ClassVar[dict[str, Frozen]] = {}
     group_field: ClassVar[str | None] = None
-    user_fields: ClassVar[
-        tuple[str, ...]
-    ] = ()  # the dense and sparse fields that describe the user, for models that ask
+    # the dense and sparse fields that describe user and item, for models that ask
+    user_fields: ClassVar[tuple[str, ...]] = ()
     item_fields: ClassVar[tuple[str, ...]] = ()
     recipe: ClassVar[str] = "criteo_x1"  # whose published recipes are tried in slot 1, see models.recipe
     fill: ClassVar[dict[str, str]] = {}  # `bars`: the value that replaces a missing one, if not ""
@@ -64,12 +59,9 @@ class CTRDataModule(pl.LightningDataModule):
     encoding: ClassVar[Encoding] = "clean"
     split: ClassVar[str] = "own"
     splits: ClassVar[tuple[str, ...]] = ("own",)  # that are offered
-    first_rows: ClassVar[int | None] = (
-        None  # of the train part, which alone are the set's if its name says so; None: all
-    )
-    most_rows: ClassVar[int | None] = (
-        None  # that `first_rows` may ask for, of a generated set; None: those of the files
-    )
+    # of the train part: the first rows, which alone are the set's if its name says so, and how many a name may ask for
+    first_rows: ClassVar[int | None] = None  # all
+    most_rows: ClassVar[int | None] = None  # those of the files; a generated set has more
 
     def __init__(
         self,
@@ -182,8 +174,9 @@ class CTRDataModule(pl.LightningDataModule):
         return len(self.meta["dense_columns"])
 
     @property
-    def cardinalities(self) -> tuple[Cardinality, ...]:
-        """For each sparse field the rows of its table or the frozen table, memory-mapped; then the sequences."""
+    def cardinalities(self) -> tuple[int | torch.Tensor | tuple[int, int], ...]:
+        """For each sparse field the rows of its table, or the frozen table (rows, W), memory-mapped; then for each sequence
+        its length and the index of the field whose table it reads."""
         frozen = set(self.meta["frozen_columns"])
         return tuple(
             self._frozen(name) if name in frozen else c if isinstance(c, int) else (c[0], c[1])
@@ -253,10 +246,8 @@ class CTRDataModule(pl.LightningDataModule):
             self.check(meta)
         if self.first_rows:
             meta["title"] += f", {self.first_rows:,} train rows"
-            if meta["rows"]["train"] < (self.most_train_rows or 0):
-                raise DataError(
-                    f"{self.title}: the name asks for {self.first_rows:,} train rows; there are {meta['rows']['train']:,}"
-                )
+            if (rows := meta["rows"]["train"]) < (self.most_train_rows or 0):
+                raise DataError(f"{self.title}: the name asks for {self.first_rows:,} train rows; there are {rows:,}")
         others = ["vocabulary.parquet", *(f"{split}/group.npy" for split in SPLITS if self.group_field)]
         meta = {**meta, **self.facts(), "digests": {name: file_digest(folder / name) for name in others}}
         (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")

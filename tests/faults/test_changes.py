@@ -7,7 +7,7 @@ import pytest
 from commands import PROTOCOL, study, truth
 
 from benchmark import protocol as protocols
-from benchmark.errors import RunError
+from benchmark.errors import ProtocolError, RunError
 from benchmark.records import store
 from benchmark.records.folder import Folder
 from benchmark.tuning import tuner
@@ -67,5 +67,5 @@ def test_trials_outside_a_narrowed_space_stay_recorded_but_no_longer_guide_the_s
 
 @pytest.mark.parametrize("name", ["../up", "/etc", "a/b", ".hidden", "a\0b", "", "x" * 65, "a\n"])
 def test_a_protocol_name_that_is_not_a_plain_folder_name_is_refused(name: str) -> None:
-    with pytest.raises(protocols.ProtocolError, match="invalid name"):
+    with pytest.raises(ProtocolError, match="invalid name"):
         protocols.validated({**PROTOCOL, "name": name}, "tiny")

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, field_validator, model_validator
 
-from benchmark.numbers import Blocks, Count, Epochs, Inside, Part, Positive, Seed, Share, Strength, Trials
-from benchmark.totals import grown
+from benchmark.protocol.numbers import Blocks, Count, Epochs, Inside, Part, Positive, Seed, Share, Strength, Trials
+from benchmark.protocol.totals import grown
 
 
 class Section(BaseModel):
