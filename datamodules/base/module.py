@@ -175,8 +175,7 @@ class CTRDataModule(pl.LightningDataModule):
 
     @property
     def cardinalities(self) -> tuple[int | torch.Tensor | tuple[int, int], ...]:
-        """For each sparse field the rows of its table, or the frozen table (rows, W), memory-mapped; then for each sequence
-        its length and the index of the field whose table it reads."""
+        """For each sparse field the rows of its table or its frozen table (rows, W); for each sequence length and field."""
         frozen = set(self.meta["frozen_columns"])
         return tuple(
             self._frozen(name) if name in frozen else c if isinstance(c, int) else (c[0], c[1])
@@ -233,10 +232,8 @@ class CTRDataModule(pl.LightningDataModule):
                 if file_digest(self.folder / name) != digest:
                     raise ValueError(f"{name} has changed since encoding")
         if fingerprint != self.fingerprint:
-            raise DataError(
-                f"{self.folder}: fingerprint expected {self.fingerprint}, found {fingerprint}; remove the folder and "
-                "rerun to encode it again"
-            )
+            differ = f"fingerprint expected {self.fingerprint}, found {fingerprint}"
+            raise DataError(f"{self.folder}: {differ}; remove the folder and rerun to encode it again")
         return [*lines, f"{self.folder}: fingerprint {fingerprint}, unchanged since encoding"]
 
     def _encode(self, folder: Path) -> None:
