@@ -3,11 +3,14 @@
 import pytest
 from rich.console import Console
 
+import models
+from benchmark import budget as budgets
 from benchmark import protocol as protocols
 from benchmark.errors import RunError
 from benchmark.execution.doubling import double
 from benchmark.execution.run import run
 from benchmark.findings import Findings
+from models.base import Budget
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +46,15 @@ def test_the_report_has_the_frontier_of_the_law_beside_the_sets_of_each_number_o
 def test_a_folder_of_totals_has_no_epochs_to_double(findings: Findings) -> None:
     with pytest.raises(RunError, match="one pass by design"):
         double(findings.folder, findings.protocol)
+
+
+@pytest.mark.parametrize("name", ["synthetic_isoflop", "synthetic_isoflop_gpu"])
+def test_every_model_of_the_shipped_protocols_has_its_default_shape_at_every_budget(name: str) -> None:
+    protocol = protocols.load(name)
+    columns = 4, 8  # two dense fields, each with a flag, and the sparse fields
+    for model in protocol.models:
+        for budget in protocol.budgets:
+            room = Budget(budget * 1e6, *columns, protocol.embedding_dim)
+            assert (
+                abs(budgets.error(budgets.default_config(models.load(model).Config, room), room)) <= budgets.TOLERANCE
+            )
