@@ -149,3 +149,12 @@ def test_missing_blocks_and_failed_runs_are_left_out_and_models_are_apart() -> N
     lone = [record for record in made if record.budget == 0.02 and record.block == 1]
     optima = found(lone).optima  # the only block chooses for itself
     assert [(o.total, o.blocks, o.agreeing, o.half) for o in optima] == [(total, 1, 1, None) for total in TOTALS]
+
+
+def test_an_unfinished_block_has_no_say_in_the_choice_of_the_others() -> None:
+    made = records(valley)
+    started = [r for r in made if r.block == 1 or (r.block == 2 and r.budget == BUDGETS[-1])]
+    optima = found(started).optima
+    assert [o.best for o in optima] == [o.best for o in found(made).optima]
+    assert [o.regret for o in optima] == pytest.approx([valley(o.best) for o in optima])
+    assert [o.blocks for o in optima] == [1, 1, 1]

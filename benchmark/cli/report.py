@@ -126,7 +126,7 @@ def show(findings: "Findings", console: Console) -> None:
     from benchmark.reports import formats, tables
 
     for result in findings.frontiers:
-        for table in tables.frontier_tables(result, findings.heading(result.law))[:2]:
+        for table in tables.frontier_tables(result, findings.heading_of_law(result.law))[:2]:
             console.print(formats.terminal(table, console.width))
         console.print(sentence(result))
     for dataset in findings.datasets:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+import datamodules
 from benchmark.findings.comparison import reference
 from benchmark.findings.convergence import Gain, gains
 from benchmark.findings.decision import Decision, decision
@@ -125,6 +126,10 @@ class Findings:
     def recovery(self, dataset: str) -> list[Recovery]:
         """Return how much of each interaction order the models recovered, if the data set's true logits are known."""
         return recovery(self.records, dataset, self.bounds(dataset).get("Bayes", {}).get("logloss"))
+
+    def heading_of_law(self, law: str) -> str:
+        """Return a data set with any number of rows and the protocol as the heading of a table or figure."""
+        return f"{datamodules.title(law)}, protocol {self.protocol.name}"
 
     @property
     def frontiers(self) -> list[Frontier]:

@@ -86,12 +86,16 @@ class _Results:
     def choice(self, rows: Sequence[int], without: int | None = None) -> int | None:
         """Return the row with the least mean validation LogLoss over the blocks; None if no row has a block.
 
+        Only blocks with a result for every row that any block has are heard: an unfinished one knows its first splits alone.
+
         Args:
             rows: of the splits of one total.
-            without: a block that has no say, unless it is the only one with results.
+            without: a block that has no say, unless no other one is heard.
         """
-        others = [block for block in range(self.valid.shape[1]) if block != without]
-        said = self.valid[rows][:, others] if np.isfinite(self.valid[rows][:, others]).any() else self.valid[rows]
+        table = self.valid[rows]
+        whole = np.isfinite(table[np.isfinite(table).any(1)]).all(0)
+        heard = [block for block in np.flatnonzero(whole) if block != without]
+        said = table[:, heard] if heard else table
         means = {row: np.nanmean(of) for row, of in zip(rows, said, strict=True) if np.isfinite(of).any()}
         return min(means, key=lambda row: means[row], default=None)
 

@@ -38,7 +38,7 @@ def write_report(folder: Path, *, if_changed: bool = False) -> Findings:
         for name, figure in plots.figures_of(findings, dataset).items():
             written += plots.save(figure, folder / "figures" / f"{file_name(dataset)}_{name}")
     for result in findings.frontiers:
-        subject = findings.heading(result.law)
+        subject = findings.heading_of_law(result.law)
         written += write_tables(folder, result.law, frontier_tables(result, subject))
         if curves := plots.frontier_of(result, subject):
             written += plots.save(curves, folder / "figures" / f"{file_name(result.law)}_frontier")

@@ -107,7 +107,7 @@ def section(findings: Findings, dataset: str, *, title: str = "", root: str = ""
 
 def frontier_section(findings: Findings, result: Frontier) -> dict[str, Any]:
     """Return the template's values for a compute-optimal frontier; it has no plot of its own to explore."""
-    tables = frontier_tables(result, findings.heading(result.law))
+    tables = frontier_tables(result, findings.heading_of_law(result.law))
     failed = [label(check.model) for check in result.checks if not check.passed]
     return {
         "id": f"{file_name(findings.protocol.name)}-{file_name(result.law)}-frontier",
