@@ -79,11 +79,11 @@ def _recorded(protocol: Protocol, folder: Path) -> dict[str, Components]:
     if not (folder / "protocol.toml").is_file():
         return {}
     contents = readings.read(folder)
-    found = {}
+    noises = {}
     for dataset in contents.datasets:
         metric = protocol.training.monitor
         runs = contents.runs.filter(pl.col("dataset") == dataset)
         noise = components(runs, metric, contents.row_noise(dataset).of(metric))
         if noise is not None and math.isfinite(noise.search) and noise.search + noise.seed + noise.rows > 0:
-            found[dataset] = noise
-    return found
+            noises[dataset] = noise
+    return noises

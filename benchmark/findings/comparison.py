@@ -29,11 +29,11 @@ def differences(scores: Scores, against: str) -> dict[tuple[float | None, str], 
     families: list[tuple[float | None, Contrasts]] = [*scores.columns.items()]
     if len(scores.columns) > 1:
         families.insert(0, (None, scores.overall))
-    found = {}
+    by_family = {}
     for budget, contrasts in families:
         for gap in gaps(contrasts, against):
-            found[budget, gap.a] = contrasts, gap
-    return found
+            by_family[budget, gap.a] = contrasts, gap
+    return by_family
 
 
 def verdict(gap: Gap) -> Literal["better", "worse", "not apart"]:

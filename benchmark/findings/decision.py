@@ -43,21 +43,21 @@ def decision(scores: Scores, rows: pl.DataFrame, devices: int) -> Decision:
         rows: its summary rows.
         devices: number of different devices in its records; times of several do not compare.
     """
-    found = candidates(scores.overall)
+    decided = candidates(scores.overall)
     ranks = rank_intervals(scores.overall)
     standings = []
-    for candidate in found:
+    for candidate in decided:
         y = scores.overall.value_of(candidate.model) or 0.0
         mean, half = scores.mean(candidate.model) or (math.nan, None)
         known = half is not None and not math.isnan(candidate.behind)
         behind = abs(scores.scale.natural(y - candidate.behind) - mean) if known else None
         standings.append(
             Standing(
-                candidate.model, mean, half, candidate.possible, behind, ranks.get(candidate.model, (1, len(found)))
+                candidate.model, mean, half, candidate.possible, behind, ranks.get(candidate.model, (1, len(decided)))
             )
         )
     possible = [standing.model for standing in standings if standing.possible]
-    return Decision(tuple(standings), winner(found), _cheapest(rows, possible) if devices == 1 else None)
+    return Decision(tuple(standings), winner(decided), _cheapest(rows, possible) if devices == 1 else None)
 
 
 def _cheapest(rows: pl.DataFrame, names: list[str]) -> str | None:

@@ -125,7 +125,7 @@ def fitted(scores: Scores) -> dict[str, tuple[list[float], list[float], list[flo
 
 def matches(scores: Scores) -> dict[tuple[str, str], tuple[Crossing, float]]:
     """Return {(model, other): (compute at which the model meets the other's best mean, compute that the other needed)}."""
-    studies = {model: found for model in scores.blocks.models if (found := finished(scores, model))}
+    studies = {model: of_model for model in scores.blocks.models if (of_model := finished(scores, model))}
     result = {}
     for other, of_other in studies.items():
         best = min(of_other, key=lambda study: float(scores.blocks.means[scores.blocks.index[study]]))

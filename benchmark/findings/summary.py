@@ -106,8 +106,8 @@ def _scores(key: tuple[Any, ...], scores: Callable[[str, Metric], Scores]) -> di
     row: dict[str, Any] = {}
     for metric in METRICS:
         of_set = scores(dataset, metric)
-        if (found := of_set.at((model, budget))) is not None:
-            row[metric], row[f"{metric}_interval"] = found
+        if (score := of_set.at((model, budget))) is not None:
+            row[metric], row[f"{metric}_interval"] = score
             row[f"{metric}_covers"] = of_set.covers
             row[f"{metric}_letters"] = block_letters(of_set.columns[budget]).get(model)
     logloss = scores(dataset, "logloss")

@@ -91,9 +91,9 @@ def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
             ((budget, model) for model, budget in left.blocks.index.keys() & right.blocks.index.keys()),
             key=lambda key: (key[0], key[1]),
         )
-        found = [(key, difference) for key in keys if (difference := _difference(left, right, key)) is not None]
-        adjusted = holm([p for _, (*_, p) in found])
-        for ((budget, model), (value, half, _)), p in zip(found, adjusted, strict=True):
+        gaps_of = [(key, difference) for key in keys if (difference := _difference(left, right, key)) is not None]
+        adjusted = holm([p for _, (*_, p) in gaps_of])
+        for ((budget, model), (value, half, _)), p in zip(gaps_of, adjusted, strict=True):
             row = rows.setdefault((budget, model), [Cell(f"{budget:g}", budget), text(title(model))])
             for side in (left, right):
                 mean, half_of_side = side.at((model, budget)) or (None, None)
@@ -123,11 +123,11 @@ def _difference(left: Scores, right: Scores, key: tuple[float, str]) -> tuple[fl
         for name in ("values", "variances", "degrees", "missing")
     )
     both = Contrasts(("A", "B"), values, variances, degrees, np.zeros((2, 2)), missing)
-    found = gaps(both, "A")
-    if not found:
+    tested = gaps(both, "A")
+    if not tested:
         return float(right.scale.natural(values[1]) - left.scale.natural(values[0])), None, math.nan
-    value, half = left.difference(both, found[0])
-    return value, half, found[0].p
+    value, half = left.difference(both, tested[0])
+    return value, half, tested[0].p
 
 
 def _notes(a: Findings, b: Findings) -> list[str]:

@@ -13,14 +13,14 @@ from benchmark.reports.table import Cell, Column, Table
 def noise_table(findings: Findings, dataset: str) -> Table:
     """Return the standard deviations of each study's scores: between blocks, between seeds, by test rows."""
     runs, of_rows = findings.runs.filter(pl.col("dataset") == dataset), findings.row_noise(dataset)
-    found = [noise(runs, metric, of_rows.of(metric)) for metric in METRICS]
+    by_metric = [noise(runs, metric, of_rows.of(metric)) for metric in METRICS]
     rows = tuple(
         (
             Cell(f"{parts[0].budget:g}", parts[0].budget),
             text(title(parts[0].model)),
             *(number(value, ".5f") for part in parts for value in (part.blocks, part.seeds, part.rows)),
         )
-        for parts in zip(*found, strict=True)
+        for parts in zip(*by_metric, strict=True)
     )
     columns = (
         Column("budget"),

@@ -13,13 +13,13 @@ def difference_table(findings: Findings, dataset: str) -> Table:
     """Return every model minus the reference, in the mean over budgets and at every budget, in both metrics."""
     against = findings.reference(dataset)
     scores = {metric: findings.scores(dataset, metric) for metric in METRICS}
-    found = {metric: differences(scores[metric], against) for metric in METRICS}
-    keys = dict.fromkeys(key for metric in METRICS for key in found[metric])
+    pairs = {metric: differences(scores[metric], against) for metric in METRICS}
+    keys = dict.fromkeys(key for metric in METRICS for key in pairs[metric])
     rows = []
     for budget, model in sorted(keys, key=lambda key: (key[0] or 0.0, key[1])):
         row = [Cell("mean", 0.0) if budget is None else Cell(f"{budget:g}", budget), text(title(model))]
         for metric in METRICS:
-            pair = found[metric].get((budget, model))
+            pair = pairs[metric].get((budget, model))
             value, half = scores[metric].difference(*pair) if pair else (None, None)
             row += [
                 number(value, "+.4f", half),

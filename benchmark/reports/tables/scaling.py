@@ -67,9 +67,9 @@ def scaling(findings: Findings, dataset: str) -> Table:
 def compute_to_match(findings: Findings, dataset: str) -> Table:
     """Return the training compute at which the row's model meets the best mean of the column's."""
     scores = findings.scores(dataset, findings.metric)
-    found = matches(scores)
-    names = [model for model in scores.blocks.models if any(model in pair for pair in found)]
-    rows = tuple((text(title(a)), *(_match(found.get((a, b)), a == b) for b in names)) for a in names)
+    crossings = matches(scores)
+    names = [model for model in scores.blocks.models if any(model in pair for pair in crossings)]
+    rows = tuple((text(title(a)), *(_match(crossings.get((a, b)), a == b) for b in names)) for a in names)
     columns = (Column("model", numeric=False), *(Column(title(name)) for name in names))
     ends = (
         f"in brackets the {INTERVAL} interval, all compute at which the curve is not told apart from the target, which covers "
@@ -85,10 +85,10 @@ def compute_to_match(findings: Findings, dataset: str) -> Table:
     return Table("compute_to_match", "Compute to match", findings.heading(dataset), columns, rows, legend)
 
 
-def _match(found: tuple[Crossing, float] | None, same: bool) -> Cell:
-    if found is None:
+def _match(meeting: tuple[Crossing, float] | None, same: bool) -> Cell:
+    if meeting is None:
         return Cell("" if same else HOLE)
-    match, needed = found
+    match, needed = meeting
     ends = None
     interval = ""
     if not math.isnan(match.low + match.high):
