@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DRAWS_PER_TRIAL = 20  # a study gives up after this many draws per requested trial
 COUNTED: tuple[Status, ...] = ("complete", "pruned")  # of the trials that a search asks for
+STALL_MINUTES = 30.0  # without a further batch of any part; the longest step must be shorter
 LOSSES_ALLOWED = 2  # worker deaths after which a training is recorded as failed and not retried
 
 
@@ -60,6 +61,7 @@ class Study:
     namespace: str = ""  # of the results folder, in a storage shared by several folders
     identity: str = ""  # identity of the folder's first protocol, if a change was accepted since
     accepted: tuple[str, ...] = ()  # changes accepted by the user
+    stall_seconds: float = 60 * STALL_MINUTES  # without a further batch, after which a training is given up
 
     @property
     def storage_name(self) -> str:

@@ -43,5 +43,8 @@ Share = Annotated[
     int,
     typer.Option("--share-studies", metavar="N", min=1, help="Workers per study; above 1 inexact."),
 ]
+StallMinutes = Annotated[
+    float, typer.Option(metavar="N", min=0.01, help="Give up a training without a step for so long.")
+]
 Cluster = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ray cluster: auto, local or its address.")]
 Rename = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Rename the protocol and its results.")]

@@ -26,11 +26,13 @@ from benchmark.cli.options import (
     ResultsName,
     Share,
     Smoke,
+    StallMinutes,
     Storage,
 )
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
 from benchmark.protocol import Protocol
+from benchmark.study import STALL_MINUTES
 
 app = typer.Typer()
 
@@ -54,6 +56,7 @@ def run_protocol(
     cluster: Cluster = None,
     share_studies: Share = 1,
     accept: Accept = False,
+    stall_minutes: StallMinutes = STALL_MINUTES,
 ) -> None:
     """Tune every model at every budget and measure the winners.
 
@@ -75,6 +78,7 @@ def run_protocol(
         cluster=cluster,
         share_studies=share_studies,
         accept=accept,
+        stall_minutes=stall_minutes,
         console=console,
     )
     report.show(findings, console)

@@ -18,7 +18,7 @@ from benchmark.output import Screen
 from benchmark.protocol import Protocol
 from benchmark.records.folder import Folder, claimed
 from benchmark.reports.write import write_report
-from benchmark.study import Study
+from benchmark.study import STALL_MINUTES, Study
 
 if TYPE_CHECKING:
     from benchmark.execution.workers import Work
@@ -40,6 +40,7 @@ def run(
     cluster: str | None = None,
     share_studies: int = 1,
     accept: bool = False,
+    stall_minutes: float = STALL_MINUTES,
     console: Console | None = None,
 ) -> "Findings":
     """Tune every model of a protocol, measure the winners, write the report and return its findings.
@@ -59,6 +60,7 @@ def run(
         cluster: auto, local or the address of a Ray cluster; None: this machine.
         share_studies: workers per study of a cluster; above 1 reruns draw other trials, and records say so.
         accept: continue although protocol, space, data or code changed; later records say so.
+        stall_minutes: without a further step, after which a training is recorded as failed and the next one starts.
         console: shows the progress; None: standard output.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
@@ -81,6 +83,7 @@ def run(
             lanes = lanes_here(chosen, jobs, per_gpu) if devices == 1 else [chosen] * (jobs or 1)
             at_a_time = None if cluster else max(Counter(lanes).values())
             with console.status("checking budgets, memory and code ..."):
+                left = [replace(study, stall_seconds=60 * stall_minutes) for study in left]
                 left = _prepared(left, folder, about, chosen, devices, storage, at_a_time)
             where = f"{len(lanes)} at a time on {chosen}" if cluster is None else f"on the cluster {cluster}"
             runs = sum(study.runs_left() for study in left)

@@ -20,6 +20,7 @@ from benchmark.training.loop import OnProgress, OnTest, Outcome, train
 from benchmark.training.memory import free_memory
 from benchmark.training.pruning import Stop, never
 from benchmark.training.ranks import Ranks
+from benchmark.training.watch import Watch
 from datamodules.base import CTRDataModule, DataError
 from models.base import Budget, Config, Optimiser
 
@@ -88,8 +89,11 @@ class Runner:
         if lost >= LOSSES_ALLOWED:
             return failed(f"worker process died {lost} times during training (out of memory?)")
         on_progress(0.0, None)
+        limit = self.study.stall_seconds
         try:
-            outcome = self._outcome(kind, config, optimiser, seed, on_progress, stop)
+            with Watch(limit, lambda: self.keep(failed(f"no further step for {limit:g} s; given up"))) as watch:
+                self.data.on_batch = watch.alive
+                outcome = self._outcome(kind, config, optimiser, seed, on_progress, stop)
         except (OSError, RunError, DataError):
             raise  # caused by a disk or file, not by the configuration
         except Exception as error:
@@ -237,4 +241,7 @@ def _training_in_rank(
         if distributed.get_rank() == 0:
             predictions = logit_N.cpu().numpy(), label_N.cpu().numpy()
 
-    return _training(study, data_of(study, device), kind, config, optimiser, seed, stop, on_test=on_test), predictions
+    data = data_of(study, device)
+    with Watch(study.stall_seconds) as watch:
+        data.on_batch = watch.alive
+        return _training(study, data, kind, config, optimiser, seed, stop, on_test=on_test), predictions

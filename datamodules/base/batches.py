@@ -7,7 +7,7 @@ runs, no permutation of all rows is ever held, and batches still mix rows of dif
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -41,6 +41,7 @@ class Batches:
         device: Where to hold the arrays.
         least: Rows of the smallest batch; models that normalise over the batch need two on each device.
         rows: Only the first rows of the part; None uses all.
+        on_batch: Called before each batch, which is when the step before it has ended.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Batches:
         device: str | torch.device = "cpu",
         least: int = 1,
         rows: int | None = None,
+        on_batch: Callable[[], None] = lambda: None,
     ):
         kinds = ["dense", "sparse", "label", *(["group"] if (folder / "group.npy").exists() else [])]
         with damage_of(folder.parent):
@@ -60,13 +62,18 @@ class Batches:
         self.arrays = [array.to(device) for array in maps] if fits else maps
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.rows = len(self.arrays[-1])
-        self.least = min(least, batch_size)
+        self.least, self.on_batch = min(least, batch_size), on_batch
 
     def __len__(self) -> int:
         whole, rest = divmod(self.rows, self.batch_size)
         return whole if whole and rest < self.least else whole + 1
 
     def __iter__(self) -> Iterator[Batch]:
+        for batch in self._all():
+            self.on_batch()
+            yield batch
+
+    def _all(self) -> Iterator[Batch]:
         left = len(self)
         if self.seed is None:
             for i in range(left):

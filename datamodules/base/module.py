@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -76,6 +76,7 @@ class CTRDataModule(pl.LightningDataModule):
         self.data_dir, self.batch_size, self.seed = data_dir, batch_size, seed
         self.train_rows, self.device = train_rows, device
         self.share = 1.0  # of the train part's rows, the first ones, that batches are drawn from
+        self.on_batch: Callable[[], None] = lambda: None  # called before each batch of any part
 
     def sources(self) -> list[Path]:
         """Return the raw files. Raises DataError saying where it looked and how to get them."""
@@ -218,7 +219,15 @@ class CTRDataModule(pl.LightningDataModule):
         sequences = [c for c in self.meta["cardinalities"] if not isinstance(c, int)]
         limits = tuple(rows + [rows[field] for length, field in sequences for _ in range(length)])
         check_ids(self.folder / split / "sparse.npy", limits, len(rows))
-        return Batches(self.folder / split, self.batch_size, seed=seed, device=self.device, least=least, rows=first)
+        return Batches(
+            self.folder / split,
+            self.batch_size,
+            seed=seed,
+            device=self.device,
+            least=least,
+            rows=first,
+            on_batch=self.on_batch,
+        )
 
     def verify(self) -> list[str]:
         """Read every byte again and return a line for each raw file and for the encoded arrays.
