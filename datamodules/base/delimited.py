@@ -20,7 +20,7 @@ import polars as pl
 
 from datamodules.base import quotes
 from datamodules.base.errors import DataError
-from datamodules.base.raw import UNREADABLE, opened
+from datamodules.base.raw import UNREADABLE, not_text, opened
 
 BLOCK = 1 << 23  # bytes that become one frame
 STRETCH = 1 << 16  # bytes counted at a time, to stay in the processor's cache
@@ -111,19 +111,6 @@ class Delimited:
                 return line
         return unquoted_line
 
-    def _not_text(self) -> str | None:
-        """Return the first byte that is not UTF-8, with its line; None if there is none."""
-        offset = 0
-        with opened(self.path) as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    line.decode()
-                except UnicodeDecodeError as error:
-                    byte, position = line[error.start], offset + error.start
-                    return f"{self.path}, line {number}: byte 0x{byte:02x} at offset {position:,} is not UTF-8"
-                offset += len(line)
-        return None
-
     @property
     def _header_lines(self) -> int:
         return int(self.columns is None)
@@ -172,8 +159,8 @@ class Delimited:
             start = len(BYTE_ORDER_MARK) if not offset and data.startswith(BYTE_ORDER_MARK) else 0
             is_regular = quotes.regular(data[start:], self._dialect, is_last=ahead is None)
             if is_regular is None or (not is_regular[0] and len(data) > BLOCK):
-                found = self._by_csv(data[start:], lines, is_last=ahead is None)
-                n, size, regular = len(found.cells), found.size, False
+                by_csv = self._by_csv(data[start:], lines, is_last=ahead is None)
+                n, size, regular = len(by_csv.cells), by_csv.size, False
             else:
                 n, size, regular = *is_regular, True
             if n:
@@ -196,7 +183,7 @@ class Delimited:
             cell = f", cell {fault.cell}" if fault.cell else ""
             raise DataError(f"{self.path}, line {lines + fault.line}{cell}: {fault}") from None
         except UnicodeDecodeError as error:
-            raise DataError(self._not_text() or f"{self.path}: {error}") from None
+            raise DataError(not_text(self.path) or f"{self.path}: {error}") from None
 
     def _read(self) -> Iterator[bytes]:
         """Yield the bytes of the file, BLOCK at a time."""
@@ -229,10 +216,8 @@ class Delimited:
         else:
             frame = self._by_polars(data, has_header=has_header)
         if len(frame) != block.rows - has_header:
-            raise DataError(
-                f"{self.path}: {len(frame):,} rows were read where {block.rows - has_header:,} were counted, after row "
-                f"{block.first:,}; the file has changed, or the reader is at fault"
-            )
+            counts = f"{len(frame):,} rows were read where {block.rows - has_header:,} were counted, after row {block.first:,}"
+            raise DataError(f"{self.path}: {counts}; the file has changed, or the reader is at fault")
         return frame
 
     def _by_polars(self, data: bytes, *, has_header: bool) -> pl.DataFrame:
@@ -248,7 +233,7 @@ class Delimited:
             for _ in self._found_blocks():  # raises DataError naming the first row of the wrong width
                 pass
             reason = f"{self.path}: not a readable table: {str(error).partition(chr(10))[0]}"
-            raise DataError(self._not_text() or reason) from None
+            raise DataError(not_text(self.path) or reason) from None
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the last line and the cells of each row, as Python's csv module reads them; slow."""

@@ -107,17 +107,17 @@ def read(data: bytes, dialect: Dialect, *, is_last: bool) -> Rows:
     while True:
         row.clear()
         try:
-            found = next(reader, None)
+            row_cells = next(reader, None)
         except csv.Error as error:
             if not is_last and str(error) == "unexpected end of data":
                 return Rows(cells, size)
             first = reader.line_num - len(row) + 1
             raise _fault(error, row, dialect.separator, first) from None
-        if found is None:
+        if row_cells is None:
             return Rows(cells, size)
-        if len(found) != dialect.width:
-            raise Fault(reader.line_num, f"{len(found)} cells where the table has {dialect.width} columns")
-        cells.append(found)
+        if len(row_cells) != dialect.width:
+            raise Fault(reader.line_num, f"{len(row_cells)} cells where the table has {dialect.width} columns")
+        cells.append(row_cells)
         size += sum(len(line.encode()) for line in row)
 
 

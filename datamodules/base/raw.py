@@ -26,3 +26,17 @@ def opened(path: Path) -> BinaryIO:
         if start.startswith(sign):
             raise DataError(f"{path}: is {kind}; expected a text table, plain or gzipped")
     return cast(BinaryIO, gzip.open(path)) if start.startswith(GZIP) else path.open("rb")
+
+
+def not_text(path: Path) -> str | None:
+    """Return the first byte of a file that is not UTF-8, with its line; None if there is none."""
+    offset = 0
+    with opened(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                byte, position = line[error.start], offset + error.start
+                return f"{path}, line {number}: byte 0x{byte:02x} at offset {position:,} is not UTF-8"
+            offset += len(line)
+    return None
