@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tiny_study import PROTOCOL, study
 
+from benchmark import findings
 from benchmark import protocol as protocols
 from benchmark.checks import audit
 from benchmark.errors import ProtocolError
 from benchmark.execution.status import status_lines
-from benchmark.findings.summary import summary, tidy
 from benchmark.protocol import Protocol
 from benchmark.records import store
 from benchmark.records.record import Record
@@ -86,7 +86,7 @@ def test_only_trials_are_pruned_and_tables_and_status_count_them(whole: tuple[st
     final = next(record for record in records if record.kind == "final")
     assert (final.status, final.epochs) == ("complete", EPOCHS)
     n_pruned = sum(record.status == "pruned" for record in records)
-    row = summary(tidy(records)).row(0, named=True)
+    row = findings.Findings(tuned.results, tuned.protocol, records, {}).summary.row(0, named=True)
     assert (row["trials"], row["trials_pruned"]) == (SEARCH["trials"] - n_pruned, n_pruned)
     assert f"7/7 trials, {n_pruned} of them pruned, 1/1 final runs" in status_lines(tuned.protocol, tuned.results)[1]
 

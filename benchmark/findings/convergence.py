@@ -9,6 +9,7 @@ import numpy as np
 from benchmark.findings.comparison import better
 from benchmark.findings.summary import LABEL, title
 from benchmark.records.record import Record
+from benchmark.statistics import t_quantile
 
 WORTH = {"auc": 0.0005, "logloss": 0.001}  # gain that counts: in AUC, and as a share of LogLoss
 
@@ -23,13 +24,19 @@ class Gain:
     before: float  # mean of the metric with the protocol's epochs
     gain: float  # mean improvement, positive where longer training is better
     error: float  # standard error of the gain over blocks, or over the seeds of a single block; nan for one run
+    units: int  # blocks, or seeds of a single block, that the error is over
     runs: int
+
+    @property
+    def noise(self) -> float:
+        """The gain that the noise alone exceeds in 5 % of checks: a one-sided t bound; nan for one run."""
+        return self.error * t_quantile(0.95, self.units - 1) if self.units > 1 else math.nan
 
     @property
     def worth(self) -> float:
         """The gain from which on the protocol's epochs are too few: worth naming, and above the noise."""
         least = WORTH[self.metric] * (self.before if self.metric == "logloss" else 1)
-        return max(least, 0.0 if math.isnan(self.error) else self.error)
+        return max(least, 0.0 if math.isnan(self.noise) else self.noise)
 
     @property
     def passed(self) -> bool:
@@ -62,7 +69,8 @@ def gains(records: Iterable[Record], dataset: str, metric: str) -> list[Gain]:
             of_blocks = np.array([improved[block == b].mean() for b in np.unique(block)])
             units = of_blocks if len(of_blocks) > 1 else improved
             error = float(units.std(ddof=1)) / math.sqrt(len(units)) if len(units) > 1 else math.nan
-            result.append(Gain(model, budget, metric, float(before.mean()), float(units.mean()), error, len(shared)))
+            mean, gain = float(before.mean()), float(units.mean())
+            result.append(Gain(model, budget, metric, mean, gain, error, len(units), len(shared)))
     return result
 
 

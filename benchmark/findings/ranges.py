@@ -19,6 +19,7 @@ AIDS = {  # parameter of the search: its name in reports
     "embedding_std": "initial std of embeddings",
 }
 BEST = 0.25  # share of a study's trials that count as its best
+TRAINED = ("complete", "pruned", "collapsed", "failed")  # a pruned trial is a draw that is not among the best
 RATES = 6  # bins of the learning rate
 
 
@@ -47,8 +48,8 @@ def ranked(records: Iterable[Record], dataset: str, metric: str) -> pl.DataFrame
     """
     rows = []
     for record in records:
-        if (record.dataset, record.kind) == (dataset, "trial") and record.status in ("complete", "collapsed", "failed"):
-            value = (record.valid or {}).get(metric)
+        if (record.dataset, record.kind) == (dataset, "trial") and record.status in TRAINED:
+            value = (record.valid or {}).get(metric) if record.status != "pruned" else None
             score = -np.inf if value is None else better(metric) * value
             aids = {name: record.params.get(name) for name in AIDS}
             rows.append({"model": record.model, "budget": record.budget, "score": score, **aids})

@@ -93,7 +93,9 @@ def _lead(findings: Findings, dataset: str, decision: Decision) -> str:
 
 
 def too_short(findings: Findings, dataset: str) -> list[str]:
-    """Return why the models may not be trained to the end."""
+    """Return why the models may not be trained to the end; a single pass over the data is not meant to be the end."""
+    if findings.protocol.totals:
+        return []
     models = findings.rows(dataset).drop_nulls("logloss")["model"].unique().to_list()
     reason = problem(findings.gains(dataset), models)
     return [reason] if reason else []
@@ -128,9 +130,9 @@ def _one_search(findings: Findings, dataset: str) -> list[str]:
 def _too_few(findings: Findings, dataset: str) -> list[str]:
     blocks = findings.rows(dataset)["blocks"].to_list()
     reasons = []
-    complete = (pl.col("kind") == "trial") & (pl.col("status") == "complete")
+    counted = (pl.col("kind") == "trial") & pl.col("status").is_in(["complete", "pruned"])
     runs = findings.runs.filter(pl.col("dataset") == dataset)
-    trials = runs.group_by("model", "budget", "block").agg(trials=complete.sum())["trials"].to_list()
+    trials = runs.group_by("model", "budget", "block").agg(trials=counted.sum())["trials"].to_list()
     if min(trials) != max(trials):
         reasons.append(f"the number of trials differs between searches ({min(trials)} to {max(trials)})")
     if min(trials) < TRIALS_NEEDED:

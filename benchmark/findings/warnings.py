@@ -73,11 +73,12 @@ def _unfinished(findings: Findings, dataset: str) -> list[str]:
     requested = search.trials * search.blocks
     for row in findings.rows(dataset).sort("model", "budget").iter_rows(named=True):
         name = f"{title(row['model'])} at {row['budget']:g} MFLOP"
-        attempted = row["trials"] + row["trials_failed"] + row["trials_collapsed"]
-        if attempted and row["trials"] / attempted < FINISHED_SHARE:
-            texts.append(f"{name}: {row['trials']} of {attempted} trials finished.")
-        elif row["trials"] < requested:
-            texts.append(f"{name}: {row['trials']} of {requested} trials so far.")
+        counted = row["trials"] + row["trials_pruned"]
+        attempted = counted + row["trials_failed"] + row["trials_collapsed"]
+        if attempted and counted / attempted < FINISHED_SHARE:
+            texts.append(f"{name}: {counted} of {attempted} trials finished.")
+        elif counted < requested:
+            texts.append(f"{name}: {counted} of {requested} trials so far.")
         finals = row["finals"] + row["finals_failed"] + row["finals_collapsed"]
         texts += [
             f"{name}: {row[f'finals_{s}']} of {finals} final runs {s}."

@@ -33,7 +33,7 @@ from benchmark.statistics.planning import detectable
 from benchmark.statistics.scales import Scale
 from benchmark.statistics.scaling import STEP, PowerLaw, power_law
 from benchmark.statistics.search import expected_best
-from benchmark.statistics.seeds import CONFIDENCE, POWER, SIGNIFICANCE, holm, mean_interval
+from benchmark.statistics.seeds import CONFIDENCE, POWER, SIGNIFICANCE, holm, mean_interval, t_quantile
 from benchmark.statistics.trends import Crossing, crossing, last_steps, line, slopes
 
 __all__ = [
@@ -80,5 +80,6 @@ __all__ = [
     "ranking",
     "row_covariance",
     "slopes",
+    "t_quantile",
     "winner",
 ]

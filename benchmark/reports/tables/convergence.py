@@ -41,7 +41,6 @@ def convergence(gains: list[Gain], epochs: int, subject: str) -> Table:
     legend = (
         f"Winners trained again for {2 * epochs} epochs instead of {epochs}, same settings and seeds, schedule stretched. "
         "Gains, with their standard error over blocks (seeds of a single block), are on the validation part. A gain counts "
-        "above "
-        f"{WORTH['auc']:g} in AUC, {100 * WORTH['logloss']:g} % of LogLoss, and its standard error."
+        f"above {WORTH['auc']:g} in AUC, {100 * WORTH['logloss']:g} % of LogLoss, and what its noise exceeds in 5 % of checks."
     )
     return Table("convergence", "Doubling check", subject, columns, rows, legend, groups=True)

@@ -14,7 +14,7 @@ from benchmark.reports.table import Cell, Column, Mark, Table
 from benchmark.reports.tables.overall import means
 from benchmark.reports.tables.scaling import gain_cell
 
-COUNTS = ("blocks", "missing", "trials", "failed", "collapsed", "infeasible", "final runs")
+COUNTS = ("blocks", "missing", "trials", "pruned", "failed", "collapsed", "infeasible", "final runs")
 
 SECONDARY = (
     "Columns are secondary: each is corrected for its own pairs only, so several err more often than one. The mean over "
@@ -40,6 +40,7 @@ def quality(findings: Findings, dataset: str) -> Table:
                 whole(row["blocks"]),
                 whole(row["blocks_missing"]),
                 whole(row["trials"]),
+                whole(row["trials_pruned"]),
                 whole(row["failed"]),
                 whole(row["collapsed"]),
                 whole(row["infeasible"]),
@@ -62,7 +63,8 @@ def quality(findings: Findings, dataset: str) -> Table:
     marks = f" Within a budget, {MARKS} {SECONDARY}" if scores.replicated else ""
     legend = (
         f"Test part; mean {covered(scores)}.{marks} Budget (in training MFLOP) and FLOP are per example; training "
-        "= 3 x forward. A block without a finished final run is missing. Failed counts trials and final runs that failed, "
+        "= 3 x forward. A block without a finished final run is missing. Pruned trials ended early. Failed counts "
+        "trials and final runs that failed, "
         "collapsed those whose predictions do not rank; infeasible counts sampled shapes that no width fits to the budget."
     )
     return Table(
