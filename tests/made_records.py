@@ -28,6 +28,7 @@ def protocol(**changes: object) -> Protocol:
         "budgets": [0.1, 0.4, 1.6],
         "embedding_dim": 8,
         "search": {"trials": 10, "blocks": 1},
+        "final": {"seeds": [1, 2, 3, 4, 5]},
     }
     return validated({**values, **changes}, "made")
 

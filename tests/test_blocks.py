@@ -47,7 +47,7 @@ def test_no_two_studies_share_a_seed() -> None:
     protocol = protocols.load("quickstart", {"datasets": ["hotel", "synthetic"], "search.blocks": 5})
     studies = studies_of(protocol, Path())
     seeds = [seed for study in studies for seed in [*study.final_seeds, *study.retrial_seeds]]
-    assert len(seeds) == len(set(seeds)) == len(studies) * 6
+    assert len(seeds) == len(set(seeds)) == len(studies) * 4
     assert len({study.draws for study in studies}) == len({study.name for study in studies}) == len(studies)
 
 
