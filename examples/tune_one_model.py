@@ -23,7 +23,7 @@ PROTOCOL = {
     "budgets": [0.2],  # training MFLOP per example
     "embedding_dim": 8,
     "training": {"batch_size": 1024, "schedule": "linear"},
-    "search": {"trials": 3, "learning_rate": [1e-3, 2e-2]},
+    "search": {"blocks": 1, "trials": 3, "learning_rate": [1e-3, 2e-2]},
     "final": {"seeds": [1]},
 }
 
@@ -32,7 +32,7 @@ def main(results: Path) -> None:
     """Tune the model, and print the trial that validation chose."""
     tiny = protocol.validated(PROTOCOL, "examples/tune_one_model.py")
     findings = run(tiny, results, device="cpu", jobs=1)
-    best = winner(findings.records, tiny)  # the protocol has one study, so all records are its
+    best = winner(findings.records, tiny)  # one study of one block, so all records are its
     if best is None or best.valid is None or best.training_flops is None:
         sys.exit("no trial finished")
 

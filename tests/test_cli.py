@@ -119,7 +119,7 @@ def test_plan_says_what_would_run_and_trains_nothing(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY)
     done = command("plan", "tiny.toml", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "synthetic/mlp/0.1" in done.stdout and "4 studies of 2 trials, 0 retrials and 2 final runs" in done.stdout
+    assert "synthetic/mlp/0.1" in done.stdout and "4 studies of 1 blocks, each of 2 trials, 0 retrials and 2 final runs" in done.stdout
     assert not (tmp_path / "results").exists()
 
 
@@ -129,7 +129,7 @@ def test_changes_win_over_the_smallest_form(tmp_path: Path) -> None:
     done = command("run", "tiny.toml", "--smoke", "--name", "mine", *changes, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     records = store.read(tmp_path / "results" / "mine-smoke")
-    assert [r.kind for r in records] == ["trial", "trial", "final", "final"]
+    assert [r.kind for r in records] == ["trial", "trial", "final"]
     assert {r.examples for r in records} == {1000}
     assert {"search.trials=2", "training.train_rows=1000", 'name="mine-smoke"'} <= set(records[0].overrides)
 
@@ -142,7 +142,7 @@ def test_changes_win_over_the_smallest_form(tmp_path: Path) -> None:
         (["run", "quickstart", "--datasets", "hotels"], "no data set 'hotels'; did you mean 'hotel'?"),
         (["run", "quickstart", "--set", "training.epoch=2"], "no key 'training.epoch'; did you mean 'epochs'?"),
         (["run", "quickstart", "--set", "trials"], "--set trials: expected KEY=VALUE"),
-        (["run", "quickstart", "--budgets", "low"], "budgets.0: Input should be a valid number"),
+        (["run", "quickstart", "--budgets", "low"], "budgets.0: 'low' is not allowed; use a finite number above 0"),
         (["run", "quickstart", "--device", "gpu"], "no device 'gpu'; (auto, cpu, cuda, cuda:N)"),
         (["run", "smoke", "--budgets", "0.0001"], "no width meets 0.0001 training MFLOP per example"),
         (

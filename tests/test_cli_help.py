@@ -31,7 +31,7 @@ def test_every_kind_that_can_be_listed_has_entries(tmp_path: Path) -> None:
     for kind, start in (
         ("models", "afn "),
         ("datasets", "avazu_x1 "),
-        ("protocols", "frappe "),
+        ("protocols", "avazu_x1_gpu "),
         ("published", "bars_"),
     ):
         assert listings[kind].startswith(start)

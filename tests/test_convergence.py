@@ -139,7 +139,7 @@ def test_a_study_that_is_not_finished_is_not_checked(results: Path) -> None:
     file.write_text("".join(whole.splitlines(keepends=True)[:-1]))
     code, output = run("double", "tiny", "--results", results, "--jobs", 1)
     file.write_text(whole)
-    assert code == 1 and "synthetic/mlp/0.05 not finished; finish the run before you check it" in output
+    assert code == 1 and "synthetic/mlp/0.05 block 1 not finished; finish the run before you check it" in output
     assert not [r for r in store.read(results / "tiny") if r.kind == "doubled"]
 
 
@@ -167,8 +167,10 @@ def test_the_winners_are_trained_again_for_twice_the_epochs_once(results: Path) 
     code, output = run("double", "tiny", "--results", results, "--jobs", 1)
     records = store.read(results / "tiny")
     made = [record for record in records if record.kind == "doubled"]
-    assert [(r.seed, r.epochs, r.test, r.status) for r in made] == [(s, 4, None, "complete") for s in (1, 2)]
-    final = next(record for record in records if record.kind == "final")
+    finals = [record for record in records if record.kind == "final"]
+    assert [(r.epochs, r.test, r.status) for r in made] == [(4, None, "complete")] * 2
+    assert {r.seed for r in made} == {r.seed for r in finals}
+    final = finals[0]
     assert final.epochs == 2 and final.protocol_id == made[0].protocol_id
     assert (final.config, final.optimiser, final.trial) == (made[0].config, made[0].optimiser, made[0].trial)
     assert "2 runs of 4 epochs" in output and "Doubling check" in output

@@ -178,8 +178,8 @@ def test_the_error_for_missing_files_says_where_it_looked_and_how_to_get_them(tm
     [
         ("hotels", r"no data set 'hotels'; did you mean 'hotel'\? \(avazu_x1, "),
         ("HOTEL", r"no data set 'HOTEL'; did you mean 'hotel'\? \("),
-        ("frappe.Bar", r"no variant 'Bar' of frappe; did you mean 'bars'\? \(bars, clean, bars_split\)"),
-        ("frappe.xyz", r"no variant 'xyz' of frappe; \(bars, clean, bars_split\)"),
+        ("frappe.Bar", r"no variant 'Bar' of frappe; did you mean 'bars'\? \(bars, clean, bars_split, rows_<number>\)"),
+        ("frappe.xyz", r"no variant 'xyz' of frappe; \(bars, clean, bars_split, rows_<number>\)"),
         ("hotel.bars_split", "no data set 'hotel.bars_split'; hotel comes with its own validation part"),
     ],
 )

@@ -80,7 +80,7 @@ def test_read_results_prints_the_mean_of_the_final_runs_for_each_model_and_budge
 def test_read_results_prints_a_correlation_for_each_model(tmp_path: Path) -> None:
     effect = printed("read_results.py", cwd=tmp_path).partition("rank correlation")[2]
     shown = dict(re.findall(r"^│ (\w+) +┆ \d+ +┆ +(-?[\d.]+) +│$", effect, re.MULTILINE))
-    assert sorted(shown) == sorted(protocols.load("hotel").models)
+    assert sorted(shown) == sorted(protocols.of_folder(ROOT / "results" / "hotel").models)
     assert all(-1 <= float(correlation) <= 1 for correlation in shown.values())
 
 

@@ -138,7 +138,11 @@ def test_consistent_records_pass_as_unverified(sent):
             '"forward_flops":40000,"training_flops":120000',
             r"by \+20.0%",
         ),
-        (r'"kind":"final",(.*)"seed":5', '"kind":"final",\\1"seed":6', r"block 1: final runs with seeds \[6\], which are not those of the block"),
+        (
+            r'"kind":"final",(.*)"seed":5',
+            '"kind":"final",\\1"seed":6',
+            r"block 1: final runs with seeds \[6\], which are not those of the block",
+        ),
         (r'"trial":9', '"trial":8', "recorded twice"),
         (r'"dataset":"hotel"', '"dataset":"../../etc"', "line 1: dataset: String should match"),
         (r'"model":"wukong"', '"model":"mlp"', "is in the file of 'wukong'"),

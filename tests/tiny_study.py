@@ -16,6 +16,7 @@ PROTOCOL = {
     "search": {
         "blocks": 1,
         "trials": 4,
+        "learning_rate": [1e-2, 3e-2],
         "dropout": [0.0, 0.2],
         "embedding_l2": [0.0, 1e-5],
         "finalists": 2,

@@ -22,7 +22,7 @@ PACKAGES = ("torch", "lightning", "torchmetrics", "optuna", "numpy", "polars")
 PARTS = {  # determine the numbers of every study
     "training": ("benchmark/training/*.py",),
     "search": ("benchmark/tuning/*.py", "benchmark/study.py"),
-    "budget": ("benchmark/budget.py",),
+    "budget": ("benchmark/budget.py", "benchmark/protocol/numbers.py"),
     "layers": ("models/base/*.py",),
     "batches": ("datamodules/base/batches.py", "datamodules/base/module.py"),
 }
