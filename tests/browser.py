@@ -59,4 +59,4 @@ class Browser:
             return json.load(answer)["value"]
 
 
-TAB, ENTER, RIGHT, LEFT = "\ue004", "\ue007", "\ue014", "\ue012"
+TAB, ENTER, RIGHT, LEFT, DOWN = "\ue004", "\ue007", "\ue014", "\ue012", "\ue015"

@@ -26,6 +26,9 @@ RUN_COLUMNS: dict[str, Any] = {
     "dense_parameters": pl.Int64,
     "embedding_parameters": pl.Int64,
     "epochs": pl.Int64,
+    "examples": pl.Int64,
+    "compute": pl.Float64,  # FLOP of the whole training: training_flops x examples
+    "train_seconds": pl.Float64,
     "seconds": pl.Float64,
     "examples_per_second": pl.Float64,
     "learning_rate": pl.Float64,

@@ -41,6 +41,9 @@ SUMMARY_COLUMNS: dict[str, Any] = {
     "forward_flops": pl.Int64,
     "dense_parameters": pl.Int64,
     "embedding_parameters": pl.Int64,
+    "run_compute": pl.Float64,  # FLOP of a final run; mean over final runs
+    "search_compute": pl.Float64,  # FLOP of all trained runs of a block; mean over blocks
+    "train_seconds": pl.Float64,  # of a final run, without validation; mean over final runs
     "examples_per_second": pl.Float64,
     "trials": pl.Int64,  # complete, of all blocks
     "trials_pruned": pl.Int64,
@@ -137,6 +140,7 @@ def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
         "finals": len(done),
         "finals_failed": count["final", "failed"],
         "finals_collapsed": count["final", "collapsed"],
+        "search_compute": _search_compute(group),
     }
     if done.is_empty():
         return row
@@ -145,6 +149,20 @@ def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
         row[name] = round(mean) if isinstance(mean, float) else None
     off = (done["training_flops"] / (budget * 1e6) - 1).drop_nulls()
     row["off_budget"] = max(off, key=abs, default=None)
-    row["examples_per_second"] = done["examples_per_second"].mean()
+    row["run_compute"] = done["compute"].mean()
+    for name in ("train_seconds", "examples_per_second"):
+        row[name] = done[name].mean()
     row["config"] = done.sort("block", "seed")["config"][0]
     return row
+
+
+def _search_compute(group: pl.DataFrame) -> float | None:
+    """Return the FLOP of all trained runs of a study per block; None if it is unknown for one of them.
+
+    A failed run counts only if its record says how many examples it saw.
+    """
+    status, known = pl.col("status"), pl.col("compute").is_not_null()
+    trained = group.filter(status.is_in(["complete", "pruned", "collapsed"]) | ((status == "failed") & known))
+    if trained.is_empty() or trained["compute"].has_nulls():
+        return None
+    return float(trained["compute"].sum()) / group["block"].n_unique()

@@ -27,11 +27,11 @@ def covered(scores: Scores) -> str:
 
 
 def count(value: float | None) -> str:
-    """Return a count with a unit prefix: 1.23 k, 45.6 M."""
+    """Return a count with a unit prefix: 1.23 k, 45.6 M, 7.89 P."""
     if value is None:
         return HOLE
     rounded = float(f"{value:.3g}")  # 999,999 is 1 M, not 1e+03 k
-    for size, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+    for size, prefix in ((1e18, " E"), (1e15, " P"), (1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if rounded >= size:
             return f"{rounded / size:.3g}{prefix}"
     return f"{value:.0f}"

@@ -133,6 +133,7 @@ def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, An
             "title": label(row["model"]),
             "budget": row["budget"],
             "flops": row["training_flops"],
+            **{name: row[name] for name in ("run_compute", "search_compute", "train_seconds")},
             "seconds": 1 / row["examples_per_second"] if row["examples_per_second"] else None,
             "parameters": row["dense_parameters"],
             **{metric: row[metric] for metric in METRICS},

@@ -4,8 +4,7 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 72, RIGHT = 24, TOP = 16, BOTTOM = 52; // margins of the plot, in pixels
-const NAMES = { logloss: "test LogLoss (lower is better)", auc: "test AUC (higher is better)", flops: "training FLOP per example",
-  seconds: "training seconds per example", parameters: "dense parameters" };
+const NAMES = { logloss: "test LogLoss (lower is better)", auc: "test AUC (higher is better)" };
 
 function element(name, attributes, text) {
   const node = document.createElementNS(SVG, name);
@@ -15,8 +14,9 @@ function element(name, attributes, text) {
 }
 
 function short(value) {
+  if (value === null) return "unknown";
   if (value === 0) return "0";
-  for (const [size, prefix] of [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"], [1, ""], [1e-3, " m"], [1e-6, " µ"], [1e-9, " n"]])
+  for (const [size, prefix] of [[1e18, " E"], [1e15, " P"], [1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"], [1, ""], [1e-3, " m"], [1e-6, " µ"], [1e-9, " n"]])
     if (value >= size * 0.9995) return `${+(value / size).toPrecision(3)}${prefix}`;
   return value.toExponential(1);
 }
@@ -78,7 +78,7 @@ function logTicks(low, high) {
       const value = step * 10 ** power;
       if (value >= low && value <= high) ticks.push(value);
     }
-  return ticks;
+  return ticks.length ? ticks : [Math.sqrt(low * high)];
 }
 
 function ticks(low, high) {
@@ -91,10 +91,10 @@ function ticks(low, high) {
 
 function draw(section, data) {
   const figure = section.querySelector(".plot"), metric = section.querySelector(".metric").value;
-  const cost = section.querySelector(".cost").value, hidden = data.hidden;
+  const axis = section.querySelector(".cost"), cost = axis.value, costName = axis.selectedOptions[0].textContent, hidden = data.hidden;
   const WIDTH = Math.max(300, figure.clientWidth), HEIGHT = Math.round(Math.min(480, Math.max(320, WIDTH * 0.5)));
   const points = data.points.filter((p) => p[cost] && !hidden.has(p.model));
-  const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": `${NAMES[metric]} against ${NAMES[cost]}` });
+  const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": `${NAMES[metric]} against ${costName}` });
   figure.replaceChildren(svg);
   if (!points.length) { svg.append(element("text", { x: WIDTH / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "no points to show")); return; }
   const bounds = Object.entries(data.bounds).filter(([, values]) => values[metric] !== undefined);
@@ -104,7 +104,7 @@ function draw(section, data) {
   const pad = (Math.max(...ys) - Math.min(...ys) || 0.01) * 0.06;
   const [y0, y1] = [Math.min(...ys) - pad, Math.max(...ys) + pad], [x0, x1] = [Math.min(...xs) / 1.35, Math.max(...xs) * 1.35];
   const names = Object.keys(data.looks).filter((model) => !hidden.has(model));
-  const nudge = (p) => (names.indexOf(p.model) - (names.length - 1) / 2) * Math.min(8, WIDTH / 90); // spread points at one budget so that intervals stay visible
+  const nudge = (p) => cost !== "flops" ? 0 : (names.indexOf(p.model) - (names.length - 1) / 2) * Math.min(8, WIDTH / 90); // spread points at one budget so that intervals stay visible
   const x = (value) => LEFT + (Math.log(value / x0) / Math.log(x1 / x0)) * (WIDTH - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - ((value - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM);
   const yTicks = ticks(y0, y1);
@@ -120,7 +120,7 @@ function draw(section, data) {
     last = x(value);
     svg.append(element("text", { x: x(value), y: HEIGHT - BOTTOM + 20, "text-anchor": "middle" }, short(value)));
   }
-  svg.append(element("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, NAMES[cost]));
+  svg.append(element("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, costName));
   svg.append(element("text", { x: 16, y: (TOP + HEIGHT - BOTTOM) / 2, "text-anchor": "middle", transform: `rotate(-90 16 ${(TOP + HEIGHT - BOTTOM) / 2})` }, NAMES[metric]));
   for (const [name, values] of bounds) {
     const value = values[metric];
@@ -141,7 +141,7 @@ function draw(section, data) {
     const look = data.looks[p.model];
     const mark = element("path", { d: look.path, transform: `translate(${x(p[cost]) + nudge(p)} ${y(p[metric])}) scale(11)`, fill: look.color, stroke: "#fff",
       "stroke-width": 1, "vector-effect": "non-scaling-stroke", class: "point", tabindex: -1, role: "img",
-      "aria-label": `${p.title}, ${p.budget} MFLOP, ${metric} ${withInterval(p, metric)}` });
+      "aria-label": `${p.title}, ${p.budget} MFLOP, ${metric} ${withInterval(p, metric)}, ${costName} ${short(p[cost])}` });
     const show = () => describe(section.querySelector(".tip"), p);
     mark.addEventListener("pointerenter", show);
     mark.addEventListener("focus", show);
@@ -164,7 +164,8 @@ function describe(tip, p) {
   const rows = { model: `${p.title}, budget ${p.budget} MFLOP`, LogLoss: withInterval(p, "logloss") + (p.logloss_letters ? ` (${p.logloss_letters})` : ""),
     AUC: withInterval(p, "auc") + (p.auc_letters ? ` (${p.auc_letters})` : ""), blocks: `${p.blocks} (${p.trials} trials, ${p.finals} final runs; ${p.failed} runs failed${p.collapsed ? `, ${p.collapsed} collapsed` : ""})`,
     "± covers": p.logloss_covers,
-    "training FLOP": short(p.flops), configuration: p.config };
+    "training FLOP": `${short(p.flops)} per example, ${short(p.run_compute)} in a final run, ${short(p.search_compute)} in a block's whole search`,
+    "training time": p.train_seconds === null ? "unknown" : `${p.train_seconds.toFixed(1)} s in a final run`, configuration: p.config };
   for (const [name, value] of Object.entries(rows)) {
     list.append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: value }));
   }

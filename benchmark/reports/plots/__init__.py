@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
 from benchmark.findings.frontier import Frontier
+from benchmark.reports.plots.axes import axes_of_compute
 from benchmark.reports.plots.compute import (
     pareto_front,
     quality_against_compute,
@@ -26,6 +27,7 @@ def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:
     with styled():
         if findings.rows(dataset)["logloss"].is_not_null().any():
             drawn["quality_against_compute"] = quality_against_compute(findings, dataset)
+            drawn["axes_of_compute"] = axes_of_compute(findings, dataset)
             drawn["relative_improvement"] = relative_improvement(findings, dataset)
             drawn["orders_against_compute"] = orders_against_compute(findings, dataset)
             drawn["pareto"] = pareto_front(findings, dataset)

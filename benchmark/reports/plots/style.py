@@ -195,6 +195,13 @@ def time_axis(axis: Axes, which: Literal["x", "y"]) -> None:
     _ticks_in_decades(axis.xaxis if which == "x" else axis.yaxis, EngFormatter("s"))
 
 
+def cost_axis(axis: Axes, text: str) -> None:
+    """Make x a log axis of a cost, labelled with this text."""
+    axis.set(xscale="log", xlabel=text)
+    _ticks_in_decades(axis.xaxis, EngFormatter())
+    axis.tick_params(axis="x", labelsize="small")
+
+
 def _ticks_in_decades(axis: Axis, form: str | Formatter) -> None:
     """Put three ticks in each decade."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

@@ -16,6 +16,8 @@ from benchmark.reports.tables.scaling import gain_cell
 
 COUNTS = ("blocks", "missing", "trials", "pruned", "failed", "collapsed", "infeasible", "final runs")
 
+COMPUTE = {"run_compute": "run FLOP", "search_compute": "search FLOP"}
+
 SECONDARY = (
     "Columns are secondary: each is corrected for its own pairs only, so several err more often than one. The mean over "
     "budgets is the primary comparison."
@@ -36,6 +38,8 @@ def quality(findings: Findings, dataset: str) -> Table:
                 size(row["forward_flops"]),
                 size(row["dense_parameters"]),
                 size(row["embedding_parameters"]),
+                *(size(row[name]) for name in COMPUTE),
+                number(row["train_seconds"], ".1f"),
                 size(row["examples_per_second"]),
                 whole(row["blocks"]),
                 whole(row["blocks_missing"]),
@@ -56,6 +60,8 @@ def quality(findings: Findings, dataset: str) -> Table:
         Column("forward FLOP", narrow=False),
         Column("dense par.", narrow=False),
         Column("emb. par.", narrow=False),
+        *(Column(name, narrow=False) for name in COMPUTE.values()),
+        Column("train s", narrow=False),
         Column("examples/s"),
         *(Column(name, narrow=False) for name in COUNTS),
     )
@@ -63,9 +69,11 @@ def quality(findings: Findings, dataset: str) -> Table:
     marks = f" Within a budget, {MARKS} {SECONDARY}" if scores.replicated else ""
     legend = (
         f"Test part; mean {covered(scores)}.{marks} Budget (in training MFLOP) and FLOP are per example; training "
-        "= 3 x forward. A block without a finished final run is missing. Pruned trials ended early. Failed counts "
-        "trials and final runs that failed, "
-        "collapsed those whose predictions do not rank; infeasible counts sampled shapes that no width fits to the budget."
+        "= 3 x forward. Run FLOP is training FLOP x examples seen, mean over final runs. Search FLOP counts every trained run "
+        "of a block (trials, pruned and collapsed ones too, retrials, final runs), mean over blocks. Train s is the training "
+        "time of a final run; times are of the machine and load they ran under. A block without a finished final run is "
+        "missing. Pruned trials ended early. Failed counts trials and final runs that failed, collapsed those whose "
+        "predictions do not rank; infeasible counts sampled shapes that no width fits to the budget."
     )
     return Table(
         "quality", "Quality against complexity", findings.heading(dataset), columns, tuple(rows), legend, groups=True
