@@ -16,7 +16,14 @@ from benchmark.records.record import Record
 from benchmark.study import Study
 from benchmark.tuning import tuner
 
-SEARCH = {"blocks": 1, "trials": 3, "learning_rate": [1e-2, 3e-2], "dropout": [0.0, 0.2], "embedding_l2": [0.0, 1e-5]}
+SEARCH = {
+    "blocks": 1,
+    "trials": 3,
+    "learning_rate": [1e-3, 3e-2],
+    "seed": 1,
+    "dropout": [0.0, 0.2],
+    "embedding_l2": [0.0, 1e-5],
+}
 
 
 def comparison(blocks: int) -> Protocol:

@@ -50,8 +50,7 @@ class CTRDataModule(pl.LightningDataModule):
     derived_fields: ClassVar[dict[str, Derived]] = {}
     frozen_fields: ClassVar[dict[str, Frozen]] = {}
     group_field: ClassVar[str | None] = None
-    # the dense and sparse fields that describe user and item, for models that ask
-    user_fields: ClassVar[tuple[str, ...]] = ()
+    user_fields: ClassVar[tuple[str, ...]] = ()  # dense and sparse, for models that ask
     item_fields: ClassVar[tuple[str, ...]] = ()
     recipe: ClassVar[str] = "criteo_x1"  # whose published recipes are tried in slot 1, see models.recipe
     fill: ClassVar[dict[str, str]] = {}  # `bars`: the value that replaces a missing one, if not ""
@@ -166,8 +165,9 @@ class CTRDataModule(pl.LightningDataModule):
     @property
     def about(self) -> dict[str, Any]:
         """`meta` with what the class says of the data: licence, citation, fields of user and item, whose recipes it takes."""
-        declared = ("licence", "citation", "user_fields", "item_fields", "recipe")
-        return self.meta | {name: getattr(self, name) for name in declared}
+        return self.meta | {
+            key: getattr(self, key) for key in ("licence", "citation", "user_fields", "item_fields", "recipe")
+        }
 
     @property
     def n_dense(self) -> int:
@@ -219,15 +219,8 @@ class CTRDataModule(pl.LightningDataModule):
         sequences = [c for c in self.meta["cardinalities"] if not isinstance(c, int)]
         limits = tuple(rows + [rows[field] for length, field in sequences for _ in range(length)])
         check_ids(self.folder / split / "sparse.npy", limits, len(rows))
-        return Batches(
-            self.folder / split,
-            self.batch_size,
-            seed=seed,
-            device=self.device,
-            least=least,
-            rows=first,
-            on_batch=self.on_batch,
-        )
+        folder, size = self.folder / split, self.batch_size
+        return Batches(folder, size, seed=seed, device=self.device, least=least, rows=first, on_batch=self.on_batch)
 
     def verify(self) -> list[str]:
         """Read every byte again and return a line for each raw file and for the encoded arrays.
