@@ -28,9 +28,8 @@ FORMAT = 3  # of the encoded cache; raise it when the encoding changes
 class CTRDataModule(pl.LightningDataModule):
     """Encodes a data set once to memory-mapped arrays and yields batches of (dense_BN, sparse_BF, label_B).
 
-    A data set subclasses this, names its fields and defines `sources`, `read` and, where the defaults do not fit,
-    `full_title` and `check`. The ids of sequence fields follow those of sparse fields in sparse_BF, padded with -1. With a
-    group field, batches have a fourth tensor, group_B int32.
+    A data set subclasses this and defines its fields, `sources`, `read` and, where needed, `full_title` and `check`. The ids
+    of sequences follow those of sparse fields in sparse_BF, padded with -1. With a group field comes group_B, int32.
 
     Args:
         data_dir: Folder of the raw data; None uses $WUKONG_BENCH_DATA or data.
@@ -165,9 +164,8 @@ class CTRDataModule(pl.LightningDataModule):
     @property
     def about(self) -> dict[str, Any]:
         """`meta` with what the class says of the data: licence, citation, fields of user and item, whose recipes it takes."""
-        return self.meta | {
-            key: getattr(self, key) for key in ("licence", "citation", "user_fields", "item_fields", "recipe")
-        }
+        declared = ("licence", "citation", "user_fields", "item_fields", "recipe")
+        return self.meta | {name: getattr(self, name) for name in declared}
 
     @property
     def n_dense(self) -> int:
