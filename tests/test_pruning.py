@@ -237,8 +237,14 @@ def test_a_pruned_record_needs_its_metrics_and_history_and_is_a_trial(
             r"search: prune_from has no meaning with pruner 'none'; remove it or choose another pruner",
         ),
         ({"pruner": "halving", "prune_keep": 0.5}, r"prune_keep has no meaning with pruner 'halving'"),
-        ({"pruner": "percentile", "prune_keep": 1.0}, r"search.prune_keep: 1.0 is not allowed; use a finite number above 0 to below 1"),
-        ({"pruner": "percentile", "prune_after": 0}, r"search.prune_after: 0 is not allowed; use a whole number from 1"),
+        (
+            {"pruner": "percentile", "prune_keep": 1.0},
+            r"search.prune_keep: 1.0 is not allowed; use a finite number above 0 to below 1",
+        ),
+        (
+            {"pruner": "percentile", "prune_after": 0},
+            r"search.prune_after: 0 is not allowed; use a whole number from 1",
+        ),
         ({"pruner": "halving", "prune_from": 4}, r"prune_from 4 leaves nothing to prune in 4 epochs; use at most 3"),
     ],
 )
