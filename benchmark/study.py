@@ -142,16 +142,14 @@ class Study:
             best: the trial that won the search.
         """
         finished = {record.seed for record in of_kind(records, "final") if record.trial == best.trial}
-        missing = [seed for seed in self.final_seeds if seed not in finished]
-        return missing[: max(0, len(self.protocol.final.seeds) - len(finished))]
+        return _left(self.final_seeds, finished)
 
     def missing_retrials(self, records: list[Record]) -> list[tuple[Record, int]]:
         """Return the retrials that have no record yet as (finalist, seed); none if the protocol has a single finalist."""
         missing: list[tuple[Record, int]] = []
         for trial in finalists(records, self.protocol) if self.protocol.search.n_retrials else []:
             finished = {record.seed for record in of_kind(records, "retrial") if record.trial == trial.trial}
-            seeds = [seed for seed in self.retrial_seeds if seed not in finished]
-            missing += [(trial, seed) for seed in seeds[: max(0, len(self.retrial_seeds) - len(finished))]]
+            missing += [(trial, seed) for seed in _left(self.retrial_seeds, finished)]
         return missing
 
 
@@ -175,6 +173,11 @@ def missing_trials(trials: list[Record], protocol: Protocol) -> int:
     if exhausted or len(trials) >= protocol.search.trials * DRAWS_PER_TRIAL:
         return 0
     return max(0, protocol.search.trials - sum(record.status in COUNTED for record in trials))
+
+
+def _left(seeds: list[int], finished: set[int]) -> list[int]:
+    """Return the seeds not finished, as many as complete their number: runs with other seeds count, too."""
+    return [seed for seed in seeds if seed not in finished][: max(0, len(seeds) - len(finished))]
 
 
 def of_kind(records: list[Record], kind: Kind) -> list[Record]:

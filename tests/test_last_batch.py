@@ -74,11 +74,13 @@ def test_batch_norm_on_single_rows_is_refused_before_anything_is_trained(tmp_pat
 def test_parameters_that_cannot_fit_are_refused_with_the_bytes_needed_and_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    protocol = protocols.load("quickstart", {"budgets": [1e5], "models": ["mlp"]})
+    protocol = protocols.load("quickstart", {"datasets": ["hotel"], "budgets": [1e5], "models": ["mlp"]})
     about = facts(protocol, None)
     with pytest.raises(RunError, match=r"hotel/mlp/100000: needs 26\d(,\d{3}){3} bytes .* cpu has \d+(,\d{3})+"):
         check_room(studies_of(protocol, tmp_path), about, 1)
-    small = studies_of(protocols.load("quickstart", {"budgets": [0.1], "models": ["mlp", "dlrm"]}), tmp_path)
+    small = studies_of(
+        protocols.load("quickstart", {"datasets": ["hotel"], "budgets": [0.1], "models": ["mlp", "dlrm"]}), tmp_path
+    )
     check_room(small, about, 2)
     needed = [bytes_of(default_model(study, about["hotel"]), study) for study in small[:2]]
     monkeypatch.setattr("benchmark.execution.room.memory", lambda device: max(needed))

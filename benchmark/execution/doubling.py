@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmark.errors import RunError
 from benchmark.execution.devices import chosen_device, lanes_here
 from benchmark.execution.run import in_lanes
-from benchmark.execution.studies import facts, studies_of
+from benchmark.execution.studies import by_cell, facts, studies_of
 from benchmark.output import Screen
 from benchmark.protocol import Protocol
 from benchmark.records.folder import Folder, claimed
@@ -82,7 +82,7 @@ def double(
         studies = [s for s in studies_of(protocol, folder, data_dir=data_dir) if s.budget in chosen]
         if unfinished := [study.name for study in studies if study.runs_left()]:
             raise RunError(f"{', '.join(unfinished)} not finished; finish the run before you check it")
-        results.check_code(list({study.cell: None for study in studies}), None, protocol)
+        results.check_code(list(by_cell(studies)), None, protocol)
         where = chosen_device(device)
         doubled = [_doubled(study, results, where) for study in studies]
         left = [study for study in doubled if study.runs_left()]

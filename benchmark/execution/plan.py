@@ -16,7 +16,7 @@ from benchmark import budget as budgets
 from benchmark.execution.detectable import differences
 from benchmark.execution.display import duration
 from benchmark.execution.room import BYTES_PER_PARAMETER, check_room
-from benchmark.execution.studies import check_reach, facts, studies_of
+from benchmark.execution.studies import by_cell, check_reach, facts, studies_of
 from benchmark.protocol import Protocol
 from benchmark.reports import formats
 from benchmark.reports.cells import count
@@ -57,9 +57,7 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
     torch.set_num_threads(1)
     keep_freed_memory()
     about = facts(protocol, data_dir)
-    blocks: dict[str, list[Study]] = {}
-    for study in studies_of(protocol, results, data_dir=data_dir, device=device):
-        blocks.setdefault(study.cell, []).append(study)
+    blocks = by_cell(studies_of(protocol, results, data_dir=data_dir, device=device))
     with console.status("checking budgets and memory ..."):
         firsts = [studies[0] for studies in blocks.values()]
         check_reach(firsts, about)

@@ -11,6 +11,7 @@ from torch import nn
 import models
 from benchmark import budget as budgets
 from benchmark.errors import RunError
+from benchmark.execution.studies import by_cell
 from benchmark.study import Study
 from benchmark.training.runner import budget_of
 from datamodules.base.batches import ROWS_TO_NORMALISE
@@ -34,7 +35,7 @@ def check_room(studies: Sequence[Study], about: Mapping[str, dict[str, Any]], at
     """
     had = memory(studies[0].device) if at_a_time else math.inf
     needed: dict[str, int] = {}
-    for name, study in {study.cell: study for study in studies}.items():
+    for name, (*_, study) in by_cell(studies).items():
         try:
             model = default_model(study, about[study.dataset])
         except budgets.Infeasible:  # another draw may meet the budget

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmark.errors import RunError
 from benchmark.execution.devices import chosen_device, lanes_here
-from benchmark.execution.studies import Facts, adopted, check_reach, facts, studies_of
+from benchmark.execution.studies import Facts, adopted, by_cell, check_reach, facts, studies_of
 from benchmark.output import Screen
 from benchmark.protocol import Protocol
 from benchmark.records.folder import Folder, claimed
@@ -76,7 +76,7 @@ def run(
         folder.adopt_data(about, protocol)
         studies = studies_of(protocol, path, data_dir=data_dir)
         left = [study for study in studies if study.runs_left()]
-        finished = list({study.cell: None for study in studies if study not in left})
+        finished = list(by_cell(study for study in studies if study not in left))
         _print(console, *(f"note: {note}" for note in [*folder.notes, *_other_code(folder.code_changes(finished))]))
         if left:
             chosen = chosen_device(device)

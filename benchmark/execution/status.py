@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from benchmark.execution.studies import studies_of
+from benchmark.execution.studies import by_cell, studies_of
 from benchmark.protocol import Protocol
-from benchmark.study import COUNTED, Study
+from benchmark.study import COUNTED
 
 
 def status_lines(protocol: Protocol, results: Path) -> list[str]:
@@ -12,9 +12,7 @@ def status_lines(protocol: Protocol, results: Path) -> list[str]:
 
     Pruned trials count as trials and are named apart.
     """
-    blocks: dict[str, list[Study]] = {}
-    for study in studies_of(protocol, results):
-        blocks.setdefault(study.cell, []).append(study)
+    blocks = by_cell(studies_of(protocol, results))
     lines, done = [], 0
     n_blocks, n_seeds = protocol.search.blocks, len(protocol.final.seeds)
     for cell, studies in sorted(blocks.items()):

@@ -1,6 +1,6 @@
 """The studies of a protocol, and the facts about its data sets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,19 @@ def studies_of(
     ]
 
 
+def by_cell(studies: Iterable[Study]) -> dict[str, list[Study]]:
+    """Return the blocks of each data set, model and budget, by the name they share."""
+    cells: dict[str, list[Study]] = {}
+    for study in studies:
+        cells.setdefault(study.cell, []).append(study)
+    return cells
+
+
 def check_reach(studies: Sequence[Study], about: Facts) -> None:
     """Raise RunError if no shape of a model meets the budget of its study."""
     from benchmark.tuning import space  # with PyTorch
 
-    for study in {study.cell: study for study in studies}.values():
+    for *_, study in by_cell(studies).values():
         if reason := space.out_of_reach(study, about[study.dataset]):
             raise RunError(f"{study.cell}: {reason}")
 
@@ -74,7 +82,7 @@ def adopted(studies: Sequence[Study], folder: Folder, about: Facts) -> list[Stud
     from benchmark.tuning import space
 
     spaces: dict[str, Any] = {}
-    for study in {study.cell: study for study in studies}.values():
+    for *_, study in by_cell(studies).values():
         budget = budget_of(study, about[study.dataset])
         distributions = space.distributions(space.default_parameters(study, budget), study, budget)
         spaces[study.cell] = {name: distribution_to_json(value) for name, value in distributions.items()}

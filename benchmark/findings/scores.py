@@ -10,7 +10,18 @@ import numpy as np
 import polars as pl
 
 from benchmark.findings.runs import Metric, finals
-from benchmark.statistics import Blocks, Contrasts, Gap, Scale, Study, column, mean_interval, over_budgets, slopes
+from benchmark.statistics import (
+    Blocks,
+    Contrasts,
+    Gap,
+    Scale,
+    Study,
+    block_letters,
+    column,
+    mean_interval,
+    over_budgets,
+    slopes,
+)
 
 Rows = tuple[list[Study], np.ndarray[Any, Any]]  # studies, and the covariance (G, G) of their metric by test rows
 
@@ -42,6 +53,11 @@ class Scores:
     def columns(self) -> dict[float, Contrasts]:
         """Return the means of the models at each budget."""
         return {budget: column(self.blocks, budget) for budget in self.blocks.budgets}
+
+    @cached_property
+    def letters(self) -> dict[float, dict[str, str]]:
+        """Return the letters of the compared models at each budget."""
+        return {budget: block_letters(contrasts) for budget, contrasts in self.columns.items()}
 
     @cached_property
     def overall(self) -> Contrasts:

@@ -112,7 +112,7 @@ def _scores(key: tuple[Any, ...], scores: Callable[[str, Metric], Scores]) -> di
         if (score := of_set.at((model, budget))) is not None:
             row[metric], row[f"{metric}_interval"] = score
             row[f"{metric}_covers"] = of_set.covers
-            row[f"{metric}_letters"] = block_letters(of_set.columns[budget]).get(model)
+            row[f"{metric}_letters"] = of_set.letters[budget].get(model)
     logloss = scores(dataset, "logloss")
     row["floor"] = logloss.scale.floor
     place = logloss.blocks.index.get((model, budget))

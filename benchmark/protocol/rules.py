@@ -33,9 +33,8 @@ class Protocol(Section):
     datasets: Annotated[tuple[str, ...], Distinct]
     models: Annotated[tuple[str, ...], Distinct]
     budgets: Annotated[tuple[Budget, ...], Distinct]  # training MFLOP per example
-    totals: Annotated[
-        tuple[Total, ...], Unique
-    ] = ()  # training GFLOP of one run, each split between rows and budget, see splits
+    # training GFLOP of one run, each split between rows and budget, see splits
+    totals: Annotated[tuple[Total, ...], Unique] = ()
     rows: tuple[Count, Count] | None = None  # fewest and most train rows of a split; with totals only
     embedding_dim: Width
     training: Training = Training()
