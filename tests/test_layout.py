@@ -133,6 +133,12 @@ def test_no_module_stands_beside_a_folder_of_its_name() -> None:
     assert twins == []
 
 
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports test files by their base name, so a second one of the same name stops the collection."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 def test_no_file_is_too_long_to_read_at_once() -> None:
     counts = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in sources(ROOT).items()}
     assert {name: count for name, count in counts.items() if count > MOST_LINES} == {}
