@@ -36,7 +36,7 @@ def test_a_shipped_protocol_loads_and_is_read_back_from_its_toml(name: str, path
 
 def test_quickstart_is_six_models_at_two_budgets_four_times_apart_in_three_blocks() -> None:
     protocol = protocols.load("quickstart")
-    assert len(protocol.models) == 6 and protocol.datasets == ("synthetic.rows_80000",)
+    assert len(protocol.models) == 6 and protocol.datasets == ("synthetic.rows_64000",)
     low, high = protocol.budgets
     assert high / low == pytest.approx(4)
     assert protocol.search.blocks == 3 and protocol.training.train_rows is None  # --datasets takes all of their rows
