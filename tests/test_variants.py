@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from optuna.samplers import RandomSampler
 from optuna.study import create_study
+from pydantic import ValidationError
 
 import models
 from benchmark import protocol as protocols
@@ -95,3 +96,10 @@ def test_variants_have_their_own_names_titles_and_looks() -> None:
 def test_an_unknown_variant_is_rejected_with_the_nearest_name(name: str, message: str) -> None:
     with pytest.raises(models.UnknownModel, match=message):
         models.load(name)
+
+
+def test_a_config_of_a_variant_holds_what_the_variant_holds() -> None:
+    config = models.load("wukong.no_fmb").Config
+    assert config(embedding_dim=8) == config.model_validate({"embedding_dim": 8, "without": ["fmb"]})
+    with pytest.raises(ValidationError, match="and allows no other value, got"):
+        config.model_validate({"embedding_dim": 8, "without": ["lcb"]})

@@ -79,7 +79,8 @@ def check(
 ) -> None:
     """Check that a model meets the suite's contract.
 
-    Checks FLOPs, budgets, gradients, independent rows, determinism, learning and precision. Exits with 1 if a check fails.
+    Checks FLOPs and uncounted work, budgets, gradients, fields, independent rows, train and eval mode, determinism, precision,
+    and that trial 0 learns at every budget. Exits with 1 if a check fails.
     """
     import torch
 

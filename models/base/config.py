@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from optuna import Trial
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, model_validator
 
 TRAINING_FLOPS_PER_FORWARD_FLOP = 3
 NARROW, NARROWEST = 16, 8  # hidden widths: no narrower where the budget allows; never narrower
@@ -70,13 +70,25 @@ class Config(BaseModel):
 
     @classmethod
     def holding(cls, fields: dict[str, Any]) -> "type[Config]":
-        """Return a variant's config class: `suggest` yields the same shapes with these fields held fixed.
+        """Return a variant's config class: these fields are its defaults, and no config of it has other values.
 
-        Raises ValidationError, when a shape is built, if the model has no such field or value.
+        Raises ValidationError, when a config is built, if the model has no such field or value.
         """
         plain = cls
 
         class Held(cls):  # type: ignore[valid-type,misc]
+            @model_validator(mode="before")
+            @classmethod
+            def _filled(cls, given: dict[str, Any]) -> dict[str, Any]:
+                return {**fields, **given}
+
+            @model_validator(mode="after")
+            def _unchanged(self) -> Self:
+                values = self.model_dump(mode="json", include=set(fields))
+                if changed := {name: value for name, value in values.items() if value != fields[name]}:
+                    raise ValueError(f"the variant holds {fields} and allows no other value, got {changed}")
+                return self
+
             @classmethod
             def suggest(cls, trial: Trial, budget: Budget) -> Iterator[Shape]:
                 for shape in plain.suggest(trial, budget):
