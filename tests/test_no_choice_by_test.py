@@ -48,7 +48,7 @@ def choices(folder):
             best and study.missing_seeds(records, best),
             _doubled(study, Folder(folder), "cpu").seeds_left(),
         )
-    rows = found.rows("hotel").select("model", "budget", "config", "seeds", "trials", "failed", "collapsed")
+    rows = found.rows("hotel").select("model", "budget", "config", "finals", "trials", "failed", "collapsed")
     chosen["rows of a table"] = sorted(map(str, rows.iter_rows()))
     exported = list(csv.reader(io.StringIO(export.bars(found, "hotel"))))
     chosen["rows for BARS"] = [

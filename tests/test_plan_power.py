@@ -9,6 +9,8 @@ from benchmark.execution.detectable import ESTIMATES, differences
 from benchmark.findings.noise import components
 from benchmark.statistics import detectable
 
+SEEDS = len(protocol().final.seeds)
+
 
 def stated(path, **changes) -> str:
     (sentence,) = differences(protocol(**{"search": {"blocks": 4}, **changes}), path)
@@ -21,7 +23,7 @@ def expected(search: float, seed: float, seeds: int, *, averaged: bool, rows: fl
 
 
 def test_without_records_the_estimates_of_the_data_set_decide(tmp_path):
-    column, mean = (expected(*ESTIMATES["hotel", "logloss"], 3, averaged=averaged) for averaged in (False, True))
+    column, mean = (expected(*ESTIMATES["hotel", "logloss"], SEEDS, averaged=averaged) for averaged in (False, True))
     text = stated(tmp_path)
     assert f"hotel: two of 4 models are told apart with 80 % power if they differ by {column:.4f} in LogLoss" in text
     assert f"{mean:.4f} in LogLoss in the mean over 3 budgets, by estimates (search 0.0025, seed 0.0085" in text
@@ -30,7 +32,7 @@ def test_without_records_the_estimates_of_the_data_set_decide(tmp_path):
 
 def test_for_other_data_or_metrics_the_difference_is_in_standard_deviations_of_a_block(tmp_path):
     text = stated(tmp_path, training={"monitor": "auc"})
-    assert f"{expected(1.0, 0.0, 3, averaged=False):.1f} standard deviations of a block at one budget" in text
+    assert f"{expected(1.0, 0.0, SEEDS, averaged=False):.1f} standard deviations of a block at one budget" in text
     assert "not known" in text
 
 
@@ -39,7 +41,7 @@ def test_noise_recorded_in_the_folder_goes_before_estimates_and_counts_test_rows
     text = stated(folder(tmp_path / "plain", made))
     contents = findings.read(tmp_path / "plain")
     noise = components(contents.runs, "logloss", None)
-    assert f"{expected(noise.search, noise.seed, 3, averaged=False):.4f} in LogLoss" in text
+    assert f"{expected(noise.search, noise.seed, SEEDS, averaged=False):.4f} in LogLoss" in text
     assert "by the noise recorded here; test rows not counted" in text
     predicted = with_predictions(tmp_path / "rows", make(blocks=4, seeds=(1, 2)), disagreement=0.5)
     assert "by the noise recorded here and test rows" in stated(folder(tmp_path / "rows", predicted))

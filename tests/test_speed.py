@@ -1,5 +1,8 @@
 """The measurements time what the suite does. No test asserts how fast it is."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import torch
 
 from benchmark.speed import against, parts, targets, trial
 from benchmark.speed.inputs import clicks, config_at, prepared, write_clicks
+from benchmark.speed.peer import difference
 from models.base import Predictions
 
 
@@ -56,12 +60,48 @@ def test_ratios_against_fuxictr_are_named_as_the_targets_are(monkeypatch: pytest
     assert {name for name in targets.TARGETS if name.startswith("FuxiCTR")} <= set(ratios)
 
 
+def test_a_setting_in_which_the_two_differ_is_a_row_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(against, "in_turn", lambda make, sides, setting, n: {side: [1.0] * n for side in sides})
+    monkeypatch.setattr(against, "write_clicks", lambda *_: (1,))
+    monkeypatch.setattr(against.Setting, "difference", lambda self, _: 1.0 if self.name == "dcnv2" else 0.0)
+    section = against.of_steps(1)
+    assert section.text.count("1e+00 | not compared: above 2e-04") == 2  # DCNv2 at two sizes
+    assert {name.split(", ")[1].split()[0] for name in section.ratios} == {"MLP"}
+    assert "not measured" in targets.reached(section.ratios).text
+
+
 @pytest.mark.parametrize("embedding_l2", [0.0, 1e-2])
 @pytest.mark.parametrize("name", ["mlp", "dcnv2"])
 def test_fuxictr_trains_the_same_model(name: str, embedding_l2: float, tmp_path: Path) -> None:
     pytest.importorskip("fuxictr", reason="the extra `peers` has FuxiCTR")
     setting = against.Setting(name, 0.85, 32, write_clicks(tmp_path, 160, table_rows=2600), tmp_path)
     assert setting.difference(against.Side(embedding_l2=embedding_l2)) <= against.TOLERANCE
+
+
+def test_a_missing_l2_is_beyond_the_tolerance(tmp_path: Path) -> None:
+    pytest.importorskip("fuxictr", reason="the extra `peers` has FuxiCTR")
+    setting = against.Setting("mlp", 0.85, 512, write_clicks(tmp_path, 5 * 512, table_rows=260_000), tmp_path)
+    ours, _ = setting.both(against.OURS)
+    _, theirs = setting.both(against.OURS_L2)
+    assert difference(ours, theirs, setting.batches()) > 2 * against.TOLERANCE
+
+
+@pytest.mark.parametrize("instructions", ["default", "avx2"])
+def test_rounding_stays_within_the_tolerance_for_both_widths_of_vectors(instructions: str, tmp_path: Path) -> None:
+    """The width is read once per process."""
+    if instructions == "avx2" and torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        pytest.skip("this processor has no AVX2")
+    pytest.importorskip("fuxictr", reason="the extra `peers` has FuxiCTR")
+    code = (
+        "import sys; from pathlib import Path; from benchmark.speed import against, inputs; folder = Path(sys.argv[1]);"
+        "rows = inputs.write_clicks(folder, 160, table_rows=2600);"
+        "print(against.Setting('mlp', 0.85, 32, rows, folder).difference(against.OURS))"
+    )
+    environment = {**os.environ, "ATEN_CPU_CAPABILITY": instructions}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert 0 <= float(done.stdout) <= against.TOLERANCE / 4, done.stdout
 
 
 def test_each_side_is_timed_in_its_own_process(tmp_path: Path) -> None:

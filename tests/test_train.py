@@ -8,6 +8,7 @@ import torch
 
 from benchmark.protocol.sections import Training
 from benchmark.training.loop import STEPS_PER_BLOCK, Blocks, Selection
+from benchmark.training.pruning import never
 from datamodules.base import Batches
 
 
@@ -26,7 +27,7 @@ def test_blocks_hold_the_same_batches_in_the_same_order(tmp_path: Path, steps: i
 
 
 def rates(training: Training, steps: int = 10) -> list[float]:
-    selection = Selection(training, 0.5, steps, lambda share, metrics: None)
+    selection = Selection(training, 0.5, steps, lambda share, metrics: None, never)
     return [selection.rate(step) for step in range(steps)]
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise, product
 from typing import Annotated, Any, Self
 
 import tomli_w
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 import datamodules
 import models
@@ -23,13 +23,14 @@ LATER = {  # keys that 0.1 did not have
     "training": ("batch_rows",),
 }
 SMOKE_ROWS = 4096
+LONGEST_TITLE = 200  # characters
 
 
 class Protocol(Section):
     """A whole comparison."""
 
     name: str
-    title: str = ""
+    title: Annotated[str, Field(max_length=LONGEST_TITLE)] = ""
     datasets: Annotated[tuple[str, ...], Distinct]
     models: Annotated[tuple[str, ...], Distinct]
     budgets: Annotated[tuple[Budget, ...], Distinct]  # training MFLOP per example

@@ -23,7 +23,7 @@ import models
 from benchmark.reports.formats import pipe_table
 from benchmark.speed.inputs import N_DENSE, N_SPARSE, endless, prepared, write_clicks
 from benchmark.speed.parts import SIZES, Clock, Section, rounds, spread
-from benchmark.speed.peer import configured, copy_weights, difference, forever, loader, peer
+from benchmark.speed.peer import STEPS_COMPARED, configured, copy_weights, difference, forever, loader, peer
 from benchmark.speed.trial import Given, whole
 from benchmark.training.memory import keep_freed_memory
 from datamodules.base import Batches
@@ -35,7 +35,10 @@ TRIAL_SETTINGS = (("mlp", *SMALL), ("mlp", *SIZES[0]))
 STEPS_PER_ROUND = 4
 TRIAL_STEPS = 128
 EMBEDDING_L2 = 1e-5  # of nearly all of BARS's configurations on Criteo_x1
-TOLERANCE = 1e-5  # of predictions before and after three steps
+# Of predictions before and after three steps. Where a weight's gradient is all rounding, Adam may move it by its rate, 1e-3,
+# one way here and the other there; a sigmoid's slope is at most 1/4, and 0.1 is a common activation. Measured: up to 2.5e-6
+# without vector instructions, 6e-8 with AVX2, and 1.1e-3 where one side lacks its L2.
+TOLERANCE = STEPS_COMPARED * 2 * 1e-3 / 4 * 0.1
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,8 @@ class Setting:
         return ours, theirs
 
     def difference(self, side: Side) -> float:
-        """Return the largest difference in predictions. Raises ArithmeticError if the two are not the same model."""
-        off = difference(*self.both(side), self.batches())
-        if off > TOLERANCE:
-            raise ArithmeticError(
-                f"{self.name}: predictions differ from FuxiCTR's by {off:.1e}; speeds are not compared"
-            )
-        return off
+        """Return the largest difference in predictions."""
+        return difference(*self.both(side), self.batches())
 
 
 Maker = Callable[[Side, Setting], Callable[[], object]]
@@ -226,6 +224,11 @@ def compared(
             cardinalities = write_clicks(Path(folder), rows * batch_size)
             setting = Setting(name, mflop, batch_size, cardinalities, Path(folder))
             off = max(setting.difference(OURS), setting.difference(OURS_L2))
+            flops = setting.config.flops(N_DENSE, N_SPARSE) / 1e6
+            where = (models.title(name), f"{flops:.2f}", f"{batch_size:,}", f"{off:.0e}")
+            if off > TOLERANCE:  # not the same model
+                lines.append((*where, f"not compared: above {TOLERANCE:.0e}", *[""] * (len(columns) - 1)))
+                continue
             taken = in_turn(make, {side for column in columns for side in RATIOS[column]}, setting, n)
         ratio_of = {
             column: [a / b for a, b in zip(*(taken[side] for side in RATIOS[column]), strict=True)]
@@ -233,8 +236,6 @@ def compared(
         }
         what = f"FuxiCTR's {make.__name__} over ours, {models.title(name)} {mflop:g}"
         ratios |= {f"{what}, {column}": values for column, values in ratio_of.items()}
-        flops = setting.config.flops(N_DENSE, N_SPARSE) / 1e6
-        where = (models.title(name), f"{flops:.2f}", f"{batch_size:,}", f"{off:.0e}")
         lines.append((*where, *(spread(values) for values in ratio_of.values())))
     return Section(pipe_table(("model", "forward MFLOP", "batch", "greatest difference", *columns), lines), ratios)
 

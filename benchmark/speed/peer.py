@@ -20,6 +20,8 @@ from datamodules.base import Batches
 from models.base import Batch, Config, CTRModel
 from models.dcnv2 import DCNv2Config
 
+STEPS_COMPARED = 3
+
 
 def feature_map(cardinalities: Sequence[int]) -> Any:
     """Return FuxiCTR's description of the fields, in our order."""
@@ -142,7 +144,7 @@ def loader(batches: Batches, cardinalities: Sequence[int], folder: Path) -> Any:
 
 
 def difference(ours: CTRModel, theirs: Any, batches: Batches) -> float:
-    """Return the largest difference in predictions, before and after three steps of each model.
+    """Return the largest difference in predictions, before the first step and after each.
 
     Args:
         ours: our model.
@@ -151,7 +153,7 @@ def difference(ours: CTRModel, theirs: Any, batches: Batches) -> float:
     """
     source = endless(batches)
     worst = 0.0
-    for batch in islice(source, 4):
+    for batch in islice(source, STEPS_COMPARED + 1):
         with torch.no_grad():
             mine, other = ours.execution.logits(ours, batch).sigmoid(), theirs(as_columns(batch))["y_pred"].squeeze(1)
         worst = max(worst, float((mine - other).abs().max()))
