@@ -74,7 +74,8 @@ def show(protocol: Protocol, results: Path, data_dir: Path | None, device: str, 
     table = Table("plan", protocol.name, protocol.title, COLUMNS, tuple(rows))
     console.print(formats.terminal(table, console.width))
     console.print(
-        f"{len(blocks)} studies of {search.blocks} blocks, each of {search.trials} trials, {search.n_retrials} retrials and "
+        f"{len(blocks)} {'study' if len(blocks) == 1 else 'studies'} of {search.blocks} "
+        f"block{'s' * (search.blocks > 1)}, each of {search.trials} trials, {search.n_retrials} retrials and "
         f"{len(protocol.final.seeds)} final runs, at most {epochs} each. Estimated time: {duration(total / jobs)} with "
         f"{jobs} at a time on {device}, assuming that parallel studies do not slow each other down. Times are means over "
         f"the default configuration and {DRAWS} random ones. Memory is that of parameters, gradients and Adam's moments of "
