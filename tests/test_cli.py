@@ -121,7 +121,7 @@ def test_plan_says_what_would_run_and_trains_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (
         "synthetic/mlp/0.1" in done.stdout
-        and "4 studies of 1 blocks, each of 2 trials, 0 retrials and 2 final runs" in done.stdout
+        and "4 studies of 1 block, each of 2 trials, 0 retrials and 2 final runs" in done.stdout
     )
     assert not (tmp_path / "results").exists()
 

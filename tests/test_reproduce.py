@@ -146,6 +146,18 @@ def test_the_command_trains_what_is_missing_and_keeps_rows_of_one_model_apart(ta
     assert "reproduced" in lines[2]
 
 
+def test_a_seed_that_failed_twice_is_left_out(table: Path) -> None:
+    invoke("made_up", "--results", str(table), "--rows", "MLP", "--jobs", "1")
+    path = table / "made_up" / "records" / "synthetic" / "mlp.jsonl"
+    first, second = map(json.loads, path.read_text().splitlines())
+    failed = json.dumps({**second, "status": "failed", "error": "no further step for 600 s; given up", "test": None})
+    path.write_text(f"{json.dumps(first)}\n{failed}\n")
+    assert "1 run," in invoke("made_up", "--results", str(table), "--rows", "MLP", "--jobs", "1")
+    path.write_text(f"{json.dumps(first)}\n{failed}\n{failed}\n")
+    again = invoke("made_up", "--results", str(table), "--rows", "MLP", "--jobs", "1")
+    assert " run," not in again and len(path.read_text().splitlines()) == 3
+
+
 def test_unknown_rows_and_tables_are_refused_with_the_nearest_name(table: Path) -> None:
     with pytest.raises(ProtocolError, match=r"no row 'MPL' in made_up; did you mean 'MLP'"):
         invoke("made_up", "--rows", "MPL", "--results", str(table))

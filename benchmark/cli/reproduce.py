@@ -61,7 +61,9 @@ def reproduce(
         if left and not no_training:
             lanes = lanes_here(torch_device, jobs, per_gpu)
             n_runs = sum(study.runs_left() for study in left)
-            text = f"{name}: {n_runs} runs, {len(lanes)} at a time on {torch_device}; records in {path}"
+            text = (
+                f"{name}: {n_runs} run{'s' * (n_runs > 1)}, {len(lanes)} at a time on {torch_device}; records in {path}"
+            )
             console.print(text)
             in_lanes(left, train_missing, lanes, console)
     reproduced = tables.reproduced(table, studies, about["title"])

@@ -4,6 +4,7 @@ There is no search and no budget: each row of a published table is one configura
 with several seeds. These records are kept apart from those of protocols, because the models do not compete.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from benchmark.published.tables import Reproduction
 from benchmark.records import store
 from benchmark.records.record import Record
 from benchmark.study import OnEvent, Study
+
+FAILURES_ALLOWED = 2  # failed runs of a seed, a training that stands still for one, after which it is left out
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,11 @@ class FixedStudy(Study):
         return [record for record in store.read_file(path) if record.trial == self.row] if path.exists() else []
 
     def seeds_left(self) -> list[int]:
-        """Return the seeds without a complete run."""
-        done = {record.seed for record in self.records() if record.status == "complete"}
-        return [seed for seed in self.protocol.final.seeds if seed not in done]
+        """Return the seeds without a complete run that have not failed too often."""
+        records = self.records()
+        done = {record.seed for record in records if record.status == "complete"}
+        failures = Counter(record.seed for record in records if record.status == "failed")
+        return [seed for seed in self.protocol.final.seeds if seed not in done and failures[seed] < FAILURES_ALLOWED]
 
     def runs_left(self) -> int:
         """Return how many trainings are missing."""
