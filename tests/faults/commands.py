@@ -47,6 +47,11 @@ def truth(results: Path) -> Truth:
     return [{**record.timeless(), "commit": None, "dirty": None} for record in store.read(results)]
 
 
+def first_block(records: Truth, *models: str) -> Truth:
+    """Return the records of the models' first block."""
+    return [record for record in records if record["block"] == 1 and record["model"] in models]
+
+
 def uninterrupted(results: Path, **changes: Any) -> Truth:
     """Run the tiny protocol's studies one by one in this process and return their records."""
     for model in {**PROTOCOL, **changes}["models"]:

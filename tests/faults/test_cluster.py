@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import Truth, study, truth
+from commands import Truth, first_block, study, truth
 from postgres import Server, start_server
 
 from benchmark.records import predictions
@@ -92,7 +92,7 @@ def test_killing_a_node_during_a_study_loses_nothing(nodes: Any, server: Server,
 
     found = studies(server, tmp_path)
     in_cluster(found, 0, kill_a_node)
-    assert killed and truth(tmp_path) == whole
+    assert killed and truth(tmp_path) == first_block(whole, "mlp", "dcnv2")
     for one in found:
         for final in [record for record in one.records() if record.kind == "final"]:
             path = predictions.prediction_file(tmp_path, one.dataset, one.model, one.budget, final.seed)
@@ -125,9 +125,9 @@ def test_a_worker_stalled_past_its_grace_period_is_excluded_and_its_study_record
 
     began = time.monotonic()
     in_cluster(studies(server, tmp_path), 0, stall, grace_seconds=6)
-    assert stalled and truth(tmp_path) == whole
+    assert stalled and truth(tmp_path) == first_block(whole, "mlp", "dcnv2")
     time.sleep(max(0.0, 27 - (time.monotonic() - began)))
-    assert truth(tmp_path) == whole, "the stalled worker, awake again, wrote nothing"
+    assert truth(tmp_path) == first_block(whole, "mlp", "dcnv2"), "the stalled worker, awake again, wrote nothing"
 
 
 def test_workers_sharing_a_study_run_each_trial_once_and_mark_trials_as_inexact(
@@ -139,8 +139,6 @@ def test_workers_sharing_a_study_run_each_trial_once_and_mark_trials_as_inexact(
     in_cluster([one], 0, lambda event: None, share=2)
     found = one.records()
     complete = [r for r in found if r.kind == "trial" and r.status == "complete"]
-    assert 4 <= len(complete) <= 5 and len({r.seed for r in complete}) == len(complete)
-    assert not any(r.exact for r in found if r.kind == "trial") and [r.seed for r in found if r.kind == "final"] == [
-        1,
-        2,
-    ]
+    assert 2 <= len(complete) <= 3 and len({r.seed for r in complete}) == len(complete)
+    assert not any(r.exact for r in found if r.kind == "trial")
+    assert [r.status for r in found if r.kind == "final"] == ["complete"]

@@ -36,7 +36,8 @@ def test_two_gloo_processes_give_the_metrics_of_one_up_to_float_error(tmp_path: 
         assert (mine.predictions is None) == (mine.kind != "final")
         assert mine.history[0]["train_loss"] == pytest.approx(theirs.history[0]["train_loss"], rel=1e-5)
 
-    files = [predictions.prediction_file(s.results, s.dataset, s.model, s.budget, 1) for s in (one, two)]
+    seed = one.records()[-1].seed
+    files = [predictions.prediction_file(s.results, s.dataset, s.model, s.budget, seed) for s in (one, two)]
     (logit_N, label_N), (logit_of_two_N, label_of_two_N) = map(predictions.read, files)
     np.testing.assert_array_equal(label_of_two_N, label_N)  # rows are in file order
     np.testing.assert_allclose(logit_of_two_N, logit_N, rtol=1e-3, atol=1e-5)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import Truth, finish, study, truth
+from commands import Truth, finish, first_block, study, truth
 
 from benchmark.errors import RecordError, RunError
 from benchmark.records import store
@@ -41,7 +41,7 @@ def test_a_full_disk_ends_the_run_with_a_one_line_error_and_loses_no_finished_tr
     before = truth(small_disk)
     ballast.unlink()
     tuner.run(one)
-    mlp = [record for record in whole if record["model"] == "mlp"]
+    mlp = first_block(whole, "mlp")
     assert truth(small_disk) == mlp and before == mlp[: len(before)]
 
 
@@ -87,14 +87,16 @@ def test_a_storage_ahead_of_the_records_is_made_to_match_them(tmp_path: Path, wh
     path = store.record_file(tmp_path, "synthetic", "mlp")
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
     tuner.run(one)
-    assert truth(tmp_path) == [record for record in whole if record["model"] == "mlp"]
+    assert truth(tmp_path) == first_block(whole, "mlp")
 
 
-def test_a_storage_file_that_is_not_a_database_gives_a_one_line_error(tmp_path: Path) -> None:
+def test_a_storage_file_that_is_not_a_database_is_moved_aside_and_rebuilt(tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir(parents=True)
     (tmp_path / "tiny" / "study.db").write_bytes(b"not a database" * 1000)
-    said = finish(tmp_path, "--jobs", "1", code=2, models=["mlp"])
-    assert "out of reach: file is not a database" in said and "Traceback" not in said
+    said = finish(tmp_path, "--jobs", "1", models=["mlp"])
+    assert "the storage was damaged; it was moved to" in said and "Traceback" not in said
+    assert (tmp_path / "tiny" / "study.db.damaged").read_bytes() == b"not a database" * 1000
+    assert len(store.read(tmp_path / "tiny")) == 6
 
 
 def test_sqlite_on_a_network_file_system_is_detected(tmp_path: Path) -> None:

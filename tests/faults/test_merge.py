@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from commands import PROTOCOL, Truth, study, truth
+from commands import PROTOCOL, Truth, first_block, study, truth
 
 from benchmark import protocol as protocols
 from benchmark.errors import RecordError, RunError
@@ -28,8 +28,8 @@ def test_studies_run_separately_merge_into_the_records_of_one_machine_without_du
         tuner.run(study(folder(tmp_path / model), model))
     together = tmp_path / "together"
     together.mkdir()
-    assert merge(together, [tmp_path / "mlp", tmp_path / "dcnv2"]) == len(whole)
-    assert truth(together) == whole
+    assert merge(together, [tmp_path / "mlp", tmp_path / "dcnv2"]) == 6
+    assert truth(together) == first_block(whole, "mlp", "dcnv2")
     assert merge(together, [tmp_path / "mlp"]) == 0
     assert (together / "protocol.toml").read_text() == (tmp_path / "mlp" / "protocol.toml").read_text()
 
@@ -39,7 +39,7 @@ def test_conflicts_are_reported_and_nothing_is_added(tmp_path: Path, record: Rec
     store.append(a, record)
     store.append(b, record.model_copy(update={"seed": 7, "seconds": 99.0}))
     store.append(b, record.model_copy(update={"trial": 1}))
-    with pytest.raises(RecordError, match=rf"1 conflict\(s\): d/mlp/1 trial 0 in {a} and {b}: seed$"):
+    with pytest.raises(RecordError, match=rf"1 conflict\(s\): d/mlp/1 block 1 trial 0 in {a} and {b}: seed$"):
         merge(a, [b])
     assert store.read(a) == [record]
 

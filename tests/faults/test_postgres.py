@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import Truth, finish, kill_group, start, study, truth, wait_for_records
+from commands import Truth, finish, first_block, kill_group, start, study, truth, wait_for_records
 from postgres import Server, start_server
 
 from benchmark.errors import RunError
@@ -29,10 +29,6 @@ def server() -> Iterator[Server]:
 def on(server: Server, folder: Path, model: str = "mlp") -> Study:
     one = study(folder, model)
     return replace(one, storage=storage.storage_url(server.url, folder), namespace=folder.name, run="one")
-
-
-def of(whole: Truth, model: str) -> Truth:
-    return [record for record in whole if record["model"] == model]
 
 
 def test_a_killed_run_on_postgresql_resumes_and_ends_with_the_records_of_sqlite(
@@ -68,7 +64,7 @@ def test_a_database_outage_of_ten_seconds_loses_nothing(server: Server, tmp_path
     tuner.run(one, goes_away)
     back[0].join()
     assert time.monotonic() - began > 10
-    assert truth(one.results) == of(whole, "mlp")
+    assert truth(one.results) == first_block(whole, "mlp")
 
 
 def test_a_database_that_stays_unreachable_gives_a_one_line_error_after_the_last_retry(
@@ -84,4 +80,4 @@ def test_two_folders_on_one_server_do_not_interfere(server: Server, tmp_path: Pa
     first, second = (on(server, tmp_path / name) for name in ("a", "b"))
     tuner.run(first)
     tuner.run(second)
-    assert truth(first.results) == truth(second.results) == of(whole, "mlp")
+    assert truth(first.results) == truth(second.results) == first_block(whole, "mlp")
