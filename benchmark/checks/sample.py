@@ -44,7 +44,13 @@ def default_model(model_class: type[CTRModel], n_dense: int, n_sparse: int, mflo
 
 
 def random_rows(n_dense: int, n_sparse: int, count: int = 64) -> Rows:
-    """Return rows with labels by the toss of a coin, the same at every call."""
+    """Return rows with labels by the toss of a coin, the same at every call.
+
+    Args:
+        n_dense: number of dense columns.
+        n_sparse: number of sparse columns.
+        count: number of rows.
+    """
     generator = torch.Generator().manual_seed(2)
     dense_BN = torch.randn(count, n_dense, generator=generator)
     sparse_BF = torch.randint(0, CARDINALITY, (count, n_sparse), generator=generator)
