@@ -7,6 +7,7 @@ comes as files, and as many as asked for of a generated one. Records carry the f
 
 import ast
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ def title(name: str) -> str:
     return ", ".join([summary(name).partition(":")[0], *variants])
 
 
+@cache
 def summary(name: str) -> str:
     """Return the first line of the data set's module docstring without importing it."""
     base = _split(name)[0]

@@ -10,6 +10,7 @@ import difflib
 import sys
 import tomllib
 from collections.abc import Iterable
+from functools import cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -67,6 +68,7 @@ def title(name: str) -> str:
     return summary(name).partition(":")[0]
 
 
+@cache  # a protocol asks for every model that it names
 def summary(name: str) -> str:
     """Return the first line of the model's docstring, or its variant's title and fields, without importing the model."""
     base = _checked(name).partition(".")[0]

@@ -15,7 +15,7 @@ TRAINING = ["run", "plan", "audit", "reproduce", "check", "speed"]
     [["--help"], ["--version"], *(["list", kind] for kind in KINDS), *([name, "--help"] for name in TRAINING)],
     ids=" ".join,
 )
-def test_help_version_and_list_do_not_import_torch_and_end_within_two_seconds(
+def test_help_version_and_list_do_not_import_torch_and_end_within_a_second(
     arguments: list[str], tmp_path: Path
 ) -> None:
     done = in_process(arguments, tmp_path)
@@ -23,7 +23,7 @@ def test_help_version_and_list_do_not_import_torch_and_end_within_two_seconds(
     imported, seconds = last.split()
     assert done.returncode == 0 and shown, done.stderr
     assert imported == "False"
-    assert float(seconds) < 2  # of the CPU; a quiet one takes half of it for the longest list
+    assert float(seconds) < 1  # of the CPU, since other processes of the machine may hold it up
 
 
 def test_every_kind_that_can_be_listed_has_entries(tmp_path: Path) -> None:

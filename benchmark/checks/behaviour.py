@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from benchmark.checks.sample import CARDINALITY, EDGE_FIELDS, Fault, default_model, loss, random_rows
+from benchmark.checks.sample import CARDINALITY, EDGE_FIELDS, Fault, default_model, random_rows, scored, train
 from models.base import CTRModel
 
 MODES_MAY_DIFFER = 0.05  # of the logits' standard deviation: a batch's variance is not quite the running one
@@ -21,7 +22,7 @@ def check_gradients(model_class: type[CTRModel]) -> str:
             raise Fault(
                 f"forward returns shape {tuple(logit_B.shape)} {fields}; it must be (B,) = {tuple(rows.label_B.shape)}"
             )
-        loss(model, rows).backward()
+        binary_cross_entropy_with_logits(logit_B, rows.label_B).backward()
         for name, p in model.named_parameters():
             if p.numel() and (p.grad is None or not p.grad.isfinite().all()):
                 raise Fault(f"{name} gets no finite gradient {fields}")
@@ -40,25 +41,24 @@ def check_fields(model_class: type[CTRModel]) -> str:
         if n_dense + n_sparse == 1:  # no partner in a product: DLRM of one field is a constant
             continue
         model, rows = default_model(model_class, n_dense, n_sparse), random_rows(n_dense, n_sparse)
-        adam = torch.optim.Adam(model.parameters(), lr=0.02)  # a zero start hides what a model can read
-        for _ in range(10):
-            adam.zero_grad()
-            loss(model, rows).backward()
-            adam.step()
+        train(model, rows, steps=10, rate=0.02)  # a zero start hides what a model can read
         model.double().eval()  # a small effect must not be lost in rounding
         dense_BN, sparse_BF = rows.dense_BN.double(), rows.sparse_BF
         with torch.no_grad():
             logit_B = model(dense_BN, sparse_BF)
-            for i in range(n_dense):
-                moved_BN = dense_BN.clone()
-                moved_BN[:, i] += 1
-                if torch.equal(model(moved_BN, sparse_BF), logit_B):
-                    raise Fault(f"dense field {i} of {n_dense} does not change any logit; every field must be read")
-            for i in range(n_sparse):
-                moved_BF = sparse_BF.clone()
-                moved_BF[:, i] = (sparse_BF[:, i] + 1) % CARDINALITY
-                if torch.equal(model(dense_BN, moved_BF), logit_B):
-                    raise Fault(f"sparse field {i} of {n_sparse} does not change any logit; every field must be read")
+            moved = {
+                **{
+                    f"dense field {i} of {n_dense}": (dense_BN + one_N, sparse_BF)
+                    for i, one_N in enumerate(torch.eye(n_dense, dtype=torch.float64))
+                },
+                **{
+                    f"sparse field {i} of {n_sparse}": (dense_BN, (sparse_BF + one_F) % CARDINALITY)
+                    for i, one_F in enumerate(torch.eye(n_sparse, dtype=torch.int64))
+                },
+            }
+            for field, inputs in moved.items():
+                if torch.equal(model(*inputs), logit_B):
+                    raise Fault(f"{field} does not change any logit; every field must be read")
     return "every field changes the logits"
 
 
@@ -97,8 +97,8 @@ def check_determinism(model_class: type[CTRModel]) -> str:
     outcomes = []
     for _ in range(2):
         model, rows = default_model(model_class, 7, 18), random_rows(7, 18)
-        loss(model, rows).backward()
-        logit_B = model(rows.dense_BN, rows.sparse_BF)
+        logit_B, loss = scored(model, rows)
+        loss.backward()
         outcomes.append([logit_B.detach(), *(p.grad for p in model.parameters() if p.grad is not None)])
     if not all(torch.equal(a, b) for a, b in zip(*outcomes, strict=True)):
         raise Fault("two models with the same seed differ; draw all random numbers from torch's generator")

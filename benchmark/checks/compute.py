@@ -61,9 +61,8 @@ def check_flops(model_class: type[CTRModel], n_configs: int = 10) -> str:
                 )
             inputs = (n_dense + n_sparse) * config.embedding_dim
             allowed = ELEMENTS_PER_INPUT * inputs + ELEMENTS_PER_FLOP * flops
-            if (
-                size > 2 and done.elements > size * allowed
-            ):  # work on weights, once per batch, is spread over its examples
+            # only in the larger batch, over whose examples work on weights, done once per batch, is spread
+            if size > 2 and done.elements > size * allowed:
                 raise Fault(
                     f"element-wise operations handle {done.elements / size:,.0f} numbers per example beside {flops:,} "
                     f"FLOPs; at most {allowed:,.0f} are allowed ({ELEMENTS_PER_INPUT} per entry of the embeddings and "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmark.checks.sample import BUDGETS, CARDINALITY, Fault, Rows, default_model, loss, random_rows
+from benchmark.checks.sample import BUDGETS, CARDINALITY, Fault, Rows, default_model, random_rows, scored, train
 from models.base import CTRModel
 from models.base.metrics import auc
 
@@ -15,8 +15,9 @@ LEARNS = 0.6  # validation AUC; a perfect prediction of the planted law reaches 
 def check_memorising(model_class: type[CTRModel], n_steps: int = 300) -> str:
     """Check that the model can memorise 64 rows with random labels, and that its outputs are logits."""
     model, rows = default_model(model_class, 7, 18), random_rows(7, 18)
-    _train(model, rows, steps=n_steps, rate=0.02)
-    reached, logit_B = loss(model, rows).item(), model(rows.dense_BN, rows.sparse_BF)
+    train(model, rows, steps=n_steps, rate=0.02)
+    logit_B, loss = scored(model, rows)
+    reached = loss.item()
     if logit_B.min() >= 0 and logit_B.max() <= 1:
         raise Fault("all outputs lie in [0, 1] after training; return logits, without a sigmoid")
     if not reached < 0.1:
@@ -39,7 +40,7 @@ def check_trial_0(
     reached = {}
     for mflop in budgets if model_class.Config.budgeted else budgets[:1]:
         model = default_model(model_class, rows.dense_BN.shape[1], rows.sparse_BF.shape[1], mflop)
-        _train(model, rows, steps=n_steps, rate=1e-3, batch_size=batch_size)
+        train(model, rows, steps=n_steps, rate=1e-3, batch_size=batch_size)
         with torch.no_grad():
             logit_B = model.eval()(held_out.dense_BN, held_out.sparse_BF)
         reached[mflop] = auc(logit_B, held_out.label_B)
@@ -50,17 +51,6 @@ def check_trial_0(
             f"clicks that follow a simple law; it must be above {LEARNS:g}"
         )
     return f"trial 0 learns: validation AUC {values} MFLOP"
-
-
-def _train(model: CTRModel, rows: Rows, *, steps: int, rate: float, batch_size: int | None = None) -> None:
-    """Take steps of Adam on successive batches, or always on all rows."""
-    adam = torch.optim.Adam(model.parameters(), lr=rate)
-    size = batch_size or len(rows.label_B)
-    for i in range(steps):
-        first = i * size % len(rows.label_B)
-        adam.zero_grad()
-        loss(model, Rows(*(part[first : first + size] for part in rows))).backward()
-        adam.step()
 
 
 def _clicks(count: int, seed: int) -> Rows:

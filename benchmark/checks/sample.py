@@ -43,20 +43,35 @@ def default_model(model_class: type[CTRModel], n_dense: int, n_sparse: int, mflo
     return model_class(config, n_dense, [CARDINALITY] * n_sparse)
 
 
-def random_rows(n_dense: int, n_sparse: int, count: int = 64) -> Rows:
-    """Return rows with labels by the toss of a coin, the same at every call.
+def random_rows(n_dense: int, n_sparse: int) -> Rows:
+    """Return 64 rows with labels by the toss of a coin, the same at every call."""
+    generator = torch.Generator().manual_seed(2)
+    dense_BN = torch.randn(64, n_dense, generator=generator)
+    sparse_BF = torch.randint(0, CARDINALITY, (64, n_sparse), generator=generator)
+    return Rows(dense_BN, sparse_BF, torch.randint(0, 2, (64,), generator=generator).float())
+
+
+def scored(model: CTRModel, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return the logits, (B,), and their mean LogLoss."""
+    logit_B = model(rows.dense_BN, rows.sparse_BF)
+    return logit_B, binary_cross_entropy_with_logits(logit_B, rows.label_B)
+
+
+def train(model: CTRModel, rows: Rows, *, steps: int, rate: float, batch_size: int | None = None) -> None:
+    """Take steps of Adam on successive batches.
 
     Args:
-        n_dense: number of dense columns.
-        n_sparse: number of sparse columns.
-        count: number of rows.
+        model: changed in place.
+        rows: to train on, again from the first when all were seen.
+        steps: number of steps.
+        rate: learning rate.
+        batch_size: rows of a step; None: all.
     """
-    generator = torch.Generator().manual_seed(2)
-    dense_BN = torch.randn(count, n_dense, generator=generator)
-    sparse_BF = torch.randint(0, CARDINALITY, (count, n_sparse), generator=generator)
-    return Rows(dense_BN, sparse_BF, torch.randint(0, 2, (count,), generator=generator).float())
-
-
-def loss(model: CTRModel, rows: Rows) -> Tensor:
-    """Return the mean LogLoss on the rows."""
-    return binary_cross_entropy_with_logits(model(rows.dense_BN, rows.sparse_BF), rows.label_B)
+    adam = torch.optim.Adam(model.parameters(), lr=rate)
+    size = batch_size or len(rows.label_B)
+    for i in range(steps):
+        first = i * size % len(rows.label_B)
+        adam.zero_grad()
+        _, loss = scored(model, Rows(*(part[first : first + size] for part in rows)))
+        loss.backward()
+        adam.step()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from commands import Truth, first_block, study, truth
-from postgres import Server, start_server
+from postgres import Server
 
 from benchmark.records import predictions
 from benchmark.study import Study
@@ -19,15 +19,6 @@ from benchmark.tuning import storage
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # as for --cluster local
 ray = pytest.importorskip("ray", reason="needs the extra 'cluster'")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    found = start_server()
-    os.environ["PGPASSWORD"] = found.password
-    yield found
-    del os.environ["PGPASSWORD"]
-    found.remove()
 
 
 @pytest.fixture(scope="module")

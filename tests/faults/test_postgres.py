@@ -1,29 +1,18 @@
 """PostgreSQL as storage: the same records, no password in files or output, and a server that goes down and returns."""
 
-import os
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import Truth, finish, first_block, kill_group, start, study, truth, wait_for_records
-from postgres import Server, start_server
+from postgres import Server
 
 from benchmark.errors import RunError
 from benchmark.study import Study
 from benchmark.tuning import storage, tuner
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    found = start_server()
-    os.environ["PGPASSWORD"] = found.password
-    yield found
-    del os.environ["PGPASSWORD"]
-    found.remove()
 
 
 def on(server: Server, folder: Path, model: str = "mlp") -> Study:

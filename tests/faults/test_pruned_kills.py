@@ -1,13 +1,11 @@
 """Kills in the middle of a search that prunes: the records, decisions included, equal those of an uninterrupted run."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import Truth, finish, kill, kill_group, output, start, truth, uninterrupted, wait_for_records, workers
-from postgres import Server, start_server
+from postgres import Server
 
 PRUNING: dict[str, Any] = {
     "models": ["mlp"],
@@ -30,15 +28,6 @@ def pruned(tmp_path_factory: pytest.TempPathFactory) -> Truth:
     records = uninterrupted(tmp_path_factory.mktemp("pruned"), **PRUNING)
     assert sum(record["status"] == "pruned" for record in records) >= 2
     return records
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    found = start_server()
-    os.environ["PGPASSWORD"] = found.password
-    yield found
-    del os.environ["PGPASSWORD"]
-    found.remove()
 
 
 def killed_and_resumed(folder: Path, *arguments: str) -> Truth:
