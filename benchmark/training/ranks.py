@@ -16,14 +16,26 @@ import torch
 from torch import distributed
 
 from benchmark.training.processes import end_with_parent
+from benchmark.training.watch import Stalled
 
 
 class Ranks:
-    """A group of processes, one per device; a call runs in all of them at once."""
+    """A group of processes, one per device; a call runs in all of them at once.
 
-    def __init__(self, n_ranks: int, device: str):
-        self.closed = False
+    Args:
+        n_ranks: number of processes.
+        device: cpu, or cuda for one card each.
+        stall_seconds: after which a rank ends whose training stands still.
+
+    Attributes:
+        closed: whether the processes have been killed.
+        stalled: a file that a rank makes before it ends because its training stands still.
+    """
+
+    def __init__(self, n_ranks: int, device: str, stall_seconds: float):
+        self.closed, self._stall_seconds = False, stall_seconds
         self._folder = tempfile.TemporaryDirectory(prefix="wukong-bench-")
+        self.stalled = Path(self._folder.name) / "stalled"
         context = multiprocessing.get_context("spawn")
         rendezvous = Path(self._folder.name) / "rendezvous"
         self._pools = [
@@ -31,13 +43,17 @@ class Ranks:
         ]
 
     def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Run `work` in all ranks and return the result of rank 0. If a rank fails, kill the others and raise its error."""
+        """Run `work` in all ranks and return the result of rank 0.
+
+        If a rank fails, kill the others and raise its error, or Stalled if a training stood still.
+        """
         futures = [pool.submit(work, *arguments) for pool in self._pools]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in done:
             if error := future.exception():
+                stalled = self.stalled.exists()
                 self.close()
-                raise error
+                raise Stalled(self._stall_seconds) if stalled else error
         return futures[0].result()
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Train a study's model once and make its record; an error caused by the configuration gives a failed record."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from benchmark.training.loop import OnProgress, OnTest, Outcome, train
 from benchmark.training.memory import free_memory
 from benchmark.training.pruning import Stop, never
 from benchmark.training.ranks import Ranks
-from benchmark.training.watch import Watch
+from benchmark.training.watch import Stalled, Watch
 from datamodules.base import CTRDataModule, DataError
 from models.base import Budget, Config, Optimiser
 
@@ -89,13 +90,16 @@ class Runner:
         if lost >= LOSSES_ALLOWED:
             return failed(f"worker process died {lost} times during training (out of memory?)")
         on_progress(0.0, None)
-        limit = self.study.stall_seconds
+
+        def give_up() -> None:
+            self.keep(failed(str(Stalled(self.study.stall_seconds))))
+
         try:
-            with Watch(limit, lambda: self.keep(failed(f"no further step for {limit:g} s; given up"))) as watch:
-                self.data.on_batch = watch.alive
-                outcome = self._outcome(kind, config, optimiser, seed, on_progress, stop)
+            outcome = self._outcome(kind, config, optimiser, seed, on_progress, stop, give_up)
         except (OSError, RunError, DataError):
             raise  # caused by a disk or file, not by the configuration
+        except Stalled as error:
+            return failed(str(error))
         except Exception as error:
             self._device_failed = isinstance(error, torch.AcceleratorError)
             reason = anonymous(f"{type(error).__name__}: {error}")
@@ -113,19 +117,32 @@ class Runner:
         )
 
     def _outcome(
-        self, kind: Kind, config: Config, optimiser: Optimiser, seed: int, on_progress: OnProgress, stop: Stop
+        self,
+        kind: Kind,
+        config: Config,
+        optimiser: Optimiser,
+        seed: int,
+        on_progress: OnProgress,
+        stop: Stop,
+        give_up: Callable[[], None],
     ) -> Outcome:
-        """Train in this process, or in one process per device; these report no progress while they train."""
+        """Train in this process, or in one process per device; these report no progress while they train.
+
+        A training that stands still ends this process, after `give_up`; one on several devices raises Stalled.
+        """
         outcome: Outcome
         if self.study.devices == 1:
 
             def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
                 return self.ledger.keep_predictions(seed, logit_N.cpu().numpy(), label_N.cpu().numpy())
 
-            return _training(self.study, self.data, kind, config, optimiser, seed, stop, on_progress, on_test)
+            with Watch(self.study.stall_seconds, give_up) as watch:
+                self.data.on_batch = watch.alive
+                return _training(self.study, self.data, kind, config, optimiser, seed, stop, on_progress, on_test)
         if self._ranks is None or self._ranks.closed:
-            self._ranks = Ranks(self.study.devices, self.study.device)
-        outcome, predictions = self._ranks(_training_in_rank, self.study, kind, config, optimiser, seed, stop)
+            self._ranks = Ranks(self.study.devices, self.study.device, self.study.stall_seconds)
+        arguments = self.study, kind, config, optimiser, seed, stop
+        outcome, predictions = self._ranks(_training_in_rank, self._ranks.stalled, *arguments)
         return (
             replace(outcome, predictions=self.ledger.keep_predictions(seed, *predictions)) if predictions else outcome
         )
@@ -230,9 +247,12 @@ def _training(
 
 
 def _training_in_rank(
-    study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int, stop: Stop
+    stalled: Path, study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int, stop: Stop
 ) -> tuple[Outcome, tuple[Logits, Labels] | None]:
-    """Train as one rank, on its device and its rows of every batch; rank 0 also returns the test predictions."""
+    """Train as one rank, on its device and its rows of every batch; rank 0 also returns the test predictions.
+
+    If the training stands still, the rank makes the file `stalled` and ends.
+    """
     device = f"cuda:{distributed.get_rank()}" if study.device.startswith("cuda") else study.device
     predictions: tuple[Logits, Labels] | None = None
 
@@ -242,6 +262,6 @@ def _training_in_rank(
             predictions = logit_N.cpu().numpy(), label_N.cpu().numpy()
 
     data = data_of(study, device)
-    with Watch(study.stall_seconds) as watch:
+    with Watch(study.stall_seconds, stalled.touch) as watch:
         data.on_batch = watch.alive
         return _training(study, data, kind, config, optimiser, seed, stop, on_test=on_test), predictions

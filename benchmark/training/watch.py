@@ -11,6 +11,13 @@ FLUSH_SECONDS = 1.0  # for what the process has told its parent and is still on 
 EXIT_CODE = 75  # of a process whose training stood still
 
 
+class Stalled(Exception):
+    """A training that made no further step for so many seconds."""
+
+    def __init__(self, seconds: float):
+        super().__init__(f"no further step for {seconds:g} s; given up")
+
+
 class Watch:
     """A thread that ends this process if `alive` is not called for some time; a stalled call cannot be interrupted.
 

@@ -121,6 +121,31 @@ def test_a_worker_stalled_past_its_grace_period_is_excluded_and_its_study_record
     assert truth(tmp_path) == first_block(whole, "mlp", "dcnv2"), "the stalled worker, awake again, wrote nothing"
 
 
+def _work_that_stalls(found: Study, leader: Any) -> None:
+    """Finish a study; the first training of all sleeps for ever in its third step."""
+    from test_stalls import stall_first
+
+    from benchmark.execution.cluster import _work as work
+
+    with stall_first(lambda: bool(ray.get(leader.records.remote(found)))):
+        work(found, leader)
+
+
+def test_a_training_that_stands_still_on_a_worker_is_a_failed_record_and_the_study_goes_on(
+    nodes: Any, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark.execution import cluster
+
+    monkeypatch.setattr(cluster, "_work", _work_that_stalls)
+    one = replace(studies(server, tmp_path)[0], stall_seconds=6.0)
+    cluster.in_cluster([one], 0, lambda event: None)
+    assert [(r.kind, r.status, r.error) for r in one.records()] == [
+        ("trial", "failed", "no further step for 6 s; given up"),
+        *[("trial", "complete", None)] * 2,
+        ("final", "complete", None),
+    ]
+
+
 def test_workers_sharing_a_study_run_each_trial_once_and_mark_trials_as_inexact(
     nodes: Any, server: Server, tmp_path: Path
 ) -> None:

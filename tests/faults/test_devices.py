@@ -74,7 +74,7 @@ def _rows_of_all(n_rows: int) -> list[list[int]]:
 
 
 def test_ranks_get_each_row_of_an_uneven_batch_once_and_a_failing_rank_ends_the_group() -> None:
-    ranks = Ranks(2, "cpu")
+    ranks = Ranks(2, "cpu", 60.0)
     assert ranks(_rows_of_all, 5) == [[0, 2, 4], [1, 3]]
     assert ranks(_rows_of_all, 1) == [[0], []]
     with pytest.raises(ZeroDivisionError):
