@@ -45,9 +45,9 @@ def fit(shapes: Iterable[Shape], budget: Budget) -> Config:
                 if abs(off) <= TOLERANCE or not config.budgeted:
                     return config
                 nearest = min(nearest, off, key=abs)
-    raise Infeasible(
-        f"no width meets {budget.training_flops / 1e6:g} training MFLOP per example; the nearest is {nearest:+.1%} off"
-    )
+    asked = budget.training_flops / 1e6
+    found = f"the nearest has {asked * (1 + nearest):.3g}"
+    raise Infeasible(f"no width meets {asked:g} training MFLOP per example within {TOLERANCE:.0%}; {found}")
 
 
 def default_config(config_class: type[Config], budget: Budget) -> Config:

@@ -30,10 +30,10 @@ class RecordError(ValueError):
 
 
 def nearest(name: str, allowed: list[str]) -> str:
-    """Return a hint at the allowed name closest to `name`, if any, followed by all allowed names."""
+    """Return a hint at the allowed name closest to `name`, if any, and all allowed names."""
     closest = difflib.get_close_matches(name, allowed, n=1)
     hint = f"did you mean {closest[0]!r}? " if closest else ""
-    return f"{hint}({', '.join(allowed)})"
+    return f"{hint}known: {', '.join(allowed) or 'none'}"
 
 
 @contextmanager

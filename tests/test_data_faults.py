@@ -70,8 +70,10 @@ def message(folder: Path) -> str:
             )
             for nan in ("nan", "NaN", "-nan", "+nan", "NAN", "inf", "-Infinity", "1e999", "NA", "null")
         ),
-        (b"PK\x03\x04rest", ["train.csv: is a zip archive; expected a text table, plain or gzipped"]),
-        (b"\xff\xfel\x00a\x00", ["train.csv, line 1: byte 0xff at offset 0 is not UTF-8"]),
+        (b"PK\x03\x04rest", ["train.csv: is a zip archive; expected a text table in UTF-8, plain or gzipped once"]),
+        (b"\xff\xfel\x00a\x00", ["train.csv: is UTF-16; expected a text table in UTF-8"]),
+        (gzip.compress(gzip.compress(GOOD.encode())), ["train.csv: is gzipped gzip; expected a text table in UTF-8"]),
+        (gzip.compress(b"PAR1xxxx"), ["train.csv: is gzipped parquet; expected a text table in UTF-8"]),
         (gzip.compress(b"label,x,c\n1,1\n"), ["train.csv, line 2: 2 cells where the table has 3 columns"]),
         (gzip.compress(b"label,x,c\n1,1,a\n" * 99)[:40] + b"damage", ["train.csv: cannot be read to its end"]),
         ("label,x,c\n0,1,a\n0,2,b\n", ["train.csv: the train part has only one class (0 positives in 2 rows)"]),

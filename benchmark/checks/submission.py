@@ -11,7 +11,8 @@ from benchmark.errors import RecordError
 from benchmark.findings.runs import tidy
 from benchmark.protocol import NAME, Protocol
 from benchmark.protocol.numbers import TOLERANCE
-from benchmark.records import files, predictions, store
+from benchmark.records import predictions, store
+from benchmark.records.about import About
 from benchmark.records.record import Record
 from benchmark.statistics import auc, logloss
 from benchmark.study import COUNTED, Study, of_kind, winner
@@ -97,12 +98,10 @@ def _fields(path: Path) -> tuple[int, int] | None:
     facts = path.parent.parent.parent / "datasets" / f"{path.parent.name}.json"
     if not facts.is_file():
         return None
-    values = files.read_json(facts)
-    if not isinstance(values, dict) or not all(
-        isinstance(values.get(f"{kind}_columns"), list) for kind in ("dense", "sparse")
-    ):
+    about = About.read(facts)
+    if about.dense_columns is None or about.sparse_columns is None:
         return None
-    return len(values["dense_columns"]), len(values["sparse_columns"])
+    return len(about.dense_columns), len(about.sparse_columns)
 
 
 def _studies(records: list[Record], protocol: Protocol) -> Iterator[str]:

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -20,7 +19,8 @@ from benchmark.findings.scaling import Scaling, scaling
 from benchmark.findings.scores import Scores, scores
 from benchmark.findings.summary import overall, summary
 from benchmark.protocol import NAME, Protocol, digest, of_folder
-from benchmark.records import files, store
+from benchmark.records import store
+from benchmark.records.about import About
 from benchmark.records.record import Record
 
 
@@ -31,7 +31,7 @@ class Findings:
     folder: Path
     protocol: Protocol
     records: list[Record]
-    facts: dict[str, dict[str, Any]]  # by data set, where the folder has them
+    about: dict[str, About]  # by data set, where the folder has facts about it
 
     @cached_property
     def runs(self) -> pl.DataFrame:
@@ -53,9 +53,13 @@ class Findings:
         """Return the data sets that have records."""
         return sorted({record.dataset for record in self.records})
 
+    def of(self, dataset: str) -> About:
+        """Return the facts about a data set, empty ones if the folder has none."""
+        return self.about.get(dataset, About())
+
     def title(self, dataset: str) -> str:
         """Return the data set's title from its facts, or its name."""
-        return str(self.facts.get(dataset, {}).get("title", dataset))
+        return self.of(dataset).title or dataset
 
     def heading(self, dataset: str) -> str:
         """Return the data set and protocol as the heading of a table or figure."""
@@ -65,9 +69,10 @@ class Findings:
         """Return the summary rows of a data set."""
         return self.summary.filter(pl.col("dataset") == dataset)
 
-    def bounds(self, dataset: str) -> dict[str, dict[str, float]]:
-        """Return reference scores of the data set, such as the Bayes bound: {name: {metric: value}}."""
-        return dict(self.facts.get(dataset, {}).get("bounds") or {})
+    def bayes(self, dataset: str) -> float | None:
+        """Return the LogLoss of the true probabilities on the test part; None if they are unknown."""
+        bound = self.of(dataset).bounds.get("Bayes")
+        return bound.logloss if bound else None
 
     def reference(self, dataset: str) -> str:
         """Return the reference model of the data set."""
@@ -85,7 +90,7 @@ class Findings:
     def scores(self, dataset: str, metric: Metric) -> Scores:
         """Return the test scores of a data set in one metric, by blocks."""
         if (dataset, metric) not in self._scores:
-            planned, floor = self.protocol.search.blocks, self.bounds(dataset).get("Bayes", {}).get("logloss")
+            planned, floor = self.protocol.search.blocks, self.bayes(dataset)
             rows = self.row_noise(dataset).of(metric)
             self._scores[dataset, metric] = scores(self.runs, dataset, metric, planned, floor, rows)
         return self._scores[dataset, metric]
@@ -125,7 +130,7 @@ class Findings:
 
     def recovery(self, dataset: str) -> list[Recovery]:
         """Return how much of each interaction order the models recovered, if the data set's true logits are known."""
-        return recovery(self.records, dataset, self.bounds(dataset).get("Bayes", {}).get("logloss"))
+        return recovery(self.records, dataset, self.bayes(dataset))
 
     def heading_of_law(self, law: str) -> str:
         """Return a data set with any number of rows and the protocol as the heading of a table or figure."""
@@ -137,15 +142,16 @@ class Findings:
         result = []
         for law in self.protocol.datasets if self.protocol.totals else ():
             own = [split for split in self.protocol.splits if split.law == law]
-            known = [split.dataset for split in own if "Bayes" in self.bounds(split.dataset)]
+            known = [(split.dataset, bayes) for split in own if (bayes := self.bayes(split.dataset)) is not None]
             if known:  # the test part is that of all its numbers of rows
+                dataset, bayes = known[0]
                 result.append(
                     frontier(
                         self.records,
                         own,
                         n_blocks=self.protocol.search.blocks,
-                        bayes=self.bounds(known[0])["Bayes"]["logloss"],
-                        test_rows=self.facts[known[0]]["rows"]["test"],
+                        bayes=bayes,
+                        test_rows=self.of(dataset).rows.get("test", 0),
                     )
                 )
         return result
@@ -159,12 +165,12 @@ class Findings:
 def read(folder: Path) -> Findings:
     """Return the findings of a results folder. Raises RecordError or ProtocolError if one of its files is invalid."""
     records = store.read(folder)
-    facts = {}
+    about = {}
     for dataset in sorted({record.dataset for record in records}):
         path = folder / "datasets" / f"{dataset}.json"
         if NAME.fullmatch(dataset) and path.exists():
-            facts[dataset] = files.read_json(path)
-    return Findings(folder, of_folder(folder), records, facts)
+            about[dataset] = About.read(path)
+    return Findings(folder, of_folder(folder), records, about)
 
 
 def file_name(name: str) -> str:

@@ -146,7 +146,7 @@ def _too_few(findings: Findings, dataset: str) -> list[str]:
 
 def _rows_unknown(findings: Findings, dataset: str) -> list[str]:
     """Return that the noise of the test rows is unknown, unless the test part is so large that predictions are never kept."""
-    scores, examples = findings.scores(dataset, findings.metric), findings.facts.get(dataset, {}).get("rows") or {}
+    scores, examples = findings.scores(dataset, findings.metric), findings.of(dataset).rows
     if not scores.replicated or scores.blocks.rows is not None or examples.get("test", 0) > LIMIT:
         return []
     return ["the noise of the test rows is unknown: predictions are missing"]

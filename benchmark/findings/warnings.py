@@ -94,16 +94,11 @@ def _unfinished(findings: Findings, dataset: str) -> list[str]:
 
 
 def _beyond_bayes(findings: Findings, dataset: str) -> list[str]:
-    bound = findings.bounds(dataset).get("Bayes")
+    bayes = findings.bayes(dataset)
     rows = findings.rows(dataset).drop_nulls("logloss_interval")
-    if not bound or rows.is_empty():
+    if bayes is None or rows.is_empty():
         return []
-    beyond = (
-        rows.filter(pl.col("logloss") + pl.col("logloss_interval") < bound["logloss"])["model"]
-        .unique()
-        .sort()
-        .to_list()
-    )
+    beyond = rows.filter(pl.col("logloss") + pl.col("logloss_interval") < bayes)["model"].unique().sort().to_list()
     return (
         [f"Better than the Bayes bound, which is impossible: {listed([title(m) for m in beyond])}."] if beyond else []
     )

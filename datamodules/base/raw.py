@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -14,6 +15,8 @@ NO_TEXT = {
     b"\xfd7zXZ": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PAR1": "parquet",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
 }
 UNREADABLE = (OSError, EOFError, zlib.error)  # e.g. of a truncated or damaged gzip file
 
@@ -22,10 +25,18 @@ def opened(path: Path) -> BinaryIO:
     """Open a text file, plain or gzipped, as its first bytes say. Raises DataError for other kinds of files."""
     with path.open("rb") as file:
         start = file.read(8)
-    for sign, kind in NO_TEXT.items():
+    _refuse(path, start, NO_TEXT)
+    if not start.startswith(GZIP):
+        return path.open("rb")
+    with suppress(*UNREADABLE), gzip.open(path) as packed:  # damage is said where the rows are read
+        _refuse(path, packed.peek(8), NO_TEXT | {GZIP: "gzip"}, "gzipped ")
+    return cast(BinaryIO, gzip.open(path))
+
+
+def _refuse(path: Path, start: bytes, kinds: dict[bytes, str], wrapping: str = "") -> None:
+    for sign, kind in kinds.items():
         if start.startswith(sign):
-            raise DataError(f"{path}: is {kind}; expected a text table, plain or gzipped")
-    return cast(BinaryIO, gzip.open(path)) if start.startswith(GZIP) else path.open("rb")
+            raise DataError(f"{path}: is {wrapping}{kind}; expected a text table in UTF-8, plain or gzipped once")
 
 
 def not_text(path: Path) -> str | None:

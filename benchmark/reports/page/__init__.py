@@ -146,7 +146,7 @@ def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, An
         for row in rows.iter_rows(named=True)
     ]
     looks = {model: {"title": label(model), **_mark(model)} for model in rows["model"].unique().sort()}
-    bounds = {printable(name): values for name, values in findings.bounds(dataset).items()}
+    bounds = {printable(name): bound.model_dump() for name, bound in findings.of(dataset).bounds.items()}
     return {
         "points": points,
         "looks": looks,

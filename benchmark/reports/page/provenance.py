@@ -10,12 +10,12 @@ def provenance(findings: Findings) -> list[tuple[str, str]]:
     records = findings.records
     rows = [("protocol", f"{findings.protocol.name}, identity {findings.protocol.identity()}")]
     for dataset in findings.datasets:
-        facts = findings.facts.get(dataset, {})
+        about = findings.of(dataset)
         prints = ", ".join(sorted({record.data_fingerprint for record in records if record.dataset == dataset}))
         parts = [f"fingerprint {prints}"]
-        if facts.get("rows"):
-            parts.append(", ".join(f"{rows:,} {part} rows" for part, rows in facts["rows"].items()))
-        parts += [str(facts[key]) for key in ("licence", "citation") if facts.get(key)]
+        if about.rows:
+            parts.append(", ".join(f"{rows:,} {part} rows" for part, rows in about.rows.items()))
+        parts += [text for text in (about.licence, about.citation) if text]
         rows.append((findings.title(dataset), "; ".join(parts)))
     if not records:
         return rows

@@ -40,7 +40,7 @@ def quality_against_compute(findings: Findings, dataset: str) -> Figure:
         axis.set_ylabel(METRIC_LABELS[metric])
         flops_axis(axis, rows["budget"].unique().sort().to_list())
         axis.margins(x=0.08)
-        bounds = {name: values[metric] for name, values in findings.bounds(dataset).items() if metric in values}
+        bounds = {name: getattr(bound, metric) for name, bound in findings.of(dataset).bounds.items()}
         reference_lines(axis, bounds, best_is_low=metric == "logloss")
         sns.despine(ax=axis)
     legend(figure, axes)

@@ -215,7 +215,7 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     paths = []
     with styled():
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once, for all formats
+        figure.set_layout_engine(None)  # laid out once, for all formats; "none" would draw each of them twice
         for suffix, metadata in METADATA.items():
             paths.append(stem.with_name(stem.name + suffix))
             figure.savefig(paths[-1], metadata=metadata)
