@@ -1,7 +1,11 @@
-"""Fixtures of the whole suite: one torch thread, and one encoded cache shared by all tests of a session."""
+"""Fixtures of the whole suite: one torch thread, and one encoded cache shared by all tests of a session.
+
+Tests marked `slow` or `faults` run only if -m names their mark, or an argument the path of their file or folder.
+"""
 
 import gzip
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +15,23 @@ import pytest
 import torch
 
 from benchmark.records.record import Record
+
+TESTS = Path(__file__).parent
+LEFT_OUT = {"slow", "faults"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    paths = [(config.invocation_params.dir / argument.partition("::")[0]).resolve() for argument in config.args]
+    named = {path for path in paths if TESTS in path.parents}
+    unasked = {mark for mark in LEFT_OUT if not re.search(rf"\b{mark}\b", config.option.markexpr)}
+
+    def left_out(item: pytest.Item) -> bool:
+        by_path = named & {item.path, *item.path.parents}
+        return not by_path and bool(unasked & {mark.name for mark in item.iter_markers()})
+
+    config.hook.pytest_deselected(items=[item for item in items if left_out(item)])
+    items[:] = [item for item in items if not left_out(item)]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,3 +91,11 @@ def record() -> Record:
         train_seconds=2.0,
         seconds=2.5,
     )
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reports draw no figures, which take most of their time."""
+    from benchmark.reports import plots
+
+    monkeypatch.setattr(plots, "figures_of", lambda findings, dataset: {})

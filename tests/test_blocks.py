@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from tiny_study import PROTOCOL, study
 
 from benchmark import protocol as protocols
@@ -66,6 +67,7 @@ def test_a_folder_is_filled_block_by_block() -> None:
     assert {block for block, _ in order} == {1, 2, 3}
 
 
+@pytest.mark.slow
 def test_blocks_added_later_leave_the_earlier_ones_as_they_are(tmp_path: Path) -> None:
     run(comparison(1), tmp_path / "grown", device="cpu", jobs=1)
     before = store.read(tmp_path / "grown" / "test")

@@ -149,6 +149,7 @@ def model_file(folder: Path, old: str, new: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_sound_model_passes_every_check(tmp_path: Path) -> None:
     lines = list(check(models.load_file(model_file(tmp_path, "# init", ""))))
     assert [line.name for line in lines] == list(CHECKS)
@@ -163,6 +164,7 @@ def test_a_broken_model_fails_and_the_reason_is_named(tmp_path: Path, fault: str
     assert message in line.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lr", "dlrm"])  # DLRM of one field has empty layers, of which torch warns
 def test_the_command_prints_one_line_per_check_and_nothing_else(name: str) -> None:
     done = subprocess.run(
@@ -172,6 +174,7 @@ def test_the_command_prints_one_line_per_check_and_nothing_else(name: str) -> No
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [f"pass  {check}" for check in CHECKS]
 
 
+@pytest.mark.slow
 def test_the_command_exits_with_1_and_names_what_failed(tmp_path: Path) -> None:
     old, new, *_ = BROKEN["a sigmoid inside"]
     path = model_file(tmp_path, old, new)

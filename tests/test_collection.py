@@ -1,4 +1,4 @@
-"""Which tests a run of pytest collects: those that inject faults only when they are asked for."""
+"""Which tests a run of pytest collects: slow ones and those that inject faults only when they are asked for."""
 
 import subprocess
 import sys
@@ -10,17 +10,22 @@ ROOT = Path(__file__).parents[1]
 FEW = "--ignore-glob=*/test_[!bd]*.py"  # a small part of the tests, among them some with faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("arguments", "faults", "others"),
+    ("arguments", "faults", "slow", "others"),
     [
-        ([], False, True),
-        (["-m", "not slow"], False, True),
-        (["-m", "faults"], True, False),
-        (["tests/test_budget.py", "tests/faults/test_disk.py"], True, True),
+        ([], False, False, True),
+        (["tests"], False, False, True),
+        (["-m", "not slow"], False, False, True),
+        (["-m", "slow"], False, True, False),
+        (["-m", "faults"], True, False, False),
+        (["tests/test_blocks.py", "tests/test_budget.py", "tests/faults/test_disk.py"], True, True, True),
     ],
     ids=str,
 )
-def test_faults_are_injected_only_when_asked_for(arguments: list[str], faults: bool, others: bool) -> None:
+def test_slow_tests_and_faults_run_only_when_asked_for(
+    arguments: list[str], faults: bool, slow: bool, others: bool
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", FEW, *arguments],
         cwd=ROOT,
@@ -30,4 +35,5 @@ def test_faults_are_injected_only_when_asked_for(arguments: list[str], faults: b
     )
     assert done.returncode == 0, done.stdout
     assert ("tests/faults/" in done.stdout) is faults
+    assert ("test_blocks_added_later" in done.stdout) is slow
     assert ("tests/test_budget.py" in done.stdout) is others

@@ -24,6 +24,7 @@ def committed(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
+@pytest.mark.slow
 def test_the_report_matches_the_records(committed: Path, tmp_path: Path) -> None:
     made = tmp_path / committed.name
     shutil.copytree(committed, made, ignore=shutil.ignore_patterns("tables", "figures", "report.html", "predictions"))

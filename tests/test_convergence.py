@@ -133,6 +133,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return parent
 
 
+@pytest.mark.slow
 def test_a_study_that_is_not_finished_is_not_checked(results: Path) -> None:
     file = results / "tiny/records/synthetic/mlp.jsonl"
     whole = file.read_text()
@@ -143,6 +144,7 @@ def test_a_study_that_is_not_finished_is_not_checked(results: Path) -> None:
     assert not [r for r in store.read(results / "tiny") if r.kind == "doubled"]
 
 
+@pytest.mark.slow
 def test_a_study_made_with_other_code_is_not_checked(results: Path) -> None:
     file = results / "tiny/made_with.json"
     whole = file.read_text()
@@ -155,6 +157,7 @@ def test_a_study_made_with_other_code_is_not_checked(results: Path) -> None:
     assert not [r for r in store.read(results / "tiny") if r.kind == "doubled"]
 
 
+@pytest.mark.slow
 def test_a_budget_that_the_protocol_lacks_is_rejected(results: Path) -> None:
     code, output = run("double", "tiny", "--results", results, "--budgets", "0.3")
     assert code == 1 and "no budget 0.3" in output and "it has 0.05" in output

@@ -106,6 +106,7 @@ def test_the_storage_lies_in_the_results_folder_whatever_its_name(tmp_path, name
 @pytest.mark.parametrize(
     "name", ["protocol.toml", "datasets/hotel.json", ".report.json", "row_noise/hotel.json", "records/hotel/mlp.jsonl"]
 )
+@pytest.mark.usefixtures("without_figures")
 def test_a_damaged_file_of_a_results_folder_is_one_line_or_made_anew(tmp_path, monkeypatch, capsys, name, kind):
     made = make(models=["mlp", "dlrm"], budgets=[0.1], protocol_id=protocol().identity())
     results = write_folder(tmp_path / "made", made, protocol())

@@ -138,6 +138,7 @@ def test_the_recomputation_uses_nothing_of_the_suite() -> None:
     assert {name.partition(".")[0] for name in names} <= {*sys.stdlib_module_names, "numpy", "polars", "scipy"}
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text(

@@ -86,6 +86,7 @@ def test_a_collapsed_final_run_is_in_no_mean(tmp_path: Path, monkeypatch: pytest
     assert row["auc"] == pytest.approx(tuned.records()[-1].test["auc"])
 
 
+@pytest.mark.slow
 def test_a_study_in_which_every_trial_fails_ends_without_final_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

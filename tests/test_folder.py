@@ -63,6 +63,7 @@ def test_an_intact_folder_has_nothing_to_report(finished: Path) -> None:
     assert again.notes == []
 
 
+@pytest.mark.slow
 def test_a_report_is_drawn_again_only_if_something_changed(finished: Path) -> None:
     def drawn() -> int:
         return (finished / "report.html").stat().st_mtime_ns

@@ -118,7 +118,7 @@ DAMAGE: dict[str, tuple[str, bytes]] = {
 
 @pytest.fixture
 def refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], without_figures: None
 ) -> Iterator[Callable[..., str]]:
     """Return a function that runs a command in a folder of odd files and returns its one line of error."""
     made = make(models=["mlp", "dlrm"], budgets=[0.1], protocol_id=protocol().identity())

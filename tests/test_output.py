@@ -153,6 +153,7 @@ plots.save(figure, Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_a_users_matplotlibrc_changes_no_figure(folder, tmp_path):
     drawn = {}
     for name, style in (("plain", ""), ("hostile", HOSTILE_STYLE + "backend: TkAgg\nsvg.fonttype: path\n")):

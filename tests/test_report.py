@@ -206,6 +206,7 @@ def scale(metric: str, values: list[float]) -> float:
     return scaled(metric, middle)
 
 
+@pytest.mark.slow
 def test_planted_orders_are_shown_where_the_true_logits_are_known(tmp_path):
     bounds = {"bounds": {"Bayes": {"auc": 0.9, "logloss": 0.40}}}
     made = [
@@ -236,6 +237,7 @@ def test_planted_orders_are_shown_where_the_true_logits_are_known(tmp_path):
     assert (path / "figures/hotel_orders_against_compute.svg").exists()
 
 
+@pytest.mark.slow
 def test_a_report_repeats_byte_for_byte(tmp_path):
     made = with_predictions(tmp_path, make(seeds=(1, 2, 3)))
     path = folder(tmp_path, made, facts={"bounds": {"Bayes": {"auc": 0.99, "logloss": 0.2}}})
@@ -302,6 +304,7 @@ def test_a_hostile_data_set_name_stays_inside_the_folder(tmp_path):
         make(("mlp",), budgets=(0.1,), dataset="../../evil")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_report_of_10000_records_counts_all_of_them(tmp_path):
     models = ("mlp", "dlrm", "dcnv2", "wukong", "autoint", "finalmlp", "masknet", "finalnet", "afn", "rankmixer")
     made = make(models, budgets=(0.1, 0.4, 1.6, 6.4, 25.6), trials=48)

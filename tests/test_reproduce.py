@@ -123,6 +123,7 @@ def invoke(*arguments: str) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_the_command_trains_what_is_missing_and_keeps_rows_of_one_model_apart(table: Path) -> None:
     one = invoke("made_up", "--results", str(table), "--rows", "MLP", "--jobs", "1")
     assert "2 runs" in one and "not run" in one
@@ -146,6 +147,7 @@ def test_the_command_trains_what_is_missing_and_keeps_rows_of_one_model_apart(ta
     assert "reproduced" in lines[2]
 
 
+@pytest.mark.slow
 def test_a_seed_that_failed_twice_is_left_out(table: Path) -> None:
     invoke("made_up", "--results", str(table), "--rows", "MLP", "--jobs", "1")
     path = table / "made_up" / "records" / "synthetic" / "mlp.jsonl"

@@ -73,6 +73,7 @@ def contents(path):
     return {file.relative_to(path): file.read_bytes() for file in files}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_folder_without_predictions_gives_the_same_report(tmp_path):
     path = folder(tmp_path, with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,))))
     write_report(path)
@@ -83,6 +84,7 @@ def test_a_folder_without_predictions_gives_the_same_report(tmp_path):
     assert "4,000 test rows" in table(path, "noise").legend
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_stored_row_noise_of_other_or_incomplete_predictions_is_not_used(tmp_path):
     made = with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,)))
     write_report(folder(tmp_path, made))
@@ -94,6 +96,7 @@ def test_stored_row_noise_of_other_or_incomplete_predictions_is_not_used(tmp_pat
     assert findings.read(tmp_path).row_noise("hotel").studies and not (tmp_path / "row_noise").exists()
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_invalid_stored_row_noise_raises_an_error_that_names_the_file(tmp_path):
     write_report(folder(tmp_path, with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,)))))
     (tmp_path / "row_noise/hotel.json").write_text('{"found": [1]}')

@@ -86,6 +86,7 @@ def test_a_missing_l2_is_beyond_the_tolerance(tmp_path: Path) -> None:
     assert difference(ours, theirs, setting.batches()) > 2 * against.TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instructions", ["default", "avx2"])
 def test_rounding_stays_within_the_tolerance_for_both_widths_of_vectors(instructions: str, tmp_path: Path) -> None:
     """The width is read once per process."""
@@ -104,6 +105,7 @@ def test_rounding_stays_within_the_tolerance_for_both_widths_of_vectors(instruct
     assert 0 <= float(done.stdout) <= against.TOLERANCE / 4, done.stdout
 
 
+@pytest.mark.slow
 def test_each_side_is_timed_in_its_own_process(tmp_path: Path) -> None:
     sides = {against.OURS, against.ROWWISE}
     setting = against.Setting("mlp", 0.1, 32, write_clicks(tmp_path, 24 * 32, table_rows=2600), tmp_path)

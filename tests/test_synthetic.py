@@ -170,6 +170,7 @@ def test_synthetic_is_bit_for_bit_the_set_of_all_records_since_0_1() -> None:
     assert generated("synthetic").fingerprint == FINGERPRINT
 
 
+@pytest.mark.slow
 def test_a_set_starts_with_the_rows_of_a_smaller_one_and_shares_its_other_parts() -> None:
     few, one, more = (raw_rows(datamodules.load(f"synthetic.rows_{n}")()) for n in (1000, 600_000, 650_000))
     for split in SPLITS:
