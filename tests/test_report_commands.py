@@ -65,6 +65,32 @@ def test_compare_shows_the_planted_difference_and_tests_it_where_there_are_sever
         assert p.text == "—" if blocks == 1 else (p.value < 0.05) == (moved > 0)
 
 
+def test_compare_counts_the_pairs_that_change_places_and_the_means_within_each_others_intervals(tmp_path):
+    """Wukong has MLP's scores in B and MLP Wukong's: five pairs of four models turn or change, and four means move."""
+    left = make(blocks=4, noise=1e-4, budgets=(0.1,))
+    swapped = {"mlp": "wukong", "wukong": "mlp"}
+    right = [record.model_copy(update={"model": swapped.get(record.model, record.model)}) for record in left]
+    changes = {"search": {"blocks": 4}, "budgets": [0.1]}
+    (table,) = compared(tmp_path, left, right, **changes).replication
+    assert [row[1].text for row in table.rows] == ["0.1", "0.1"]
+    for row in table.rows:
+        cells = {column.name: cell.value for column, cell in zip(table.columns, row, strict=True)}
+        assert (cells["pairs"], cells["apart in A"], cells["apart in B"], cells["turned"]) == (6, 6, 6, 5)
+        assert (cells["means"], cells["within ±"]) == (8, 4), "those of DLRM and DCNv2"
+    (single,) = compared(tmp_path, make(budgets=(0.1,)), make(budgets=(0.1,)), budgets=[0.1]).replication
+    assert not single.rows
+
+
+def test_equal_replicates_agree_in_every_pair_and_mean(tmp_path):
+    made = make(blocks=4)
+    (table,) = compared(tmp_path, made, made, search={"blocks": 4}).replication
+    assert [row[1].text for row in table.rows] == ["mean", "0.1", "0.4", "1.6"] * 2
+    for row in table.rows:
+        cells = {column.name: cell.value for column, cell in zip(table.columns, row, strict=True)}
+        assert cells["apart in A"] == cells["apart in B"] and cells["in one only"] == cells["turned"] == 0
+        assert cells["within ±"] == cells["means"] == 8 > cells["expected"] > 6
+
+
 def test_the_leaderboard_keeps_protocols_apart_and_links_to_reports_and_records(tmp_path):
     folder(tmp_path / "one", make())
     folder(tmp_path / "two", make(protocol_id="other"), protocol(name="two", embedding_dim=16))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.statistics import holm, letters, mean_interval, pareto
+from benchmark.statistics import CONFIDENCE, holm, letters, mean_interval, pareto, replicate_coverage, t_quantile
 
 
 def covered(n_seeds: int, draws: int = 4000) -> float:
@@ -81,3 +81,12 @@ def test_two_models_share_a_letter_exactly_when_they_are_not_told_apart():
 def test_the_pareto_front_keeps_undominated_and_equal_points():
     front = pareto([1, 2, 3, 3, 1], [0.5, 0.4, 0.45, 0.39, 0.5])
     assert front.tolist() == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("n", [2, 4, 12])
+def test_an_interval_holds_the_mean_of_a_replicate_as_often_as_claimed(n):
+    generator = np.random.default_rng(n)
+    one, other = generator.normal(size=(2, 40_000, n))
+    half = t_quantile((1 + CONFIDENCE) / 2, n - 1) * one.std(1, ddof=1) / np.sqrt(n)
+    held = (np.abs(one.mean(1) - other.mean(1)) <= half).mean()
+    assert float(replicate_coverage(CONFIDENCE, n - 1)) == pytest.approx(held, abs=0.007)

@@ -58,14 +58,15 @@ def compare(
 ) -> None:
     """Show what differs between two results folders.
 
-    Compares protocol, data, versions, hardware and numbers.
+    Compares protocol, data, versions, hardware and numbers. Counts the pairs of models that change places, and the intervals
+    that hold the other folder's mean.
     """
     from benchmark import findings
     from benchmark.reports import compare, formats
 
     console = Screen()
     comparison = compare.compare(*(findings.read(folder_of(name, results)) for name in (a, b)))
-    for table in (comparison.differences, *comparison.numbers):
+    for table in (comparison.differences, *comparison.numbers, *comparison.replication):
         if table.rows:
             console.print(formats.terminal(table, console.width))
     for note in comparison.notes:

@@ -14,6 +14,7 @@ from benchmark.findings.summary import LABEL, title
 from benchmark.records.folder import differences
 from benchmark.records.record import Record
 from benchmark.reports.cells import INTERVAL, number, p_value, text
+from benchmark.reports.replication import replication
 from benchmark.reports.table import Cell, Column, Table
 from benchmark.statistics import Contrasts, gaps, holm
 
@@ -43,10 +44,11 @@ INCIDENTAL = {  # fields that may differ between equal runs
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table of differences (setting, A, B), a table of metrics per shared data set, and notes in sentences."""
+    """A table of differences (setting, A, B), tables of metrics and of agreement per shared data set, notes in sentences."""
 
     differences: Table
     numbers: list[Table]
+    replication: list[Table]
     notes: list[str]
 
 
@@ -59,6 +61,7 @@ def compare(a: Findings, b: Findings) -> Comparison:
     return Comparison(
         Table("what_differs", "Differences", subject, columns, tuple(rows)),
         [_numbers(a, b, dataset, subject) for dataset in shared],
+        [replication(a, b, dataset, subject) for dataset in shared],
         _notes(a, b),
     )
 

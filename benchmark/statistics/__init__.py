@@ -34,6 +34,7 @@ from benchmark.statistics.scales import Scale
 from benchmark.statistics.scaling import STEP, PowerLaw, power_law
 from benchmark.statistics.search import expected_best
 from benchmark.statistics.seeds import CONFIDENCE, POWER, SIGNIFICANCE, holm, mean_interval, t_quantile
+from benchmark.statistics.student import replicate_coverage
 from benchmark.statistics.trends import Crossing, crossing, last_steps, line, slopes
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "power_law",
     "rank_intervals",
     "ranking",
+    "replicate_coverage",
     "row_covariance",
     "slopes",
     "t_quantile",

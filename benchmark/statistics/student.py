@@ -19,6 +19,18 @@ def quantile(probability: float, degrees: ArrayLike) -> Array:
     return np.where(np.isinf(nu), special.ndtri(probability), special.stdtrit(nu, probability))
 
 
+def replicate_coverage(confidence: float, degrees: ArrayLike) -> Array:
+    """Return the probability that a t interval holds the estimate of a replicate with as much noise.
+
+    The two estimates differ by sqrt(2) standard errors of one, which is all that its interval counts.
+
+    Args:
+        confidence: of the interval.
+        degrees: of freedom of its standard error.
+    """
+    return 1 - two_sided(quantile((1 + confidence) / 2, degrees) / np.sqrt(2), degrees)
+
+
 def satterthwaite(parts: ArrayLike, degrees: ArrayLike, known: ArrayLike = 0.0) -> Array:
     """Return the degrees of freedom (...) of a sum of estimated variances (Satterthwaite 1946, Biometrics Bull. 2, 110-114).
 
