@@ -46,8 +46,8 @@ def fit(shapes: Iterable[Shape], budget: Budget) -> Config:
                     return config
                 nearest = min(nearest, off, key=abs)
     asked = budget.training_flops / 1e6
-    found = f"the nearest has {asked * (1 + nearest):.3g}"
-    raise Infeasible(f"no width meets {asked:g} training MFLOP per example within {TOLERANCE:.0%}; {found}")
+    closest = f"the nearest has {asked * (1 + nearest):.3g}"
+    raise Infeasible(f"no width meets {asked:g} training MFLOP per example within {TOLERANCE:.0%}; {closest}")
 
 
 def default_config(config_class: type[Config], budget: Budget) -> Config:

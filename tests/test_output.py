@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -124,8 +125,13 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
-@pytest.mark.parametrize("command", [("report",), ("status",), ("list", "models"), ("list", "published")])
+@pytest.mark.parametrize(
+    ("encoding", "command"),
+    [
+        ("ascii", ("report",)),
+        *product(["ascii", "latin-1", "cp1252", "utf-8"], [("status",), ("list", "models"), ("list", "published")]),
+    ],
+)
 def test_a_console_that_is_not_utf_8_gets_replacements(folder, encoding, command):
     arguments = [*command, str(folder)] if command[0] != "list" else command
     done = subprocess.run(

@@ -18,7 +18,7 @@ from benchmark.protocol import Protocol
 from benchmark.records import store
 from benchmark.records.record import Record
 from benchmark.study import Study, finalists, missing_trials, winner
-from benchmark.training import runner
+from benchmark.training import inputs
 from benchmark.training.pruning import Race, curve_of, pruner
 from benchmark.tuning import tuner
 from benchmark.tuning.resume import resumed
@@ -146,7 +146,7 @@ def test_the_storage_holds_what_the_records_say_and_is_rebuilt_from_them(
 def _space(tuned: Study, params: dict[str, Any]) -> Any:
     from benchmark.tuning.space import distributions
 
-    return distributions(params, tuned, runner.budget_of(tuned, runner.data_of(tuned, "cpu").about))
+    return distributions(params, tuned, inputs.budget_of(tuned, inputs.data_of(tuned, "cpu").about))
 
 
 @pytest.mark.slow

@@ -22,8 +22,8 @@ from benchmark.reports import formats
 from benchmark.reports.cells import count
 from benchmark.reports.table import Cell, Column, Table
 from benchmark.study import Study
+from benchmark.training.inputs import budget_of, data_of
 from benchmark.training.memory import keep_freed_memory
-from benchmark.training.runner import budget_of, data_of
 from benchmark.tuning.space import drawn
 from datamodules.base import CTRDataModule
 from models.base import Budget, Config, CTRModel, Execution

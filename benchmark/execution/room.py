@@ -13,7 +13,7 @@ from benchmark import budget as budgets
 from benchmark.errors import RunError
 from benchmark.execution.studies import by_cell
 from benchmark.study import Study
-from benchmark.training.runner import budget_of
+from benchmark.training.inputs import budget_of
 from datamodules.base.batches import ROWS_TO_NORMALISE
 from models.base import CTRModel
 

@@ -172,7 +172,7 @@ def on_cluster(
         console: shows the progress.
     """
     from benchmark.execution.display import RunDisplay
-    from benchmark.training.runner import budget_of
+    from benchmark.training.inputs import budget_of
     from benchmark.tuning import space
     from benchmark.tuning.resume import renumbered
 

@@ -78,7 +78,7 @@ def adopted(studies: Sequence[Study], folder: Folder, about: Facts) -> list[Stud
     """
     from optuna.distributions import distribution_to_json
 
-    from benchmark.training.runner import budget_of
+    from benchmark.training.inputs import budget_of
     from benchmark.tuning import space
 
     spaces: dict[str, Any] = {}

@@ -35,7 +35,14 @@ LEGEND = (
 
 
 def replication(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
-    """Return, per metric and budget and for the mean over budgets, how far two folders agree; no rows for single searches."""
+    """Return, per metric and budget and for the mean over budgets, how far two folders agree; no rows for single searches.
+
+    Args:
+        a: of the first folder.
+        b: of the second.
+        dataset: that both have.
+        subject: of the table.
+    """
     rows = []
     for metric in METRICS:
         left, right = (scores(f.runs, dataset, metric, f.protocol.search.blocks) for f in (a, b))

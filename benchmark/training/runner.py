@@ -1,6 +1,6 @@
 """Train a study's model once and make its record; an error caused by the configuration gives a failed record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +9,6 @@ from typing import Any, Self
 import torch
 from torch import distributed
 
-import datamodules
 import models
 from benchmark import budget as budgets
 from benchmark.errors import RunError
@@ -17,13 +16,14 @@ from benchmark.records.predictions import Labels, Logits
 from benchmark.records.provenance import anonymous, device_name, provenance
 from benchmark.records.record import Kind, Record
 from benchmark.study import LOSSES_ALLOWED, Event, Ledger, OnEvent, Study
+from benchmark.training.inputs import budget_of, data_of
 from benchmark.training.loop import OnProgress, OnTest, Outcome, train
 from benchmark.training.memory import free_memory
 from benchmark.training.pruning import Stop, never
 from benchmark.training.ranks import Ranks
 from benchmark.training.watch import Stalled, Watch
 from datamodules.base import CTRDataModule, DataError
-from models.base import Budget, Config, Optimiser
+from models.base import Config, Optimiser
 
 COLLAPSED_WITHIN = 1e-3  # of a validation AUC of 0.5
 
@@ -43,7 +43,6 @@ class Runner:
         self.data = data_of(study, study.device)
         self.model = models.load(study.model)
         self.budget = budget_of(study, self.data.about)
-
         self._ranks: Ranks | None = None
         self._device_failed = False  # e.g. after a device-side assert, all further calls to the device fail
 
@@ -202,22 +201,6 @@ class Runner:
         self.on_event(Event(self.study.name, record.kind, number, 1.0, record))
         if self._device_failed:
             raise SystemExit(record.error)
-
-
-def data_of(study: Study, device: str) -> CTRDataModule:
-    """Return the study's data set, encoded, with the batch size and rows of its protocol, and with batches on `device`."""
-    training = study.protocol.training
-    data = datamodules.load(study.dataset)(study.data_dir, train_rows=training.train_rows, device=device)
-    data.batch_size = training.rows_per_step(data.meta["rows"]["train"])
-    return data
-
-
-def budget_of(study: Study, about: Mapping[str, Any]) -> Budget:
-    """Return the study's budget with the fields it is spent on, given the facts about its data set."""
-    columns = [*about["dense_columns"], *about["sparse_columns"]]
-    user, item = (tuple(columns.index(name) for name in about.get(f"{kind}_fields", ())) for kind in ("user", "item"))
-    n_dense = len(about["dense_columns"])
-    return Budget(study.budget * 1e6, n_dense, len(columns) - n_dense, study.protocol.embedding_dim, user, item)
 
 
 def _training(

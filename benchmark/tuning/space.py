@@ -13,7 +13,7 @@ import models
 from benchmark import budget as budgets
 from benchmark.records.record import Record
 from benchmark.study import DRAWS_PER_TRIAL, Study
-from benchmark.training.runner import budget_of
+from benchmark.training.inputs import budget_of
 from benchmark.tuning.sampler import SlotSampler
 from models.base import Budget, Config, Optimiser
 
