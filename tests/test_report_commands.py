@@ -77,6 +77,11 @@ def test_compare_counts_the_pairs_that_change_places_and_the_means_within_each_o
         cells = {column.name: cell.value for column, cell in zip(table.columns, row, strict=True)}
         assert (cells["pairs"], cells["apart in A"], cells["apart in B"], cells["turned"]) == (6, 6, 6, 5)
         assert (cells["means"], cells["within ±"]) == (8, 4), "those of DLRM and DCNv2"
+    noisy = make(blocks=4, noise=0.02, budgets=(0.1,))
+    (table,) = compared(tmp_path / "noisy", left, noisy, **changes).replication
+    for row in table.rows:
+        cells = {column.name: cell.value for column, cell in zip(table.columns, row, strict=True)}
+        assert (cells["apart in A"], cells["apart in B"], cells["in one only"], cells["turned"]) == (6, 0, 6, 0)
     (single,) = compared(tmp_path, make(budgets=(0.1,)), make(budgets=(0.1,)), budgets=[0.1]).replication
     assert not single.rows
 
