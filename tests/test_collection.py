@@ -27,7 +27,7 @@ def test_slow_tests_and_faults_run_only_when_asked_for(
     arguments: list[str], faults: bool, slow: bool, others: bool
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", FEW, *arguments],
+        [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", FEW, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -35,5 +35,5 @@ def test_slow_tests_and_faults_run_only_when_asked_for(
     )
     assert done.returncode == 0, done.stdout
     assert ("tests/faults/" in done.stdout) is faults
-    assert ("test_blocks_added_later" in done.stdout) is slow
+    assert ("test_blocks_added_later" in done.stdout) is slow, done.stdout
     assert ("tests/test_budget.py" in done.stdout) is others
