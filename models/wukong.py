@@ -8,8 +8,8 @@
 
 One bottom MLP turns the dense fields into one embedding (section 3.2, App. A). Where the paper is silent, we choose: no
 activation after the FMB's last linear layer; no bias in LCB and W_R; fan-in initialisation of Y, W_L and W_R; a separate Y in
-each layer. Other readings and ablations are variants in wukong.toml. Departures: none known; LayerNorm's eps, above the first
-FM's variance for small embeddings, costs nothing (docs/methodology.md).
+each layer. Other readings and ablations are variants in wukong.toml. Departures: none known. LayerNorm's eps is above the
+first FM's variance for small embeddings; this does no measurable harm (docs/methodology.md).
 
 B batch, N dense fields, F sparse fields, T tokens into a layer (n), D embedding dimension, K rank of Y (k), O tokens out.
 """

@@ -19,6 +19,8 @@ search = {blocks = 1, trials = 1}
 final = {seeds = [1, 2]}
 """
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: object) -> tuple[int, str]:
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(argument) for argument in arguments])
@@ -44,7 +46,6 @@ def changed(results: Path, tmp_path: Path, **values: object) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
 def test_every_record_of_a_run_is_reproduced_bit_for_bit(results: Path) -> None:
     code, shown = run("audit", "tiny", "--results", results, "--records", 9)
     assert code == 0, shown
@@ -53,7 +54,6 @@ def test_every_record_of_a_run_is_reproduced_bit_for_bit(results: Path) -> None:
     assert shown.count("none") == 3
 
 
-@pytest.mark.slow
 def test_a_metric_off_by_more_than_float_error_fails_the_audit(results: Path, tmp_path: Path) -> None:
     before = store.read(results / "tiny")[0].valid or {}
     code, shown = run(
@@ -63,13 +63,11 @@ def test_a_metric_off_by_more_than_float_error_fails_the_audit(results: Path, tm
     assert "  bit for bit" not in shown  # equal predictions do not excuse a record with other metrics
 
 
-@pytest.mark.slow
 def test_a_changed_device_is_named(results: Path, tmp_path: Path) -> None:
     code, shown = run("audit", "tiny", "--results", changed(results, tmp_path, device="another processor"))
     assert code == 0 and "device: another processor -> " in shown
 
 
-@pytest.mark.slow
 def test_other_data_and_a_folder_without_records_are_refused(results: Path, tmp_path: Path) -> None:
     other = changed(results, tmp_path, data_fingerprint="beef")
     code, shown = run("audit", "tiny", "--results", other)

@@ -129,6 +129,7 @@ def folder(tmp_path_factory):
     ("encoding", "command"),
     [
         ("ascii", ("report",)),
+        *(pytest.param(encoding, ("report",), marks=pytest.mark.slow) for encoding in ("latin-1", "cp1252", "utf-8")),
         *product(["ascii", "latin-1", "cp1252", "utf-8"], [("status",), ("list", "models"), ("list", "published")]),
     ],
 )

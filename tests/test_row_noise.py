@@ -73,7 +73,7 @@ def contents(path):
     return {file.relative_to(path): file.read_bytes() for file in files}
 
 
-@pytest.mark.usefixtures("without_figures")
+@pytest.mark.slow
 def test_a_folder_without_predictions_gives_the_same_report(tmp_path):
     path = folder(tmp_path, with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,))))
     write_report(path)

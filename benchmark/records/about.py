@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, ValidationError
 
 from benchmark.errors import RecordError
-from benchmark.records.files import MENDED
+from benchmark.records.files import MENDED, first_problem
 
 
 class Bound(BaseModel):
@@ -39,7 +39,5 @@ class About(BaseModel):
         except OSError as error:
             reason = str(error)
         except ValidationError as error:
-            problem = error.errors()[0]
-            key = ".".join(map(str, problem["loc"]))
-            reason = f"{key + ': ' if key else ''}{problem['msg']}"
+            reason = first_problem(error)
         raise RecordError(f"{path}: damaged ({reason}); {MENDED}")

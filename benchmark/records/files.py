@@ -5,9 +5,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from benchmark.errors import RecordError, disk_errors
 
 MENDED = "put a copy of it back, or remove it to have it made anew"
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a validation error as `key: message`."""
+    problem = error.errors()[0]
+    key = ".".join(map(str, problem["loc"]))
+    return f"{key + ': ' if key else ''}{problem['msg']}"
 
 
 def write_json(path: Path, value: object) -> None:

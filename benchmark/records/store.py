@@ -13,6 +13,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from benchmark.errors import RecordError, disk_errors
+from benchmark.records.files import first_problem
 from benchmark.records.record import KINDS, Record
 
 
@@ -109,9 +110,7 @@ def read_file(path: Path, at_most: int | None = None) -> list[Record]:
         try:
             records.append(Record.model_validate_json(line))
         except ValidationError as error:
-            problem = error.errors()[0]
-            key = ".".join(map(str, problem["loc"]))
-            raise RecordError(f"{path}, line {number}: {key + ': ' if key else ''}{problem['msg']}") from None
+            raise RecordError(f"{path}, line {number}: {first_problem(error)}") from None
     return records
 
 

@@ -14,7 +14,7 @@ from benchmark.findings.summary import LABEL, title
 from benchmark.records.folder import differences
 from benchmark.records.record import Record
 from benchmark.reports.cells import INTERVAL, number, p_value, text
-from benchmark.reports.replication import replication
+from benchmark.reports.replication import Sides, replication
 from benchmark.reports.table import Cell, Column, Table
 from benchmark.statistics import Contrasts, gaps, holm
 
@@ -55,13 +55,14 @@ class Comparison:
 def compare(a: Findings, b: Findings) -> Comparison:
     """Compare two results folders side by side; metrics are never averaged over the folders."""
     shared = sorted(set(a.datasets) & set(b.datasets))
+    scored = {dataset: _scores(a, b, dataset) for dataset in shared}
     rows = [tuple(text(part) for part in row) for row in _differences(a, b)]
     columns = tuple(Column(name, numeric=False) for name in ("setting", "A", "B"))
     subject = f"A = {a.folder}, B = {b.folder}"
     return Comparison(
         Table("what_differs", "Differences", subject, columns, tuple(rows)),
-        [_numbers(a, b, dataset, subject) for dataset in shared],
-        [replication(a, b, dataset, subject) for dataset in shared],
+        [_numbers(sides, a.title(dataset), subject) for dataset, sides in scored.items()],
+        [replication(sides, a.title(dataset), subject) for dataset, sides in scored.items()],
         _notes(a, b),
     )
 
@@ -85,11 +86,22 @@ def _listed(values: set[Any]) -> str:
     return ", ".join(sorted(map(str, values)))
 
 
-def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
+def _scores(a: Findings, b: Findings, dataset: str) -> Sides:
+    """Return the scores of both folders by metric, without test rows, which are the same in both, and without a floor."""
+    return {
+        metric: (
+            scores(a.runs, dataset, metric, a.protocol.search.blocks),
+            scores(b.runs, dataset, metric, b.protocol.search.blocks),
+        )
+        for metric in METRICS
+    }
+
+
+def _numbers(sides: Sides, dataset_title: str, subject: str) -> Table:
     """Return both folders' means per budget and model, and B minus A by Welch's test, Holm-corrected over the table."""
     rows: dict[tuple[float, str], list[Cell]] = {}
     for metric in METRICS:
-        left, right = (scores(f.runs, dataset, metric, f.protocol.search.blocks) for f in (a, b))
+        left, right = sides[metric]
         keys = sorted(
             ((budget, model) for model, budget in left.blocks.index.keys() & right.blocks.index.keys()),
             key=lambda key: (key[0], key[1]),
@@ -111,7 +123,7 @@ def _numbers(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
         "seeds of one winner, and then B − A has none. Test rows are the same in both folders and not covered."
     )
     body = tuple(tuple(row) for row in rows.values() if len(row) == len(columns))
-    return Table("numbers", f"Metrics on {a.title(dataset)}", subject, tuple(columns), body, legend, groups=True)
+    return Table("numbers", f"Metrics on {dataset_title}", subject, tuple(columns), body, legend, groups=True)
 
 
 def _difference(left: Scores, right: Scores, key: tuple[float, str]) -> tuple[float, float | None, float] | None:

@@ -5,14 +5,15 @@ from itertools import combinations
 
 import numpy as np
 
-from benchmark.findings import Findings
 from benchmark.findings.comparison import verdict
-from benchmark.findings.runs import METRICS
-from benchmark.findings.scores import Scores, scores
+from benchmark.findings.runs import Metric
+from benchmark.findings.scores import Scores
 from benchmark.findings.summary import LABEL
 from benchmark.reports.cells import INTERVAL
 from benchmark.reports.table import Cell, Column, Table
 from benchmark.statistics import CONFIDENCE, Contrasts, gaps, replicate_coverage
+
+Sides = Mapping[Metric, tuple[Scores, Scores]]  # of folders A and B
 
 COLUMNS = (
     "metric",
@@ -34,22 +35,20 @@ LEGEND = (
 )
 
 
-def replication(a: Findings, b: Findings, dataset: str, subject: str) -> Table:
+def replication(sides: Sides, dataset_title: str, subject: str) -> Table:
     """Return, per metric and budget and for the mean over budgets, how far two folders agree; no rows for single searches.
 
     Args:
-        a: of the first folder.
-        b: of the second.
-        dataset: that both have.
+        sides: scores of both folders.
+        dataset_title: of the data set that both have.
         subject: of the table.
     """
     rows = []
-    for metric in METRICS:
-        left, right = (scores(f.runs, dataset, metric, f.protocol.search.blocks) for f in (a, b))
+    for metric, (left, right) in sides.items():
         if left.replicated and right.replicated:
             rows += [_row(LABEL[metric], *family) for family in _families(left, right)]
     columns = tuple(Column(name, numeric=i > 1) for i, name in enumerate(COLUMNS))
-    return Table("replication", f"Agreement on {a.title(dataset)}", subject, columns, tuple(rows), LEGEND, groups=True)
+    return Table("replication", f"Agreement on {dataset_title}", subject, columns, tuple(rows), LEGEND, groups=True)
 
 
 def _families(left: Scores, right: Scores) -> Iterator[tuple[str, Contrasts, Contrasts]]:
