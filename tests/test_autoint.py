@@ -5,15 +5,15 @@ import torch
 from naive import batch, build, layer_norm, normal
 from torch import nn
 
-from models.autoint import AutoIntConfig, InteractingLayer
+from models.autoint import VECTOR, AutoIntConfig, InteractingLayer
 
 
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("normed", [False, True])
-@pytest.mark.parametrize("n_in", [4, 6])
-def test_the_interacting_layer_is_equations_5_to_8(n_in: int, normed: bool, scaled: bool) -> None:
+@pytest.mark.parametrize(("n_in", "n_tokens"), [(4, 3), (6, 3), (4, VECTOR)])
+def test_the_interacting_layer_is_equations_5_to_8(n_in: int, n_tokens: int, normed: bool, scaled: bool) -> None:
     """Head by head and token by token; the residual is projected only if the widths differ."""
-    n_tokens, heads, a = 3, 2, 6
+    heads, a = 2, 6
     head_dim = a // heads
     config = AutoIntConfig(embedding_dim=4, attention_dim=a, heads=heads, scaled=scaled, layer_norm=normed)
     layer = InteractingLayer(n_in, config).double()
