@@ -9,16 +9,18 @@ from made_records import folder, make, replicated, table, with_predictions
 
 from benchmark import findings
 from benchmark.errors import RecordError
-from benchmark.records import predictions
+from benchmark.findings.warnings import warnings
+from benchmark.records import packed, predictions
+from benchmark.records.merge import merge
 from benchmark.reports.write import write_report
 from benchmark.statistics import auc, row_covariance
 
 
 def logits_of(path, made):
-    """Return the labels, the final runs and their logits (n, N)."""
-    runs = [record for record in made if record.predictions]
+    """Return the labels, the first final run of each block and their logits (n, N), rounded to half precision."""
+    runs = {(r.model, r.budget, r.block): r for r in reversed(made) if r.predictions}.values()
     read = [predictions.read(predictions.prediction_file(path, r.dataset, r.model, r.budget, r.seed)) for r in runs]
-    return read[0][1], runs, np.stack([logit for logit, _ in read]).astype(float)
+    return read[0][1], list(runs), np.stack([logit for logit, _ in read]).astype(np.float16).astype(float)
 
 
 def test_the_covariance_of_studies_is_the_mean_over_pairs_of_runs_of_different_blocks(tmp_path):
@@ -91,7 +93,9 @@ def test_stored_row_noise_of_other_or_incomplete_predictions_is_not_used(tmp_pat
     others = [r.model_copy(update={"predictions": "0" * 64}) if r.predictions else r for r in made]
     assert findings.read(folder(tmp_path, others)).row_noise("hotel").studies == ()
     shutil.rmtree(tmp_path / "row_noise")
-    next((tmp_path / "predictions").rglob("*.npz")).unlink()
+    shutil.rmtree(tmp_path / "packed_predictions")
+    first = min((r for r in made if r.predictions), key=lambda r: r.seed)
+    predictions.prediction_file(tmp_path, first.dataset, first.model, first.budget, first.seed).unlink()
     write_report(folder(tmp_path, made))
     assert findings.read(tmp_path).row_noise("hotel").studies and not (tmp_path / "row_noise").exists()
 
@@ -104,9 +108,64 @@ def test_invalid_stored_row_noise_raises_an_error_that_names_the_file(tmp_path):
         findings.read(tmp_path).row_noise("hotel")
 
 
-def test_predictions_that_do_not_match_the_record_are_ignored(tmp_path):
+def test_where_predictions_do_not_match_the_records_the_noise_of_rows_is_the_largest_of_the_others(tmp_path):
     made = with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,)))
     forged = [r.model_copy(update={"predictions": "0" * 64}) if r.model == "mlp" and r.predictions else r for r in made]
     contents = findings.read(folder(tmp_path, forged))
     assert contents.row_noise("hotel").studies == (("wukong", 0.1),)
-    assert contents.scores("hotel", "auc").covers == "search and seeds"  # nothing is covered for some models only
+    scores = contents.scores("hotel", "auc")
+    known, unknown = (scores.blocks.index[model, 0.1] for model in ("wukong", "mlp"))
+    assert scores.assumed == (("mlp", 0.1),) and scores.blocks.rows[known, unknown] == 0
+    assert scores.blocks.rows[unknown, unknown] == scores.blocks.rows[known, known] > 0
+    [text] = [text for text in warnings(contents, "hotel") if "MLP" in text and "predictions" in text]
+    assert "largest of the other models'" in text
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_model_added_by_merging_keeps_the_others_row_noise_and_gets_its_covariance_with_them(tmp_path):
+    made = with_predictions(tmp_path / "all", replicated(("dlrm", "mlp", "wukong"), budgets=(0.1,)))
+    whole = folder(tmp_path / "all", made)
+    shipped = folder(tmp_path / "shipped", [r for r in made if r.model != "dlrm"], facts={"fingerprint": "f00d"})
+    shutil.copytree(whole / "predictions", shipped / "predictions")
+    write_report(shipped)
+    shutil.rmtree(shipped / "predictions")  # the shipped folder has packed ones only
+    before = findings.read(shipped).row_noise("hotel")
+    added = folder(tmp_path / "added", [r for r in made if r.model == "dlrm"], facts={"fingerprint": "f00d"})
+    shutil.copytree(whole / "predictions/hotel/dlrm", added / "predictions/hotel/dlrm")
+    write_report(added)
+    merge(shipped, [added])
+    after, oracle = findings.read(shipped).row_noise("hotel"), findings.read(whole).row_noise("hotel")
+    assert after.studies == (("dlrm", 0.1), *before.studies) == oracle.studies
+    for metric in ("auc", "logloss"):
+        assert after.of(metric)[1][1:, 1:] == pytest.approx(before.of(metric)[1], rel=1e-12)
+        assert (after.of(metric)[1] == oracle.of(metric)[1]).all() and (after.of(metric)[1] > 0).all()
+
+
+def test_packed_predictions_that_do_not_give_the_recorded_metrics_are_not_used(tmp_path):
+    made = with_predictions(tmp_path, replicated(("mlp", "wukong"), budgets=(0.1,)))
+    findings.read(folder(tmp_path, made)).keep_row_noise()
+    shutil.rmtree(tmp_path / "predictions")
+    (tmp_path / "row_noise/hotel.json").unlink()
+    assert len(findings.read(tmp_path).row_noise("hotel").studies) == 2
+    path = packed.packed_file(tmp_path, "hotel", "mlp")
+    kept = packed.read(path)
+    packed.write(path, packed.Packed(kept.runs, kept.logits[:, ::-1], kept.labels))
+    assert findings.read(tmp_path).row_noise("hotel").studies == (("wukong", 0.1),)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", b"no archive at all"])
+def test_damaged_packed_predictions_raise_an_error_that_names_the_file(tmp_path, damage):
+    path = tmp_path / "mlp.npz"
+    path.write_bytes(damage)
+    with pytest.raises(RecordError, match=r"mlp\.npz: not a valid file of packed predictions"):
+        packed.read(path)
+
+
+def test_packed_predictions_take_two_bytes_per_run_and_row_and_are_read_back(tmp_path):
+    logits = packed.half(np.random.default_rng(1).normal(0, 3, (4, 10_000)).astype(np.float32))
+    label = np.random.default_rng(2).integers(0, 2, 10_000).astype(np.uint8)
+    path = tmp_path / "mlp.npz"
+    packed.write(path, packed.Packed(("a", "b", "c", "d"), logits, label))
+    kept = packed.read(path)
+    assert kept.runs == ("a", "b", "c", "d") and (kept.logits == logits).all() and (kept.labels == label).all()
+    assert path.stat().st_size < 1.05 * (2 * logits.size + 10_000 / 8)

@@ -13,6 +13,7 @@ from benchmark.errors import RunError
 from benchmark.findings.summary import LABEL
 from benchmark.protocol import Protocol
 from benchmark.records import predictions, store
+from benchmark.records.audits import Audit
 from benchmark.records.predictions import Labels, Logits
 from benchmark.records.record import Record
 from benchmark.reports.cells import number, text
@@ -47,6 +48,11 @@ class Repetition:
     def passed(self) -> bool:
         """Whether every metric is reproduced within TOLERANCE."""
         return self.gap <= TOLERANCE
+
+    @property
+    def audit(self) -> Audit:
+        """Return the outcome, to be kept."""
+        return Audit.of(self.record, self.again, self.gap, passed=self.passed)
 
 
 class _NoLedger:

@@ -9,7 +9,9 @@ from rich.progress import Progress, TaskID
 from benchmark import protocol as protocols
 from benchmark.cli.options import Data, Device, Results, ResultsName
 from benchmark.cli.report import folder_of
+from benchmark.errors import RunError
 from benchmark.output import Screen
+from benchmark.records import audits
 
 app = typer.Typer()
 
@@ -25,7 +27,8 @@ def audit(
 ) -> None:
     """Retrain a random sample of records and compare metrics.
 
-    Writes nothing. Exits with 1 if a metric is not reproduced; on the same kind of machine all are, bit for bit.
+    Appends the outcome to audits.jsonl in the results folder, from which a leaderboard knows what is verified. Exits with 1 if
+    a metric is not reproduced; on the same kind of machine all are, bit for bit.
     """
     console, folder = Screen(), folder_of(name, results)
     protocol = protocols.of_folder(folder)
@@ -46,6 +49,10 @@ def audit(
                 bars.update(task, completed=share)
 
             repetitions.append(audit.repeat(record, protocol, data, chosen, on_share))
+            try:
+                audits.append(folder, repetitions[-1].audit)
+            except RunError as error:  # a folder that cannot be written to can be audited
+                console.print(f"note: the outcome is not kept: {error}")
             bars.remove_task(task)
     console.print(formats.terminal(audit.table(repetitions, protocol), console.width))
     for line in audit.differences(repetitions):

@@ -129,7 +129,7 @@ def show(findings: "Findings", console: Console) -> None:
     for result in findings.frontiers:
         for table in tables.frontier_tables(result, findings.heading_of_law(result.law))[:2]:
             console.print(formats.terminal(table, console.width))
-        console.print(sentence(result))
+        console.print(sentence(result, findings.title_of_law(result.law)))
     for dataset in findings.datasets:
         for table in (tables.quality(findings, dataset), tables.overall(findings, dataset)):
             if table.rows:

@@ -136,8 +136,11 @@ def merge(
     from benchmark.records.merge import merge
 
     with claimed(target):
-        added = merge(target, sources)
-    Screen().print(f"{added} records added to {target}")
+        added, notes = merge(target, sources)
+    console = Screen()
+    for note in notes:
+        console.print(f"note: {note}", soft_wrap=True)
+    console.print(f"{added} records added to {target}")
 
 
 def _protocol(

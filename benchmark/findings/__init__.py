@@ -1,26 +1,25 @@
 """Findings: the contents of a results folder and everything derived from them. All reports start here."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
-import datamodules
 from benchmark.findings.comparison import reference
 from benchmark.findings.convergence import Gain, gains
 from benchmark.findings.decision import Decision, decision
 from benchmark.findings.frontier import Frontier, frontier
 from benchmark.findings.orders import Recovery, recovery
-from benchmark.findings.row_noise import NONE, RowNoise, row_noise
+from benchmark.findings.row_noise import NONE, RowNoise, pack, row_noise
 from benchmark.findings.runs import Metric, tidy
 from benchmark.findings.scaling import Scaling, scaling
 from benchmark.findings.scores import Scores, scores
-from benchmark.findings.summary import overall, summary
+from benchmark.findings.summary import TITLES, overall, summary
 from benchmark.protocol import NAME, Protocol, digest, of_folder
 from benchmark.records import store
-from benchmark.records.about import About
+from benchmark.records.about import About, AboutModel
 from benchmark.records.record import Record
 
 
@@ -32,6 +31,7 @@ class Findings:
     protocol: Protocol
     records: list[Record]
     about: dict[str, About]  # by data set, where the folder has facts about it
+    models: dict[str, AboutModel] = field(default_factory=dict)  # the same by model
 
     @cached_property
     def runs(self) -> pl.DataFrame:
@@ -134,7 +134,14 @@ class Findings:
 
     def heading_of_law(self, law: str) -> str:
         """Return a data set with any number of rows and the protocol as the heading of a table or figure."""
-        return f"{datamodules.title(law)}, protocol {self.protocol.name}"
+        return f"{self.title_of_law(law)}, protocol {self.protocol.name}"
+
+    def title_of_law(self, law: str) -> str:
+        """Return the title of a data set with any number of rows, from the facts about one of its numbers, or its name."""
+        for split in self.protocol.splits:
+            if split.law == law and split.dataset in self.about:
+                return self.title(split.dataset).removesuffix(f", {split.rows:,} train rows")
+        return law
 
     @property
     def frontiers(self) -> list[Frontier]:
@@ -157,20 +164,36 @@ class Findings:
         return result
 
     def keep_row_noise(self) -> None:
-        """Store the row noise beside the records, so that a folder without predictions gives the same report."""
+        """Store packed predictions and the row noise, so that a folder without predictions gives the same report."""
         for dataset, noise in self._row_noise.items():
+            pack(self.folder, self.records, dataset)
             noise.keep(self._row_noise_file(dataset))
 
 
 def read(folder: Path) -> Findings:
-    """Return the findings of a results folder. Raises RecordError or ProtocolError if one of its files is invalid."""
+    """Return the findings of a results folder; neither its models nor its data sets need be installed.
+
+    Raises RecordError or ProtocolError if one of its files is invalid.
+    """
     records = store.read(folder)
-    about = {}
-    for dataset in sorted({record.dataset for record in records}):
-        path = folder / "datasets" / f"{dataset}.json"
-        if NAME.fullmatch(dataset) and path.exists():
-            about[dataset] = About.read(path)
-    return Findings(folder, of_folder(folder), records, about)
+    datasets = _files(folder / "datasets", {record.dataset for record in records})
+    about = {name: About.read(path) for name, path in datasets.items()}
+    described = _files(folder / "models", {record.model for record in records})
+    models = {name: AboutModel.read(path) for name, path in described.items()}
+    for name, facts in models.items():
+        TITLES.setdefault(name, facts.title)
+    return Findings(folder, of_folder(folder), records, about, models)
+
+
+def _files(folder: Path, names: set[str]) -> dict[str, Path]:
+    """Return the file of facts of each name that has one.
+
+    Args:
+        folder: with the files.
+        names: of data sets or models, from records.
+    """
+    paths = {name: folder / f"{name}.json" for name in sorted(names) if NAME.fullmatch(name)}
+    return {name: path for name, path in paths.items() if path.exists()}
 
 
 def file_name(name: str) -> str:

@@ -16,7 +16,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-import datamodules
 from benchmark.findings.summary import title
 from benchmark.protocol.totals import Split
 from benchmark.records.record import Record
@@ -145,8 +144,13 @@ def frontier(
     return Frontier(splits[0].law, _spent(splits, results, votes, scale, test_rows), optima, _checks(runs, best, bayes))
 
 
-def sentence(result: Frontier) -> str:
-    """Return what each model reaches at the largest total; models are not told apart here."""
+def sentence(result: Frontier, law: str) -> str:
+    """Return what each model reaches at the largest total; models are not told apart here.
+
+    Args:
+        result: the frontiers.
+        law: title of their data set.
+    """
     last = max((optimum.total for optimum in result.optima), default=0.0)
     parts = []
     for optimum in sorted((o for o in result.optima if o.total == last), key=lambda o: o.regret):
@@ -154,7 +158,7 @@ def sentence(result: Frontier) -> str:
         how = f"{optimum.best.budget:g} MFLOP x {optimum.best.rows:,} rows"
         parts.append(f"{title(optimum.model)} {optimum.regret:.4f}{half} ({how})")
     reached = f"regret to Bayes at the best split of {last:g} GFLOP: {', '.join(parts)}"
-    return f"{datamodules.title(result.law)}: {reached if parts else 'no final run is complete'}."
+    return f"{law}: {reached if parts else 'no final run is complete'}."
 
 
 def _spent(

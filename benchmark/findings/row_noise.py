@@ -1,11 +1,13 @@
-"""Noise of the finite test part: how the scores of all studies vary and covary by test rows, from kept predictions.
+"""Noise of the finite test part: how the scores of all studies vary and covary by test rows, from test predictions.
 
-Predictions are large and stay on the machine that made them. The covariances are stored in `row_noise/<dataset>.json` under a
-digest of the predictions that the records name, so a folder without predictions gives the same report.
+One final run per block is enough, the first that has predictions; they are rounded to half precision as `packed_predictions/`
+holds them, so a folder gives the same report with or without the predictions of all runs. The covariances are stored in
+`row_noise/<dataset>.json` under a digest of the predictions that the records name, as computing them takes longer.
 """
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -18,12 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from benchmark.errors import RecordError
 from benchmark.findings.runs import METRICS, Metric
 from benchmark.findings.scores import Rows
-from benchmark.records import files, predictions
+from benchmark.records import files, packed, predictions
 from benchmark.records.record import Record
 from benchmark.statistics import Study, auc, logloss, row_covariance
 from benchmark.statistics.examples import Sampled
 
 MEASURES: dict[Metric, Callable[[Any, Any], Sampled]] = {"auc": auc, "logloss": logloss}
+
+FORGED = 1e-3  # difference of a metric of predictions from the record's, far above that of rounding
 
 COLUMNS: dict[str, Any] = {
     "dataset": pl.String,
@@ -92,15 +96,15 @@ def row_noise(folder: Path, records: list[Record], dataset: str, file: Path) -> 
     """Return the row noise of a data set whose studies have several blocks; NONE for single searches or no predictions.
 
     The covariance of two studies is the mean over pairs of runs of different blocks, since runs of one block share its
-    winner. In memory are one number per study and test row, and as many per block of one study.
+    winner. In memory are one number per study and test row, and as many per block of one study, and packed predictions.
 
     Args:
-        folder: with the predictions.
+        folder: with the predictions, of all runs or packed.
         records: of that folder.
         dataset: whose records are used.
         file: the stored row noise, which is returned if it matches the predictions that the records name.
     """
-    runs = [r for r in records if (r.dataset, r.kind, r.status) == (dataset, "final", "complete") and r.predictions]
+    runs = one_per_block(records, dataset)
     if not any(run.block != runs[0].block for run in runs):
         return NONE
     named = sorted((run.model, run.budget, run.seed, run.predictions) for run in runs)
@@ -108,7 +112,7 @@ def row_noise(folder: Path, records: list[Record], dataset: str, file: Path) -> 
     kept = RowNoise.kept(file)
     if kept is not None and kept.predictions == digest:
         return kept
-    read = _Predictions(folder)
+    read = Predictions(folder)
     studies: list[Study] = []
     means: dict[Metric, list[NDArray[np.float32]]] = {metric: [] for metric in METRICS}
     own: dict[Metric, list[float]] = {metric: [] for metric in METRICS}
@@ -138,12 +142,22 @@ def _covariance(means: list[NDArray[np.float32]], own: list[float]) -> tuple[tup
     return tuple(tuple(row) for row in result.tolist())
 
 
-class _Predictions:
-    """Reads the predictions of one data set and counts those that match their records and each other."""
+def one_per_block(records: list[Record], dataset: str) -> list[Record]:
+    """Return the first final run with predictions of each block on a data set, by model, budget and block."""
+    runs: dict[tuple[str, float, int], Record] = {}
+    for run in sorted(records, key=lambda r: (r.model, r.budget, r.block, r.seed)):
+        if (run.dataset, run.kind, run.status) == (dataset, "final", "complete") and run.predictions:
+            runs.setdefault((run.model, run.budget, run.block), run)
+    return list(runs.values())
+
+
+class Predictions:
+    """Reads predictions of one data set and counts those that match their records and each other."""
 
     def __init__(self, folder: Path):
         self.folder, self.count = folder, 0
         self.labels: predictions.Labels | None = None
+        self._packed: dict[str, packed.Packed | None] = {}  # by model; the last one only
 
     @property
     def examples(self) -> int:
@@ -151,23 +165,58 @@ class _Predictions:
         return 0 if self.labels is None else len(self.labels)
 
     def blocks(self, runs: list[Record]) -> Iterator[dict[Metric, NDArray[np.float64]]]:
-        """Yield {metric: mean influence (N,)} of each block of a study that has readable predictions."""
-        for block in sorted({run.block for run in runs}):
-            logits = [logit for run in runs if run.block == block if (logit := self._read(run)) is not None]
-            if logits:
-                yield {name: of(self.labels, np.stack(logits)).influence.mean(0) for name, of in MEASURES.items()}
+        """Yield {metric: influence (N,)} of each run, one per block of a study, that has readable predictions."""
+        for run in runs:
+            logit = self.read(run)
+            if logit is None:
+                continue
+            sampled = {name: of(self.labels, logit.astype(float)) for name, of in MEASURES.items()}
+            off = [abs(float(of.values[0]) - (run.test or {}).get(name, math.nan)) for name, of in sampled.items()]
+            if max(off) < FORGED:
+                self.count += 1
+                yield {name: of.influence[0] for name, of in sampled.items()}
 
-    def _read(self, run: Record) -> predictions.Logits | None:
-        """Return a run's logits; None if the file is missing, not the one of the record, or of other test rows."""
+    def read(self, run: Record) -> NDArray[np.float16] | None:
+        """Return a run's logits (N,); None if there are none, or not those that its record names, or of other test rows."""
+        logit, label = self._of_all_runs(run) or self._of_packed(run) or (None, None)
+        if logit is None or label is None:
+            return None
+        if self.labels is None:
+            self.labels = label
+        return logit if np.array_equal(label, self.labels) else None
+
+    def _of_all_runs(self, run: Record) -> tuple[NDArray[np.float16], predictions.Labels] | None:
         path = predictions.prediction_file(self.folder, run.dataset, run.model, run.budget, run.seed)
         if not path.resolve().is_relative_to(self.folder.resolve()) or not path.exists():
             return None
         logit, label = predictions.read(path)
-        if predictions.digest(logit, label) != run.predictions:
+        return (packed.half(logit), label) if predictions.digest(logit, label) == run.predictions else None
+
+    def _of_packed(self, run: Record) -> tuple[NDArray[np.float16], predictions.Labels] | None:
+        if run.model not in self._packed:
+            path = packed.packed_file(self.folder, run.dataset, run.model)
+            safe = path.resolve().is_relative_to(self.folder.resolve()) and path.exists()
+            self._packed = {run.model: packed.read(path) if safe else None}
+        kept = self._packed[run.model]
+        if kept is None or run.predictions not in kept.runs:
             return None
-        if self.labels is None:
-            self.labels = label
-        if not np.array_equal(label, self.labels):
-            return None
-        self.count += 1
-        return logit
+        return kept.logits[kept.runs.index(run.predictions)], kept.labels
+
+
+def pack(folder: Path, records: list[Record], dataset: str) -> None:
+    """Write the packed predictions of each model that has predictions, unless its file holds the same runs.
+
+    Args:
+        folder: results folder.
+        records: of that folder.
+        dataset: whose predictions are packed.
+    """
+    runs: dict[str, list[Record]] = {}
+    for run in one_per_block(records, dataset):
+        runs.setdefault(run.model, []).append(run)
+    for model, own in runs.items():
+        reader, path = Predictions(folder), packed.packed_file(folder, dataset, model)
+        logits = {run.predictions: logit for run in own if run.predictions and (logit := reader.read(run)) is not None}
+        kept = packed.read(path) if path.exists() else None
+        if reader.labels is not None and (kept is None or kept.runs != tuple(logits)):
+            packed.write(path, packed.Packed(tuple(logits), np.stack(list(logits.values())), reader.labels))

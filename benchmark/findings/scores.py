@@ -36,6 +36,7 @@ class Scores:
     single: Mapping[Study, tuple[float, ...]]  # final runs on the working scale, of the studies with one finished block
     flops: Mapping[Study, float]  # training FLOPs per example, mean over final runs
     outside: tuple[Study, ...]  # with final runs whose score has no logarithm; they count as not finished
+    assumed: tuple[Study, ...]  # without predictions; the noise of test rows is taken to be the largest of the others
 
     @cached_property
     def replicated(self) -> bool:
@@ -140,13 +141,16 @@ def scores(
     compute = pl.col("training_flops").fill_null(pl.col("budget") * 1e6).mean()
     flops = {(m, b): float(f) for m, b, f in of_set.group_by("model", "budget").agg(compute).iter_rows()}
     blocks = Blocks(results)
-    return Scores(metric, scale, Blocks(results, _on_scale(blocks, scale, rows)), single, flops, tuple(sorted(outside)))
+    covariance, assumed = _on_scale(blocks, scale, rows) if rows is not None else (None, ())
+    return Scores(metric, scale, Blocks(results, covariance), single, flops, tuple(sorted(outside)), assumed)
 
 
-def _on_scale(blocks: Blocks, scale: Scale, rows: Rows | None) -> np.ndarray[Any, Any] | None:
-    """Return the covariance by test rows in the order of the blocks; None if a study with several blocks lacks it."""
-    if rows is None:
-        return None
+def _on_scale(blocks: Blocks, scale: Scale, rows: Rows) -> tuple[np.ndarray[Any, Any] | None, tuple[Study, ...]]:
+    """Return the covariance by test rows in the order of the blocks, and the studies with several blocks that lack it.
+
+    Their variance is taken to be the largest of the others, without covariance: models agree about test rows, so intervals
+    and differences are rather too wide than too narrow. The covariance is None if all studies lack it.
+    """
     known, natural = rows
     place = {study: i for i, study in enumerate(known)}
     count = len(blocks.values)
@@ -156,5 +160,11 @@ def _on_scale(blocks: Blocks, scale: Scale, rows: Rows | None) -> np.ndarray[Any
     at = [place[studies[i]] for i in shared]
     means = [scale.natural(float(blocks.means[i])) for i in shared]
     covariance[np.ix_(shared, shared)] = scale.rows(natural[np.ix_(at, at)], means)
-    unknown = np.isnan(np.diag(covariance)) & (blocks.finished > 1)
-    return None if unknown.any() else covariance
+    variances = np.diag(covariance)
+    if np.isnan(variances).all():
+        return None, ()
+    unknown = np.flatnonzero(np.isnan(variances) & (blocks.finished > 1))
+    largest = np.nanmax(variances)
+    covariance[unknown], covariance[:, unknown] = 0.0, 0.0
+    covariance[unknown, unknown] = largest
+    return covariance, tuple(studies[i] for i in unknown)

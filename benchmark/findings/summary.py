@@ -15,10 +15,17 @@ from benchmark.statistics import block_letters
 LABEL = {"logloss": "LogLoss", "auc": "AUC"}
 
 
-@cache
+TITLES: dict[str, str] = {}  # of models that are not installed here, from the first folder read that has them
+
+
 def title(model: str) -> str:
-    """Return the model's name in its paper, or the name in its records if the suite does not have the model."""
-    return models.title(model) if models.known(model) else model
+    """Return the model's name in its paper; that in a folder's facts, or else in its records, if it is not installed."""
+    return _installed(model) or TITLES.get(model) or model
+
+
+@cache
+def _installed(model: str) -> str | None:
+    return models.title(model) if models.known(model) else None
 
 
 SUMMARY_COLUMNS: dict[str, Any] = {

@@ -120,4 +120,9 @@ def _mixed(findings: Findings, dataset: str) -> list[str]:
     scores = findings.scores(dataset, findings.metric)
     if scores.replicated and scores.blocks.rows is None:
         texts.append("Test predictions are missing, so the noise of the test rows is unknown and not in the intervals.")
+    if assumed := sorted({title(model) for model, _ in scores.assumed}):
+        texts.append(
+            f"Test predictions of {listed(assumed)} are missing; the noise of the test rows is taken to be the largest of the "
+            "other models', and independent of theirs."
+        )
     return texts

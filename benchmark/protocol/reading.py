@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+import datamodules
+import models
 from benchmark.errors import ProtocolError, nearest
-from benchmark.protocol.rules import LISTS, Protocol
+from benchmark.protocol.rules import LISTS, LONGEST_TITLE, Protocol
 
 SHIPPED = Path(__file__).parents[1] / "protocols"
 
@@ -42,7 +44,14 @@ def load(name_or_path: str, changes: dict[str, Any] | None = None, *, smoke: boo
         _assign(values, key, value)
     if changes:
         values["overrides"] = [f"{key}={json.dumps(value)}" for key, value in sorted(changes.items())]
-    return validated(values, str(path))
+        if "title" not in changes and (keys := sorted(set(changes) - {"name"})):
+            values["title"] = changed_title(f"{path.stem}-smoke" if smoke else path.stem, keys)
+    protocol = validated(values, str(path))
+    try:
+        protocol.check_known()
+    except (models.UnknownModel, datamodules.UnknownDataset) as error:
+        raise ProtocolError(f"{path}: {error}") from None
+    return protocol
 
 
 def of_folder(folder: Path) -> Protocol:
@@ -70,9 +79,22 @@ def combined(kept: Protocol, now: Protocol) -> Protocol:
     blocks = max(kept.search.blocks, now.search.blocks)
     limits = [limit for protocol in (kept, now) for limit in protocol.rows or ()]
     rows = (min(limits), max(limits)) if limits else None
-    update = {**lists, "rows": rows, "search": now.search.model_copy(update={"blocks": blocks})}
+    update: dict[str, Any] = {**lists, "rows": rows, "search": now.search.model_copy(update={"blocks": blocks})}
+    further = {of.title: [key for key in LISTS if {*lists[key]} != {*getattr(of, key)}] for of in (now, kept)}
+    title, keys = min(further.items(), key=lambda item: len(item[1]))
+    update["title"] = changed_title(kept.name, keys) if keys else title
     both = now.model_copy(update=update).model_dump(mode="json", exclude_none=True)
     return validated(both, f"{kept.name}, as in its folder and now")
+
+
+def changed_title(name: str, keys: list[str]) -> str:
+    """Return the title of a changed protocol, of which the title that it had would not be true.
+
+    Args:
+        name: of the protocol.
+        keys: of the changed values.
+    """
+    return f"{name} with changed {', '.join(keys)}"[:LONGEST_TITLE]
 
 
 def validated(values: dict[str, Any], source: str) -> Protocol:

@@ -52,13 +52,19 @@ class Protocol(Section):
             )
         return value
 
-    @model_validator(mode="after")
-    def _known_names(self) -> Self:
+    @field_validator("datasets", "models")
+    @classmethod
+    def _safe_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            cls._safe_name(name)
+        return names
+
+    def check_known(self) -> None:
+        """Raise UnknownDataset or UnknownModel for a name that is not installed; reading results needs neither."""
         for name in self.datasets:
             datamodules.title(name)
         for name in self.models:
             models.title(name)
-        return self
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -163,6 +169,7 @@ class Protocol(Section):
         return self.model_copy(
             update={
                 "name": f"{self.name}-smoke",
+                "title": f"Smoke test of {self.name}; it says nothing about the models",
                 "budgets": budgets,
                 **few,
                 "training": self.training.model_copy(update=short),

@@ -1,10 +1,14 @@
-"""What a results folder says about a data set: the content of `datasets/<dataset>.json` that reports use."""
+"""What a results folder says about its data sets and models, so that reports need no code of either.
+
+`datasets/<dataset>.json` and `models/<model>.json`; further facts in the files are left alone.
+"""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, ValidationError
 
+import models
 from benchmark.errors import RecordError
 from benchmark.records.files import MENDED, first_problem
 
@@ -18,18 +22,10 @@ class Bound(BaseModel):
     logloss: FiniteFloat
 
 
-class About(BaseModel):
-    """Facts about a data set; further ones in the file are left alone."""
+class _Facts(BaseModel):
+    """Facts in a JSON file."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-    title: str = ""
-    licence: str = ""
-    citation: str = ""
-    rows: dict[str, NonNegativeInt] = {}  # by part
-    bounds: dict[str, Bound] = {}
-    dense_columns: list[str] | None = None
-    sparse_columns: list[str] | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -41,3 +37,30 @@ class About(BaseModel):
         except ValidationError as error:
             reason = first_problem(error)
         raise RecordError(f"{path}: damaged ({reason}); {MENDED}")
+
+
+class AboutModel(_Facts):
+    """Facts about a model or variant."""
+
+    title: str = ""
+    summary: str = ""  # what it is, in one line
+    held: dict[str, Any] = {}  # fields and training aids that a variant fixes
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """Return the facts about a model or variant that is installed here."""
+        variant = models.variants(name.partition(".")[0]).get(name)
+        held = variant.fields | variant.aids if variant else {}
+        return cls(title=models.title(name), summary=models.summary(name), held=held)
+
+
+class About(_Facts):
+    """Facts about a data set."""
+
+    title: str = ""
+    licence: str = ""
+    citation: str = ""
+    rows: dict[str, NonNegativeInt] = {}  # by part
+    bounds: dict[str, Bound] = {}
+    dense_columns: list[str] | None = None
+    sparse_columns: list[str] | None = None

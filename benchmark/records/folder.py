@@ -10,11 +10,14 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+import models
 from benchmark.errors import RunError
 from benchmark.output import printable
 from benchmark.protocol import Protocol, combined, of_folder
 from benchmark.records import code, files, store
+from benchmark.records.about import AboutModel
 
+MADE_WITH = "made_with.json"
 WAYS_OUT = (
     "Choose another folder with --results or another name with --name, or continue with --accept-changes; "
     "every later record will name the change"
@@ -73,7 +76,7 @@ class Folder:
         return path.read_text(encoding="utf-8")
 
     def adopt(self, protocol: Protocol) -> None:
-        """Write the protocol, merged with the one in the folder. Raises RunError if their identities differ."""
+        """Write the protocol, merged with the one in the folder, and facts about its models. Raises RunError if they differ."""
         path = self.path / "protocol.toml"
         if path.exists():
             kept = of_folder(self.path)
@@ -88,6 +91,8 @@ class Folder:
                 changes = [f"protocol.toml is missing; its records have identity {ids}, this run {protocol.identity()}"]
                 self._refuse_or_accept("results of another protocol", changes, min(identities))
         files.write_text(path, protocol.toml())
+        for name in filter(models.known, protocol.models):
+            files.write_json(self.path / "models" / f"{name}.json", AboutModel.of(name).model_dump())
 
     def adopt_data(self, facts: Mapping[str, dict[str, Any]], protocol: Protocol) -> None:
         """Write the facts about the data sets. If changed data are accepted, the old records move to `superseded/`.
@@ -124,7 +129,7 @@ class Folder:
             studies: names of studies, `<data set>/<model>/<budget>`.
             spaces: search space by study; None: not compared.
         """
-        path = self.path / "made_with.json"
+        path = self.path / MADE_WITH
         if not store.first_of_each_file(self.path):
             return {}
         if not path.exists() or not isinstance((kept := files.read_json(path)).get("all"), dict):
@@ -155,7 +160,7 @@ class Folder:
             protocol: of this run.
         """
         self.check_code(studies, spaces, protocol)
-        path = self.path / "made_with.json"
+        path = self.path / MADE_WITH
         kept = files.read_json(path) if path.exists() else {}
         now = _made_with(studies, spaces)
         files.write_json(path, {part: _object(kept.get(part)) | values for part, values in now.items()})
@@ -172,6 +177,26 @@ class Folder:
             distinct = list(dict.fromkeys(change for own in changes.values() for change in own))
             self._refuse_or_accept("results of other code", distinct, protocol.identity(), changes)
 
+    def adopt_changes(self, source: "Folder", studies: Sequence[str]) -> None:
+        """Take over from a merged folder what its code was and the changes accepted there; note how its code differs.
+
+        Args:
+            source: the other folder.
+            studies: names of its studies.
+        """
+        kept, brought = (
+            files.read_json(p) if p.exists() else {} for p in (self.path / MADE_WITH, source.path / MADE_WITH)
+        )
+        changes = differences(_object(kept.get("all")), _object(brought.get("all")), "merged from other code: ")
+        self.notes += changes
+        for name in studies:
+            own = dict.fromkeys([*self._of_studies.get(name, ()), *source.accepted(name), *changes])
+            self._of_studies |= {name: list(own)} if own else {}
+        self._write_changes(self.identity or source.identity)
+        files.write_json(
+            self.path / MADE_WITH, brought | {p: _object(brought.get(p)) | _object(kept.get(p)) for p in kept}
+        )
+
     def _refuse_or_accept(
         self, what: str, changes: list[str], identity: str, of_studies: Mapping[str, list[str]] | None = None
     ) -> None:
@@ -183,8 +208,13 @@ class Folder:
             self._accepted += tuple(f"{day} {change}" for change in changes)
         for name, own in (of_studies or {}).items():
             self._of_studies.setdefault(name, []).extend(f"{day} {change}" for change in own)
-        kept = {"identity": self.identity, "accepted": self._accepted, "of_studies": self._of_studies}
-        files.write_json(self.path / "changes.json", kept)
+        self._write_changes(self.identity)
+
+    def _write_changes(self, identity: str) -> None:
+        self.identity = identity
+        kept = {"identity": identity, "accepted": self._accepted, "of_studies": self._of_studies}
+        if any(kept.values()):
+            files.write_json(self.path / "changes.json", kept)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -1,18 +1,21 @@
 """Merge the records of several results folders by content."""
 
+import shutil
 from pathlib import Path
 
 from benchmark.errors import RecordError
 from benchmark.protocol import of_folder
-from benchmark.records import files, store
+from benchmark.records import files, packed, store
 from benchmark.records.folder import Folder
 from benchmark.records.record import Record
 
 Slot = tuple[str, str, float, int, str, int, int]  # data set, model, budget, block, kind, trial, seed of a final run
 
 
-def merge(target: Path, sources: list[Path]) -> int:
-    """Add the records that a results folder lacks, with their protocol and data facts, and return how many were added.
+def merge(target: Path, sources: list[Path]) -> tuple[int, list[str]]:
+    """Add the records that a results folder lacks, and return how many were added and how the code differed.
+
+    Predictions, facts about models and data, accepted changes and what the code was come along.
 
     Records that differ only in times, device, threads or `dirty` count as equal. If two records of the same training
     differ in anything else, nothing is added and RecordError names each conflict. Raises RunError if the folders differ in
@@ -30,19 +33,37 @@ def merge(target: Path, sources: list[Path]) -> int:
                 conflicts.append(f"{record.name} in {folder} and {source}: {', '.join(differing)}")
     if conflicts:
         raise RecordError(f"nothing merged into {target}, {len(conflicts)} conflict(s): {'; '.join(conflicts)}")
+    notes: list[str] = []
     for source in sources:
-        _adopt(target, source)
+        notes += _adopt(target, source)
+        _bring(target, source)
     for record in added:
         store.append(target, record)
-    return len(added)
+    return len(added), list(dict.fromkeys(notes))
 
 
-def _adopt(target: Path, source: Path) -> None:
+def _bring(target: Path, source: Path) -> None:
+    """Copy what the target lacks of predictions and facts about models."""
+    for pattern in ("predictions/*/*/*.npz", "models/*.json"):
+        for path in source.glob(pattern):
+            copy = target / path.relative_to(source)
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+    for path in source.glob("packed_predictions/*/*.npz"):
+        copy, brought = target / path.relative_to(source), packed.read(path)
+        packed.write(copy, packed.united(packed.read(copy), brought) if copy.exists() else brought)
+
+
+def _adopt(target: Path, source: Path) -> list[str]:
+    """Take over the source's protocol, facts about data and code; return how the code differed and what was restored."""
     folder, protocol = Folder(target), of_folder(source)
     folder.adopt(protocol)
     folder.adopt_data(
         {path.stem: files.read_json(path, "fingerprint") for path in source.glob("datasets/*.json")}, protocol
     )
+    folder.adopt_changes(Folder(source), sorted({record.study for record in store.read(source)}))
+    return folder.notes
 
 
 def _slot(record: Record) -> Slot:

@@ -28,9 +28,9 @@ def test_studies_run_separately_merge_into_the_records_of_one_machine_without_du
         tuner.run(study(folder(tmp_path / model), model))
     together = tmp_path / "together"
     together.mkdir()
-    assert merge(together, [tmp_path / "mlp", tmp_path / "dcnv2"]) == 6
+    assert merge(together, [tmp_path / "mlp", tmp_path / "dcnv2"]) == (6, [])
     assert truth(together) == first_block(whole, "mlp", "dcnv2")
-    assert merge(together, [tmp_path / "mlp"]) == 0
+    assert merge(together, [tmp_path / "mlp"]) == (0, [])
     assert (together / "protocol.toml").read_text() == (tmp_path / "mlp" / "protocol.toml").read_text()
 
 

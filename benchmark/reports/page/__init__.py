@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.markers import MarkerStyle
 
-import datamodules
 from benchmark.findings import Findings, file_name
 from benchmark.findings.frontier import Frontier, sentence
 from benchmark.findings.runs import METRICS
@@ -114,8 +113,8 @@ def frontier_section(findings: Findings, result: Frontier) -> dict[str, Any]:
         "monitor": findings.protocol.training.monitor,
         "file": file_name(result.law),
         "report": "",
-        "title": printable(f"{datamodules.title(result.law)}: compute-optimal frontier"),
-        "verdict": printable(sentence(result)),
+        "title": printable(f"{findings.title_of_law(result.law)}: compute-optimal frontier"),
+        "verdict": printable(sentence(result, findings.title_of_law(result.law))),
         "warnings": [f"The frontier of {name} fails its check" for name in failed],
         "tables": tables,
         "links": [],

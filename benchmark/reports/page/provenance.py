@@ -3,6 +3,7 @@
 from collections import Counter
 
 from benchmark.findings import Findings
+from benchmark.findings.summary import title
 
 
 def provenance(findings: Findings) -> list[tuple[str, str]]:
@@ -17,6 +18,8 @@ def provenance(findings: Findings) -> list[tuple[str, str]]:
             parts.append(", ".join(f"{rows:,} {part} rows" for part, rows in about.rows.items()))
         parts += [text for text in (about.licence, about.citation) if text]
         rows.append((findings.title(dataset), "; ".join(parts)))
+    described = {title(name): about.summary for name, about in findings.models.items() if about.summary}
+    rows += [(name, summary.removeprefix(f"{name}: ")) for name, summary in described.items()]
     if not records:
         return rows
     rows.append(
