@@ -156,7 +156,7 @@ from benchmark.reports import plots
 found = findings.read(Path(sys.argv[1]))
 with plots.styled():
     figure = plots.figures_of(found, "hotel")["quality_against_compute"]
-plots.save(figure, Path(sys.argv[2]))
+plots.save(figure, Path(sys.argv[2]), pdf=True)
 """
 
 

@@ -44,7 +44,7 @@ def double(
         raise ProtocolError(f"--budgets {budgets}: expected numbers, as in --budgets 0.08,0.32") from None
     double(folder, protocol, chosen, data_dir=data, device=device, jobs=jobs, accept=accept, console=console)
     with console.status("drawing tables and figures ..."):
-        findings = write_report(folder, if_changed=True)
+        findings = write_report(folder)
     passed = True
     for dataset in findings.datasets:
         gains = findings.gains(dataset)

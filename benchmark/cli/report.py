@@ -21,6 +21,7 @@ app = typer.Typer()
 def report(
     name: ResultsName,
     results: Results = Path("results"),
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write figures as PDF, too.")] = False,
     readme: Annotated[
         Path | None, typer.Option("--readme", metavar="FILE", help="Also rewrite the result blocks of this file.")
     ] = None,
@@ -30,7 +31,7 @@ def report(
 
     folder, console = folder_of(name, results), Screen()
     with console.status("drawing tables and figures ..."):
-        findings = write_report(folder)
+        findings = write_report(folder, pdf=pdf)
     show(findings, console)
     if readme is not None:
         from benchmark.reports import readme as blocks

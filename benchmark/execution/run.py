@@ -101,7 +101,7 @@ def run(
         else:
             _print(console, f"{protocol.name}: nothing to train, all {len(studies)} studies are finished")
     with console.status("drawing tables and figures ..."):
-        return write_report(path, if_changed=True)
+        return write_report(path)
 
 
 def _other_code(changes: dict[str, list[str]]) -> Iterator[str]:

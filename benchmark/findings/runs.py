@@ -11,6 +11,8 @@ from benchmark.records.record import Record
 
 Metric = Literal["auc", "logloss"]
 METRICS: tuple[Metric, ...] = ("logloss", "auc")
+MEASURED = (*METRICS, "calibration")  # mean predicted probability over the positive rate
+PARTS = ("valid", "test")
 RUN_COLUMNS: dict[str, Any] = {
     "dataset": pl.String,
     "model": pl.String,
@@ -32,11 +34,13 @@ RUN_COLUMNS: dict[str, Any] = {
     "seconds": pl.Float64,
     "examples_per_second": pl.Float64,
     "learning_rate": pl.Float64,
-    "valid_logloss": pl.Float64,
-    "valid_auc": pl.Float64,
-    "test_logloss": pl.Float64,
-    "test_auc": pl.Float64,
+    **{f"{part}_{metric}": pl.Float64 for part in PARTS for metric in MEASURED},
     "config": pl.String,  # JSON
+    "device": pl.String,
+    "threads": pl.Int64,
+    "commit": pl.String,
+    "finished": pl.Datetime(time_zone="UTC"),
+    "history": pl.List(pl.Struct({"train_loss": pl.Float64, "logloss": pl.Float64, "auc": pl.Float64})),  # by epoch
 }
 
 
@@ -49,8 +53,9 @@ def tidy(records: Iterable[Record]) -> pl.DataFrame:
 
 def _run(record: Record) -> dict[str, Any]:
     row = {name: getattr(record, name, None) for name in RUN_COLUMNS}
-    for part, metrics in (("valid", record.valid), ("test", record.test)):
-        row |= {f"{part}_{metric}": (metrics or {}).get(metric) for metric in METRICS}
+    for part, metrics in zip(PARTS, (record.valid, record.test), strict=True):
+        row |= {f"{part}_{metric}": (metrics or {}).get(metric) for metric in MEASURED}
+    row["history"] = [dict(epoch) for epoch in record.history]
     row["learning_rate"] = record.optimiser.get("learning_rate")
     row["config"] = json.dumps(record.config, sort_keys=True)
     return row

@@ -209,14 +209,21 @@ def _ticks_in_decades(axis: Axis, form: str | Formatter) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write the figure as PNG, SVG and PDF and return the files; equal figures give equal bytes."""
+def save(figure: Figure, stem: Path, *, pdf: bool = False) -> list[Path]:
+    """Write the figure as PNG and SVG and return the files; equal figures give equal bytes.
+
+    Args:
+        figure: to write.
+        stem: path without suffix.
+        pdf: write it as PDF, too.
+    """
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = []
     with styled():
         figure.draw_without_rendering()
         figure.set_layout_engine(None)  # laid out once, for all formats; "none" would draw each of them twice
         for suffix, metadata in METADATA.items():
-            paths.append(stem.with_name(stem.name + suffix))
-            figure.savefig(paths[-1], metadata=metadata)
+            if suffix != ".pdf" or pdf:
+                paths.append(stem.with_name(stem.name + suffix))
+                figure.savefig(paths[-1], metadata=metadata)
     return paths
