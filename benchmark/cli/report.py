@@ -40,14 +40,24 @@ def report(
 
 
 @app.command()
-def leaderboard(results: Results = Path("results")) -> None:
-    """Write one static page over all results folders.
+def leaderboard(
+    metric: Annotated[str, typer.Option(metavar="METRIC", help="Metric to rank by: auc or logloss.")] = "auc",
+    results: Results = Path("results"),
+) -> None:
+    """Rank models over all results folders on one static page.
 
-    The page is leaderboard/index.html in the folder given by --results.
+    The page is leaderboard/index.html in the folder given by --results. Folders that cannot be read are named and left out.
     """
+    from benchmark.findings.runs import METRICS
     from benchmark.reports import leaderboard
 
-    Screen().print(f"leaderboard in {leaderboard.write(results)}")
+    by = next((name for name in METRICS if name == metric), None)
+    if by is None:
+        raise ProtocolError(f"no metric {metric!r}; {nearest(metric, list(METRICS))}")
+    written, console = leaderboard.write(results, by), Screen()
+    console.print(f"leaderboard in {written.path}, over {len(written.shown)} folders", soft_wrap=True)
+    for folder, reason in written.left_out.items():
+        console.print(f"left out {folder}: {reason}", soft_wrap=True)
 
 
 @app.command()
