@@ -11,7 +11,7 @@ from benchmark import findings
 from benchmark.checks import submission
 from benchmark.cli.main import app
 from benchmark.errors import RecordError
-from benchmark.reports import compare, export, leaderboard, readme
+from benchmark.reports import compare, export, readme
 
 
 def run(*arguments):
@@ -94,23 +94,6 @@ def test_equal_replicates_agree_in_every_pair_and_mean(tmp_path):
         cells = {column.name: cell.value for column, cell in zip(table.columns, row, strict=True)}
         assert cells["apart in A"] == cells["apart in B"] and cells["in one only"] == cells["turned"] == 0
         assert cells["within ±"] == cells["means"] == 8 > cells["expected"] > 6
-
-
-def test_the_leaderboard_keeps_protocols_apart_and_links_to_reports_and_records(tmp_path):
-    folder(tmp_path / "one", make())
-    folder(tmp_path / "two", make(protocol_id="other"), protocol(name="two", embedding_dim=16))
-    path = leaderboard.write(tmp_path)
-    text = path.read_text()
-    assert text.count('data-name="quality"') == 2
-    assert "Hotel bookings, protocol made" in text and "Hotel bookings, protocol two" in text
-    for link in re.findall(r'href="([^"#]*records/[^"]+)"', text):
-        assert (path.parent / link).is_file()
-    assert {"../one/report.html", "../two/report.html"} <= set(re.findall(r'href="([^"]+)"', text))
-
-
-def test_a_leaderboard_without_records_is_an_error(tmp_path):
-    with pytest.raises(RecordError, match=r"no folder in .* has records; create some with"):
-        leaderboard.write(tmp_path)
 
 
 def test_exports_hold_the_means_of_the_table(tmp_path):

@@ -20,9 +20,10 @@ from benchmark.records.audits import Audit
 from benchmark.reports import page
 from benchmark.reports.formats import csv_text
 from benchmark.reports.leaderboard.boards import board
-from benchmark.reports.leaderboard.standings import Standing, effort, groups
+from benchmark.reports.leaderboard.standings import Group, Standing, effort, groups
 
 HERE = Path(__file__).parent
+MOST_NAMED = 3  # folders of a group
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def render(sources: list[tuple[Findings, list[Audit]]], left_out: dict[Path, str
     return environment.get_template("leaderboard.html.jinja").render(
         label=LABEL[metric],
         groups=shown,
-        names=_names([group.effort for group in shown]),
+        names=[_name(group) for group in shown],
         boards=boards,
         folders=[_folder(contents, made, base) for contents, made in sources],
         left_out=[(os.path.relpath(folder, base.parent), reason) for folder, reason in left_out.items()],
@@ -111,12 +112,11 @@ def _joined(common: str, own: str) -> str:
     return (page.HERE / common).read_text(encoding="utf-8") + (HERE / own).read_text(encoding="utf-8")
 
 
-def _names(efforts: list[str]) -> list[str]:
-    """Return the efforts as names of the groups; those that differ in ranges only are numbered."""
-    return [
-        text if efforts.count(text) == 1 else f"{text}; ranges {efforts[:i].count(text) + 1}"
-        for i, text in enumerate(efforts)
-    ]
+def _name(group: Group) -> str:
+    """Return the effort of a group and its first folders, which tell groups of equal effort and other ranges apart."""
+    folders = list(dict.fromkeys(entry.board.folder.name for entry in group.entries))
+    more = f" and {len(folders) - MOST_NAMED} more" if len(folders) > MOST_NAMED else ""
+    return f"{group.effort}: {', '.join(folders[:MOST_NAMED])}{more}"
 
 
 def _folder(contents: Findings, made: list[Audit], base: Path) -> dict[str, Any]:

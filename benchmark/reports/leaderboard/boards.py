@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,11 +28,11 @@ class Heading:
 
 @dataclass(frozen=True)
 class Row:
-    """A model's cells, those of data sets last; which of these are unverified; and links to its records by name."""
+    """A model's cells, those of data sets last; for these, links to its records and whether they are unverified."""
 
     cells: tuple[Cell, ...]
+    links: tuple[str, ...]  # empty without records
     unverified: tuple[bool, ...]
-    links: tuple[tuple[str, str], ...]
     ranked: bool
 
 
@@ -63,12 +63,15 @@ def board(standing: Standing, verified: Verified, base: Path) -> Board:
     """
     names = _names(standing.entries)
     headings = tuple(
-        Heading(name, entry in standing.counted, _report(entry, base))
+        Heading(name, entry in standing.counted or not standing.ranks, _report(entry, base))
         for name, entry in zip(names, standing.entries, strict=True)
     )
-    rows = tuple(_row(standing, model, names, verified, base) for model in (*standing.ranks, *standing.unranked))
-    general = [Column("behind, other sets")] if len(standing.counted) >= DIAGRAM_SETS else []
-    columns = [Column("rank"), Column("model", numeric=False), Column("behind the best"), *general]
+    rows = tuple(_row(standing, model, verified, base) for model in (*standing.ranks, *standing.unranked))
+    columns = [Column("model", numeric=False)]
+    if standing.ranks:
+        columns = [Column("rank"), *columns, Column("behind the best")]
+    if len(standing.counted) >= DIAGRAM_SETS:
+        columns.append(Column("behind, other sets"))
     table = Table(
         "leaderboard",
         "Leaderboard",
@@ -82,10 +85,10 @@ def board(standing: Standing, verified: Verified, base: Path) -> Board:
 
 
 def _names(entries: tuple[Entry, ...]) -> list[str]:
-    """Return the titles of the data sets; those in several folders carry the folder's name."""
+    """Return the titles of the data sets; those in several folders name the folder too."""
     titles = [entry.board.title(entry.dataset) for entry in entries]
     return [
-        f"{name}, {entry.board.folder.name}" if titles.count(name) > 1 else name
+        f"{name} ({entry.board.folder.name})" if titles.count(name) > 1 else name
         for name, entry in zip(titles, entries, strict=True)
     ]
 
@@ -99,27 +102,26 @@ def _report(entry: Entry, base: Path) -> str:
     return quote(os.path.relpath(path, base)) if path.is_file() else ""
 
 
-def _row(standing: Standing, model: str, names: list[str], verified: Verified, base: Path) -> Row:
-    cells, unverified, links = [], [], []
-    for name, entry in zip(names, standing.entries, strict=True):
+def _row(standing: Standing, model: str, verified: Verified, base: Path) -> Row:
+    cells, links, unverified = [text(title(model))], [], []
+    if standing.ranks:
+        cells = [_rank(standing, model), *cells, _behind(standing, model), *_general(standing, model)]
+    for entry in standing.entries:
         mean, half = entry.score(model, standing.budget) or (None, None)
-        shown = number(mean, half=half)
         letters = entry.letters(standing.budget).get(model, "")
-        cells.append(Cell(shown.text, shown.value, letters=letters, half=shown.half))
+        cells.append(replace(number(mean, half=half), letters=letters))
         folder, own = entry.board.folder, model in entry.models
+        records = folder / "records" / file_name(entry.dataset) / f"{file_name(model)}.jsonl"
+        links.append(quote(os.path.relpath(records, base)) if own else "")
         unverified.append(own and (entry.dataset, model) not in verified[folder])
-        if own:
-            records = folder / "records" / file_name(entry.dataset) / f"{file_name(model)}.jsonl"
-            links.append((name, quote(os.path.relpath(records, base))))
-    own_cells = (_rank(standing, model), text(title(model)), _behind(standing, model), *_general(standing, model))
-    return Row((*own_cells, *cells), tuple(unverified), tuple(links), model in standing.ranks)
+    return Row(tuple(cells), tuple(links), tuple(unverified), model in standing.ranks)
 
 
 def _rank(standing: Standing, model: str) -> Cell:
     if model not in standing.ranks:
         return Cell(HOLE)
     rank, best, worst = standing.ranks[model]
-    interval = f" ({best})" if best == worst else f" ({best} to {worst})"
+    interval = f" ({best} to {worst})" if best < worst else ""
     ends = (float(best), float(worst), False, False)
     return Cell(f"{rank}{interval}", rank, letters=standing.letters.get(model, ""), ends=ends)
 
@@ -157,18 +159,15 @@ def _summary(standing: Standing, names: list[str]) -> str:
             "No two models have finished enough searches on the same data set: they are listed by name and not ranked."
         )
     count = len(standing.counted)
-    over = f"{', '.join(names[:count])}"
     kind = "data set" if count == 1 else "data sets"
-    sentences = [f"{len(standing.ranks)} models ranked on {count} {kind}: {over}."]
+    sentences = [f"{len(standing.ranks)} models ranked on {count} {kind}: {', '.join(names[:count])}."]
     if count < DIAGRAM_SETS:
-        sentences.append(
-            f"The ranks hold for {'it' if count == 1 else 'these'} only; for other data sets, that is too few."
-        )
+        sentences.append(f"Fewer than {DIAGRAM_SETS} data sets say nothing about other data sets.")
     if standing.unranked:
         sentences.append("Models that lack enough finished searches on one of them are below, without a rank.")
     if count < len(names):
         sentences.append(
-            "Columns marked “not counted” have too few of the models, or show a data set that counts in another folder."
+            "Columns marked “not counted” have too few of the models, or a data set that counts in another folder."
         )
     return " ".join(sentences)
 
@@ -188,7 +187,7 @@ def _legend(standing: Standing) -> str:
     )
     return (
         f"Rank: by the mean over the counted data sets of ln({'1 − AUC' if metric == 'auc' else 'LogLoss'}); in brackets, "
-        f"the ranks that are possible, jointly at {INTERVAL}. Models that share a letter cannot be told apart. Behind the "
+        f"those possible where several are, jointly at {INTERVAL}. Models that share a letter cannot be told apart. Behind the "
         f"best: how much larger {distance} is than that of the best model, in the geometric mean, ± half-width of the "
         f"{INTERVAL} interval.{general} Data sets: mean test {label} ± half-width of the {INTERVAL} interval, which covers "
         f"{covers}."

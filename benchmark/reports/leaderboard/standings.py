@@ -176,6 +176,9 @@ def effort(protocol: Protocol) -> str:
 def ranges(protocol: Protocol) -> str:
     """Return in words the ranges and choices of the training aids, which all models share."""
     values = {name: sorted(getattr(protocol.search, name)) for name in RANGES}
-    texts = {name: ", ".join(f"{v:.12g}" if isinstance(v, float) else v for v in kept) for name, kept in values.items()}
+    texts = {
+        name: ", ".join(f"{v:.12g}".replace("e-0", "e-") if isinstance(v, float) else v for v in kept)
+        for name, kept in values.items()
+    }
     texts["learning_rate"] = texts["learning_rate"].replace(", ", " to ")
     return "; ".join(f"{name.replace('_', ' ')} {text}" for name, text in texts.items())
