@@ -135,7 +135,7 @@ def _metrics(records: list[Record], path: Path) -> Iterator[str]:
     for record in records:
         if record.status not in COUNTED or record.valid is None:
             continue
-        if record.history and record.best_epoch and record.best_epoch <= len(record.history):
+        if record.history and record.best_epoch and 0 < record.best_epoch <= len(record.history):
             epoch = record.history[record.best_epoch - 1]
             for name in sorted(record.valid.keys() & epoch.keys()):
                 if record.valid[name] != epoch[name]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmark import protocol as protocols
 from benchmark.cli.options import Results, ResultsName
 from benchmark.errors import ProtocolError, nearest
 from benchmark.output import Screen
@@ -109,25 +108,29 @@ def export(
 
 @app.command("submit-check")
 def submit_check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="records/<data set>/<model>.jsonl in a results folder.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="Results folder, archive of one (.zip, .tar, .tar.gz), or its records/<data set>/<model>.jsonl.",
+        ),
+    ],
 ) -> None:
-    """Check that submitted records are consistent.
+    """Check that submitted results are consistent.
 
-    Checks schema, budgets, seeds and metrics. Runs no code of the sender. Exits with 1 if anything is wrong.
+    Checks schema, budgets, seeds, metrics, facts and predictions, and notes accepted changes, uncommitted code and mixed
+    hardware. Runs no code of the sender. Exits with 1 if anything is wrong.
     """
-    from benchmark.checks import submission
+    from benchmark.checks import sent_folder
 
-    folder = file.absolute().parent.parent.parent
-    if not file.is_file() or not (folder / "protocol.toml").is_file():
-        layout = "<results folder>/records/<data set>/<model>.jsonl with a protocol.toml in the results folder"
-        raise ProtocolError(f"{file}: expected {layout}")
-    problems = submission.problems_of(file.absolute(), protocols.of_folder(folder))
-    console = Screen()
-    for problem in problems:
-        console.print(problem)
-    if problems:
+    checked, console = sent_folder.check(path), Screen()
+    for kind, lines in (("problem", checked.problems), ("note", checked.notes)):
+        for line in lines:
+            console.print(f"{kind}: {line}", soft_wrap=True)
+    if checked.problems:
         raise typer.Exit(1)
-    console.print(f"{file}: consistent with its protocol; unverified until rerun")
+    size = f"{checked.n_records:,} records in {checked.n_files} file{'s' if checked.n_files > 1 else ''}"
+    console.print(f"{path}: {size}, consistent with its protocol; unverified until rerun", soft_wrap=True)
 
 
 def show(findings: "Findings", console: Console) -> None:
