@@ -264,6 +264,14 @@ def test_a_bomb_is_refused_before_it_is_unpacked(refused, tmp_path, monkeypatch,
     assert path.stat().st_size < 2**14 and "when unpacked" in refused(path)
 
 
+def test_a_header_that_would_fill_the_memory_is_refused(refused, tmp_path):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as made:
+        entry = tarfile.TarInfo("made/protocol.toml")
+        entry.pax_headers = {"comment": "x" * (archive.LARGEST_READ + 1)}
+        made.addfile(entry)
+    assert "a header of more than" in refused(tmp_path / "a.tar.gz")
+
+
 @pytest.mark.parametrize("write", [zipped, tarred])
 def test_too_many_files_are_refused(refused, tmp_path, monkeypatch, write):
     monkeypatch.setattr(archive, "MOST_MEMBERS", 5)
