@@ -78,7 +78,9 @@ def _budgets(records: list[Record], path: Path) -> Iterator[str]:
         if record.status not in COUNTED:
             continue
         flops, forward = record.training_flops, record.forward_flops
-        if not flops or not forward or flops != TRAINING_FLOPS_PER_FORWARD_FLOP * forward:
+        if not record.budget:
+            yield f"{_where(record)}: a budget of 0"
+        elif not flops or not forward or flops != TRAINING_FLOPS_PER_FORWARD_FLOP * forward:
             factor = TRAINING_FLOPS_PER_FORWARD_FLOP
             yield f"{_where(record)}: training FLOPs {flops} are not {factor} x forward FLOPs {forward}"
         elif abs(flops / (record.budget * 1e6) - 1) > TOLERANCE:

@@ -35,7 +35,7 @@ class Record(BaseModel):
     dataset: Name
     data_fingerprint: str
     model: Name
-    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # training MFLOP per example
+    budget: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # training MFLOP per example; 0 where there is none
     block: Whole = 1  # which of the study's independent searches, counted from 1; 0.1 had one
     trial: Whole  # position in the block; for a retrial or final run, the trial that has its configuration
     seed: Whole  # of initialisation, dropout and data order
