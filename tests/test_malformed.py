@@ -85,7 +85,8 @@ OPTIONS: dict[str, list[str]] = {
     "compare with nothing": ["compare", "./made", "./none"],
     "readme that is missing": ["report", "./made", "--readme", "none.md"],
     "submission that is missing": ["submit-check", "none.jsonl"],
-    "submission that is a folder": ["submit-check", "made"],
+    "submission that is a folder of something else": ["submit-check", "made/records"],
+    "submission that is no archive": ["submit-check", "file"],
     "check of an unknown model": ["check", "mpl"],
     "check of a missing file": ["check", "none.py"],
     "check of a file that is no model": ["check", "empty.py"],
@@ -100,6 +101,7 @@ OPTIONS: dict[str, list[str]] = {
     "reproduce nothing": ["reproduce", "nothing"],
     "reproduce an unknown row": ["reproduce", "bars_frappe_x1", "--rows", "none"],
     "speed of an unknown model": ["speed", "--models", "mpl"],
+    "leaderboard by an unknown metric": ["leaderboard", "--metric", "ndcg"],
     "audit of nothing": ["audit", "nothing"],
 }  # fmt: skip
 DAMAGE: dict[str, tuple[str, bytes]] = {

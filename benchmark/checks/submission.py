@@ -78,7 +78,9 @@ def _budgets(records: list[Record], path: Path) -> Iterator[str]:
         if record.status not in COUNTED:
             continue
         flops, forward = record.training_flops, record.forward_flops
-        if not flops or not forward or flops != TRAINING_FLOPS_PER_FORWARD_FLOP * forward:
+        if not record.budget:
+            yield f"{_where(record)}: a budget of 0"
+        elif not flops or not forward or flops != TRAINING_FLOPS_PER_FORWARD_FLOP * forward:
             factor = TRAINING_FLOPS_PER_FORWARD_FLOP
             yield f"{_where(record)}: training FLOPs {flops} are not {factor} x forward FLOPs {forward}"
         elif abs(flops / (record.budget * 1e6) - 1) > TOLERANCE:
@@ -135,7 +137,7 @@ def _metrics(records: list[Record], path: Path) -> Iterator[str]:
     for record in records:
         if record.status not in COUNTED or record.valid is None:
             continue
-        if record.history and record.best_epoch and record.best_epoch <= len(record.history):
+        if record.history and record.best_epoch and 0 < record.best_epoch <= len(record.history):
             epoch = record.history[record.best_epoch - 1]
             for name in sorted(record.valid.keys() & epoch.keys()):
                 if record.valid[name] != epoch[name]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmark import protocol as protocols
 from benchmark.cli.options import Results, ResultsName
 from benchmark.errors import ProtocolError, nearest
 from benchmark.output import Screen
@@ -41,14 +40,24 @@ def report(
 
 
 @app.command()
-def leaderboard(results: Results = Path("results")) -> None:
-    """Write one static page over all results folders.
+def leaderboard(
+    metric: Annotated[str, typer.Option(metavar="METRIC", help="Metric to rank by: auc or logloss.")] = "auc",
+    results: Results = Path("results"),
+) -> None:
+    """Rank models over all results folders on one static page.
 
-    The page is leaderboard/index.html in the folder given by --results.
+    The page is leaderboard/index.html in the folder given by --results. Folders that cannot be read are named and left out.
     """
+    from benchmark.findings.runs import METRICS
     from benchmark.reports import leaderboard
 
-    Screen().print(f"leaderboard in {leaderboard.write(results)}")
+    by = next((name for name in METRICS if name == metric), None)
+    if by is None:
+        raise ProtocolError(f"no metric {metric!r}; {nearest(metric, list(METRICS))}")
+    written, console = leaderboard.write(results, by), Screen()
+    console.print(f"leaderboard in {written.path}, over {len(written.shown)} folders", soft_wrap=True)
+    for folder, reason in written.left_out.items():
+        console.print(f"left out {folder}: {reason}", soft_wrap=True)
 
 
 @app.command()
@@ -100,25 +109,29 @@ def export(
 
 @app.command("submit-check")
 def submit_check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="records/<data set>/<model>.jsonl in a results folder.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="Results folder, archive of one (.zip, .tar, .tar.gz), or its records/<data set>/<model>.jsonl.",
+        ),
+    ],
 ) -> None:
-    """Check that submitted records are consistent.
+    """Check that submitted results are consistent.
 
-    Checks schema, budgets, seeds and metrics. Runs no code of the sender. Exits with 1 if anything is wrong.
+    Checks schema, budgets, seeds, metrics, facts and predictions, and notes accepted changes, uncommitted code and mixed
+    hardware. Runs no code of the sender. Exits with 1 if anything is wrong.
     """
-    from benchmark.checks import submission
+    from benchmark.checks import sent_folder
 
-    folder = file.absolute().parent.parent.parent
-    if not file.is_file() or not (folder / "protocol.toml").is_file():
-        layout = "<results folder>/records/<data set>/<model>.jsonl with a protocol.toml in the results folder"
-        raise ProtocolError(f"{file}: expected {layout}")
-    problems = submission.problems_of(file.absolute(), protocols.of_folder(folder))
-    console = Screen()
-    for problem in problems:
-        console.print(problem)
-    if problems:
+    checked, console = sent_folder.check(path), Screen()
+    for kind, lines in (("problem", checked.problems), ("note", checked.notes)):
+        for line in lines:
+            console.print(f"{kind}: {line}", soft_wrap=True)
+    if checked.problems:
         raise typer.Exit(1)
-    console.print(f"{file}: consistent with its protocol; unverified until rerun")
+    size = f"{checked.n_records:,} records in {checked.n_files} file{'s' if checked.n_files > 1 else ''}"
+    console.print(f"{path}: {size}, consistent with its protocol; unverified until rerun", soft_wrap=True)
 
 
 def show(findings: "Findings", console: Console) -> None:

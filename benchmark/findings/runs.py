@@ -1,6 +1,7 @@
 """Records as a tidy frame, one row per record."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -45,9 +46,13 @@ RUN_COLUMNS: dict[str, Any] = {
 
 
 def tidy(records: Iterable[Record]) -> pl.DataFrame:
-    """Return one row per record. Raises RecordError if the records differ in protocol, schema or data."""
+    """Return one row per record.
+
+    Raises RecordError if the records differ in protocol, schema or data, or if a finished final run lacks a metric.
+    """
     rows = list(records)
     _check_comparable(rows)
+    _check_complete(rows)
     return pl.DataFrame([_run(record) for record in rows], schema=RUN_COLUMNS, orient="row")
 
 
@@ -77,6 +82,15 @@ def _check_comparable(records: Iterable[Record]) -> None:
                     f"records of different {kind} cannot share a table: {earlier} and {value} "
                     f"(the second in {record.dataset}/{record.model}, budget {record.budget:g})"
                 )
+
+
+def _check_complete(records: Iterable[Record]) -> None:
+    """Raise RecordError if a finished final run lacks a test metric or has one that is not finite."""
+    for record in records:
+        if record.kind == "final" and record.status == "complete":
+            for metric in METRICS:
+                if not math.isfinite((record.test or {}).get(metric, math.nan)):
+                    raise RecordError(f"{record.name}: no finite test {metric}")
 
 
 def finals(runs: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ Status = Literal["complete", "pruned", "collapsed", "failed", "infeasible", "dup
 Metrics = dict[str, float]
 # Names are parts of file names; this pattern keeps them inside the results folder.
 Name = Annotated[str, Field(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\z")]
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # fits a column of a frame
 
 
 class Record(BaseModel):
@@ -34,24 +35,24 @@ class Record(BaseModel):
     dataset: Name
     data_fingerprint: str
     model: Name
-    budget: float  # training MFLOP per example
-    block: int = 1  # which of the study's independent searches, counted from 1; 0.1 had one
-    trial: int  # position in the block; for a retrial or final run, the trial that has its configuration
-    seed: int  # of initialisation, dropout and data order
+    budget: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # training MFLOP per example; 0 where there is none
+    block: Whole = 1  # which of the study's independent searches, counted from 1; 0.1 had one
+    trial: Whole  # position in the block; for a retrial or final run, the trial that has its configuration
+    seed: Whole  # of initialisation, dropout and data order
 
     params: dict[str, Any] = {}  # as sampled
     config: dict[str, Any] = {}  # the resulting architecture
     optimiser: dict[str, Any] = {}
-    forward_flops: int | None = None  # per example
-    training_flops: int | None = None  # per example, 3 x forward
-    dense_parameters: int | None = None
-    embedding_parameters: int | None = None
+    forward_flops: Whole | None = None  # per example
+    training_flops: Whole | None = None  # per example, 3 x forward
+    dense_parameters: Whole | None = None
+    embedding_parameters: Whole | None = None
 
-    batch_size: int | None = None  # 0.1 had that of its protocol
-    epochs: int | None = None  # number of epochs trained
-    best_epoch: int | None = None  # the epoch whose weights were scored, counted from 1
-    steps: int | None = None
-    examples: int | None = None  # examples trained on, counting repeats
+    batch_size: Whole | None = None  # 0.1 had that of its protocol
+    epochs: Whole | None = None  # number of epochs trained
+    best_epoch: Whole | None = None  # the epoch whose weights were scored, counted from 1
+    steps: Whole | None = None
+    examples: Whole | None = None  # examples trained on, counting repeats
     train_seconds: float | None = None  # excluding validation
     seconds: float | None = None  # including validation
     history: tuple[dict[str, float], ...] = ()  # train_loss and validation metrics of each epoch
@@ -60,8 +61,8 @@ class Record(BaseModel):
     predictions: str | None = None  # hash of the test predictions, if they were kept
 
     device: str | None = None
-    devices: int = 1  # number of devices that trained one model together
-    threads: int | None = None
+    devices: Whole = 1  # number of devices that trained one model together
+    threads: Whole | None = None
     commit: str | None = None  # of the suite
     dirty: bool | None = None  # uncommitted changes
     versions: dict[str, str] = {}

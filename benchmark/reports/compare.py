@@ -13,6 +13,7 @@ from benchmark.findings.scores import Scores, scores
 from benchmark.findings.summary import LABEL, title
 from benchmark.records.folder import differences
 from benchmark.records.record import Record
+from benchmark.records.remarks import remarks
 from benchmark.reports.cells import INTERVAL, number, p_value, text
 from benchmark.reports.replication import Sides, replication
 from benchmark.reports.table import Cell, Column, Table
@@ -21,7 +22,10 @@ from benchmark.statistics import Contrasts, gaps, holm
 FIELDS: dict[str, Callable[[Record], Any]] = {
     "schema": lambda record: record.schema_version,
     "commit": lambda record: record.commit,
+    "uncommitted changes": lambda record: {True: "yes", False: "no", None: "unknown"}[record.dirty],
+    "accepted changes": lambda record: "; ".join(record.accepted) or "none",
     "device": lambda record: record.device,
+    "devices of a training": lambda record: record.devices,
     "threads": lambda record: record.threads,
     "versions": lambda record: (
         ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items())) or None
@@ -148,6 +152,7 @@ def _difference(left: Scores, right: Scores, key: tuple[float, str]) -> tuple[fl
 def _notes(a: Findings, b: Findings) -> list[str]:
     notes = [] if _differences(a, b) else ["Protocol, data, versions and hardware are identical."]
     keys = [{(r.dataset, r.model, r.budget) for r in f.records} for f in (a, b)]
+    notes += [f"{side}: {line}." for side, f in (("A", a), ("B", b)) for line in remarks(f.records)]
     for name, own, other in (("A", keys[0], keys[1]), ("B", keys[1], keys[0])):
         only = sorted(own - other)
         if only:
