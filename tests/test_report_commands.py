@@ -123,6 +123,12 @@ def test_exports_hold_the_means_of_the_table(tmp_path):
     frames = {"runs": contents.runs, "summary": contents.summary, "overall": contents.overall}
     assert all(written[name].equals(frame) for name, frame in frames.items())
     assert written["row_noise"].equals(contents.row_covariance)
+    run, record = written["runs"].row(0, named=True), contents.records[0]
+    assert (run["device"], run["commit"], run["finished"]) == (record.device, record.commit, record.finished)
+    assert [epoch["auc"] for epoch in run["history"]] == [epoch["auc"] for epoch in record.history] != []
+    calibrated = [r.model_copy(update={"test": r.test | {"calibration": 1.25}}) if r.test else r for r in make()]
+    finals = findings.read(folder(tmp_path / "calibrated", calibrated)).runs.filter(pl.col("kind") == "final")
+    assert set(finals["test_calibration"]) == {1.25} and finals["valid_calibration"].is_null().all()
     assert written["runs"]["block"].unique().to_list() == [1]
 
 
