@@ -92,11 +92,12 @@ def _markdown_cell(cell: Cell) -> str:
     return f"{text} <sup>{cell.letters}</sup>" if cell.letters else text
 
 
+DIGITS = 12  # the last four of a float depend on the processor's vector instructions
 ENDS = ("low", "high", "low open", "high open")
 
 
 def csv_text(table: Table) -> str:
-    """Return the table as CSV in full precision; half-widths, letters and the ends of intervals have columns of their own."""
+    """Return the table as CSV with DIGITS digits; half-widths, letters and the ends of intervals have columns of their own."""
     half = [any(row[i].half is not None for row in table.rows) for i in range(len(table.columns))]
     lettered = [any(row[i].letters for row in table.rows) for i in range(len(table.columns))]
     ended = [any(row[i].ends for row in table.rows) for i in range(len(table.columns))]
@@ -112,8 +113,13 @@ def csv_text(table: Table) -> str:
         for i, cell in enumerate(row):
             values += [cell.value] + [cell.half] * half[i] + [cell.letters] * lettered[i]
             values += list(cell.ends or [None] * len(ENDS)) * ended[i]
-        writer.writerow(["" if value is None else escape_csv(value) for value in values])
+        writer.writerow(["" if value is None else escape_csv(rounded(value)) for value in values])
     return out.getvalue()
+
+
+def rounded(value: Value) -> Value:
+    """Return a number with DIGITS significant digits; anything else as it is."""
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
 def latex(table: Table) -> str:

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 from commands import PROTOCOL, study, truth
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import datamodules
+import models
 from benchmark import protocol as protocols
 from benchmark.errors import ProtocolError, RecordError, RunError
 from benchmark.records import store
@@ -45,16 +48,20 @@ def test_no_source_reads_a_format_that_can_run_code(path: Path) -> None:
     assert not any("allow_pickle=True" in line for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def test_a_module_is_imported_only_if_its_name_is_a_file_of_its_folder() -> None:
-    """Both calls of import_module check the name against the folder's listing first; a protocol's names go through them."""
+def test_a_module_is_imported_only_if_its_name_is_a_file_of_its_folder(tmp_path: Path) -> None:
+    """Both calls of import_module check the name against the folder's listing first; so does a protocol that is to be run."""
+    path = tmp_path / "tiny.toml"
     for key, name in (
         ("models", "os.system"),
         ("datasets", "../../etc/passwd"),
         ("models", "base"),
         ("models", "__init__"),
     ):
+        path.write_text(tomli_w.dumps({**PROTOCOL, key: [name]}))
         with pytest.raises(ProtocolError, match=re.escape(repr(name))):
-            protocols.validated({**PROTOCOL, key: [name]}, "tiny")
+            protocols.load(str(path))
+        with pytest.raises((models.UnknownModel, datamodules.UnknownDataset)):
+            (models if key == "models" else datamodules).load(name)
 
 
 @pytest.mark.parametrize("key", ["class_path", "_target_", "__reduce__", "_instantiator", "py/object"])
