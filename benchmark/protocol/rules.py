@@ -158,7 +158,7 @@ class Protocol(Section):
         fewest: dict[str, Any] = {"blocks": min(self.search.blocks, 2), "trials": 1, "finalists": 1}
         unpruned = {key: Search.model_fields[key].default for key in LATER["search"] if key.startswith("prune")}
         budgets = tuple(sorted(self.budgets)[:3])
-        short: dict[str, Any] = {"epochs": 1, "train_rows": SMOKE_ROWS}
+        short: dict[str, Any] = {"epochs": 1, "patience": 1, "train_rows": SMOKE_ROWS}
         few: dict[str, Any] = {}
         if self.totals:  # the two smallest budgets on SMOKE_ROWS rows, and the same compute on fewer
             short = {}

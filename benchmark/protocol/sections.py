@@ -20,7 +20,7 @@ class Training(Section):
     batch_size: Count = 1024
     batch_rows: Count | None = None  # train rows for which batch_size is meant, see rows_per_step; None: always
     epochs: Epochs = 1  # maximum
-    patience: Epochs = 1  # stop after this many consecutive epochs without improvement
+    patience: Epochs = 1  # stop after this many consecutive epochs without improvement; if not given, never: epochs
     monitor: Literal["auc", "logloss"] = "logloss"  # validation metric that selects epochs, trials and configs
     schedule: Literal["constant", "linear", "plateau"] = "constant"  # of the learning rate, see training.loop.Selection
     # fraction of the maximum number of steps in which the learning rate rises to its full value
@@ -30,6 +30,12 @@ class Training(Section):
     precision: Literal["fp32", "bf16"] = "fp32"  # of the matrix products
     compile: StrictBool = False  # torch.compile, with CUDA graphs on a GPU
     train_rows: Count | None = None  # use only the first rows of the train part; None: all
+
+    @model_validator(mode="before")
+    @classmethod
+    def _to_the_end(cls, values: Any) -> Any:
+        """Let a training go on to its last epoch: under a rate that falls to zero, one bad epoch in the middle says nothing."""
+        return {"patience": values["epochs"], **values} if isinstance(values, dict) and "epochs" in values else values
 
     def rows_per_step(self, rows: int) -> int:
         """Return the batch size for that many train rows, which grows with their square root if `batch_rows` is set."""
