@@ -104,6 +104,13 @@ def test_a_renamed_smallest_form_keeps_its_suffix() -> None:
     assert protocols.load("quickstart", {"name": "mine"}, smoke=True).name == "mine-smoke"
 
 
+def test_without_a_patience_a_training_goes_on_to_its_last_epoch(path: Path) -> None:
+    training = "embedding_dim = 8\n[training]\nepochs = 7\n"
+    assert load(path, MINIMAL.replace("embedding_dim = 8", training)).training.patience == 7
+    assert load(path, MINIMAL.replace("embedding_dim = 8", training + "patience = 2")).training.patience == 2
+    assert load(path, MINIMAL).training.patience == 1
+
+
 def test_identity_depends_on_settings_but_not_on_title_models_and_budgets(path: Path) -> None:
     one = load(path, MINIMAL)
     assert load(path, MINIMAL.replace('"mlp"', '"mlp", "dlrm"')).identity() == one.identity()

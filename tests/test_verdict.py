@@ -199,6 +199,20 @@ def test_a_missing_or_failed_doubling_check_gives_a_warning_and_a_passed_one_non
     assert "epochs" not in warned(tmp_path / "passed", with_check(made))
 
 
+def test_trainings_that_stopped_early_under_a_falling_rate_give_a_warning(tmp_path):
+    made = make(("mlp", "wukong"), budgets=(0.1,))
+    early = [r.model_copy(update={"epochs": 1}) if r.kind == "final" and r.model == "mlp" else r for r in made]
+    falling = {"epochs": 2, "patience": 1, "schedule": "linear"}
+    text = "5 of 30 trainings stopped early by a patience of 1, before the learning rate had fallen to zero."
+    for name, records, training, said in (
+        ("early", early, falling, True),
+        ("whole", made, falling, False),
+        ("constant", early, falling | {"schedule": "constant"}, False),
+    ):
+        contents = findings.read(folder(tmp_path / name, records, protocol(training=training)))
+        assert (text in warnings(contents, "hotel")) is said
+
+
 def test_a_score_better_than_the_bayes_bound_gives_a_warning(tmp_path):
     text = warned(tmp_path, make(), {"bounds": {"Bayes": {"logloss": 0.424, "auc": 0.78}}})
     assert "Better than the Bayes bound, which is impossible: DCNv2 and Wukong." in text

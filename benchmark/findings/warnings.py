@@ -23,6 +23,7 @@ def warnings(findings: Findings, dataset: str) -> list[str]:
         *_beyond_bayes(findings, dataset),
         *_mixed(findings, dataset),
         *_not_converged(findings, dataset),
+        *_stopped_early(findings, dataset),
     ]
 
 
@@ -30,6 +31,23 @@ def _not_converged(findings: Findings, dataset: str) -> list[str]:
     epochs = findings.protocol.training.epochs
     count = f"{epochs} {'epoch' if epochs == 1 else 'epochs'}"
     return [f"Trained for {count}: {reason}." for reason in too_short(findings, dataset)]
+
+
+def _stopped_early(findings: Findings, dataset: str) -> list[str]:
+    """Return how many trainings ended by the protocol's patience under a rate that had not fallen to zero."""
+    training = findings.protocol.training
+    if training.schedule != "linear":
+        return []
+    done = findings.runs.filter(
+        pl.col("dataset") == dataset,
+        pl.col("status") == "complete",
+        pl.col("kind").is_in(["trial", "retrial", "final"]),
+    )
+    early = done.filter(pl.col("epochs") < training.epochs).height
+    if not early:
+        return []
+    reason = f"a patience of {training.patience}, before the learning rate had fallen to zero"
+    return [f"{early} of {done.height} trainings stopped early by {reason}."]
 
 
 def _one_search(findings: Findings, dataset: str) -> list[str]:
