@@ -28,9 +28,8 @@ RUN_COLUMNS: dict[str, Any] = {
     "epochs": pl.Int64,
     "examples": pl.Int64,
     "compute": pl.Float64,  # FLOP of the whole training: training_flops x examples
-    "train_seconds": pl.Float64,
+    "train_seconds": pl.Float64,  # of any machine, under any load: provenance, no throughput
     "seconds": pl.Float64,
-    "examples_per_second": pl.Float64,
     "learning_rate": pl.Float64,
     "valid_logloss": pl.Float64,
     "valid_auc": pl.Float64,

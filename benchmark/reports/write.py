@@ -78,7 +78,7 @@ def remove_stale(findings: Findings, written: list[Path]) -> None:
 
 def _state(folder: Path) -> dict[str, str]:
     """Return digests of the records and facts, of the report's code, and of the report's files."""
-    inputs = ("protocol.toml", "datasets/*.json", "records/*/*.jsonl", "row_noise/*.json")
+    inputs = ("protocol.toml", "datasets/*.json", "records/*/*.jsonl", "row_noise/*.json", "throughput/*.json")
     predictions = [
         f"{path.relative_to(folder)} {path.stat().st_size}" for path in sorted(folder.glob("predictions/**/*.npz"))
     ]
