@@ -12,6 +12,7 @@ from benchmark.findings import file_name
 from benchmark.protocol import Protocol, validated
 from benchmark.records import files, predictions, store
 from benchmark.records.record import Record
+from benchmark.records.throughput import Speed, Throughput
 from benchmark.reports.table import Table
 from benchmark.reports.tables import tables_of
 
@@ -212,6 +213,47 @@ def _predicted(
         "logloss": float(log_loss(label, 1 / (1 + np.exp(-logit.astype(float))))),
     }
     return record.model_copy(update={"predictions": digest, "test": test})
+
+
+def timed(path: Path, speeds: dict[str, float], budgets: Iterable[float] = (0.1, 0.4, 1.6), **changes: object) -> Path:
+    """Write a measurement of the hotel data set's winners and return its file.
+
+    Args:
+        path: results folder
+        speeds: training examples per second of each model, at every budget
+        budgets: at which each model is measured
+        changes: fields to override
+    """
+    measured = [
+        Speed(
+            model=model,
+            budget=budget,
+            block=1,
+            trial=0,
+            examples_per_second=speed,
+            lowest=0.9 * speed,
+            highest=1.1 * speed,
+            milliseconds={1: 0.25, 512: 1e3 * 128 / speed, 4096: 1e3 * 1024 / speed},
+        )
+        for model, speed in speeds.items()
+        for budget in budgets
+    ]
+    fixed = {
+        "dataset": "hotel",
+        "device": "Made CPU, AVX2",
+        "threads": 1,
+        "batch_size": 512,
+        "rounds": 5,
+        "steps": 100,
+        "cpu_share": 1.0,
+        "other_cores": 0.0,
+        "quiet": True,
+        "commit": "0" * 40,
+        "dirty": False,
+        "versions": {"python": "3"},
+        "finished": "2026-02-03T00:00:00Z",
+    }
+    return Throughput(speeds=measured, **{**fixed, **changes}).write(path)
 
 
 def table(path: Path, name: str = "quality") -> Table:

@@ -1,4 +1,4 @@
-"""Axes of compute: of a final run, of the whole search, and time, in summary, table, figure, page and export."""
+"""Axes of compute: of a final run, of the whole search, and measured time, in summary, table, figure, page and export."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 import polars as pl
 import pytest
 from browser import ABSENT, DOWN, Browser
-from made_records import collapsed, doubled, failed, folder, make, table
+from made_records import collapsed, doubled, failed, folder, make, table, timed
 
 from benchmark import findings
 from benchmark.records import files
@@ -14,7 +14,7 @@ from benchmark.records.record import Record
 from benchmark.reports import export, page, plots
 from benchmark.reports.plots.axes import AXES
 
-COSTS = ("run_compute", "search_compute", "train_seconds")
+COSTS = ("run_compute", "search_compute")
 
 
 def pruned(record: Record, examples: int) -> Record:
@@ -32,13 +32,11 @@ def _planted(record: Record) -> Record:
         case 1, "trial", 3, _:
             record = failed(record).model_copy(update={"examples": 30_000})
         case 2, "trial", 3, _:
-            record = failed(record).model_copy(update={"examples": None, "train_seconds": None})
+            record = failed(record).model_copy(update={"examples": None})
         case 1, "final", _, 1:
-            record = record.model_copy(update={"examples": 100_000, "train_seconds": 3.0})
-        case 1, "final", _, _:
-            record = record.model_copy(update={"train_seconds": 5.0})
+            record = record.model_copy(update={"examples": 100_000})
         case 2, "final", _, _:
-            record = record.model_copy(update={"examples": 300_000, "train_seconds": 8.0})
+            record = record.model_copy(update={"examples": 300_000})
     return record
 
 
@@ -57,18 +55,17 @@ def planted() -> list[Record]:
     return [*made, retrial, made[0].model_copy(update={"trial": 4, **draw}), *doubled(made)]
 
 
-def test_the_three_numbers_are_those_of_hand_arithmetic(tmp_path):
+def test_the_numbers_are_those_of_hand_arithmetic(tmp_path):
     row = findings.read(folder(tmp_path, planted())).summary.row(0, named=True)
     assert row["run_compute"] == 300_000 * (100_000 + 200_000 + 300_000 + 300_000) / 4
     assert row["search_compute"] == 300_000 * (980_000 + 1_200_000) / 2
-    assert row["train_seconds"] == (3 + 5 + 8 + 8) / 4
 
 
 def test_unknown_numbers_stay_unknown(tmp_path):
-    made = [r.model_copy(update={"examples": None, "train_seconds": None}) for r in planted()]
+    made = [r.model_copy(update={"examples": None}) for r in planted()]
     path = folder(tmp_path, made)
     row = findings.read(path).summary.row(0, named=True)
-    assert [row[name] for name in COSTS] == [None] * 3
+    assert [row[name] for name in COSTS] == [None] * 2
     assert "axes_of_compute" not in plots.figures_of(findings.read(path), "hotel")
     lost = [r.model_copy(update={"examples": None}) if r.status == "pruned" else r for r in planted()]
     row = findings.read(folder(tmp_path, lost)).summary.row(0, named=True)
@@ -77,19 +74,18 @@ def test_unknown_numbers_stay_unknown(tmp_path):
 
 def test_a_study_without_final_runs_has_the_compute_of_its_search_alone(tmp_path):
     row = findings.read(folder(tmp_path, make(("mlp",), budgets=(0.3,), seeds=(), trials=4))).summary.row(0, named=True)
-    assert [row[name] for name in COSTS] == [None, 300_000 * 4 * 200_000, None]
+    assert [row[name] for name in COSTS] == [None, 300_000 * 4 * 200_000]
 
 
 def test_table_and_export_hold_the_numbers(tmp_path):
     path = folder(tmp_path, planted())
     shown = table(path)
     cells = dict(zip((column.name for column in shown.columns), shown.rows[0], strict=True))
-    texts = [cells[name].text for name in ("run FLOP", "search FLOP", "train s")]
-    assert texts == ["67.5 G", "327 G", "6.0"]
-    assert "times are of the machine and load they ran under" in shown.legend
+    texts = [cells[name].text for name in ("run FLOP", "search FLOP")]
+    assert texts == ["67.5 G", "327 G"]
     export.write(findings.read(path), "parquet", tmp_path / "out")
     summary = pl.read_parquet(tmp_path / "out" / "summary.parquet")
-    assert summary.select(COSTS).row(0) == (300_000 * 225_000, 300_000 * 1_090_000, 6.0)
+    assert summary.select(COSTS).row(0) == (300_000 * 225_000, 300_000 * 1_090_000)
     runs = pl.read_parquet(tmp_path / "out" / "runs.parquet").filter(pl.col("status") == "pruned")
     assert runs["examples"].item() == 50_000 and runs["compute"].item() == 300_000 * 50_000
 
@@ -100,25 +96,31 @@ def drawn(axis) -> set[tuple[float, float]]:
 
 
 def test_the_figure_draws_each_study_once_against_each_cost(tmp_path):
-    made = [r.model_copy(update={"train_seconds": None}) if r.model == "dlrm" else r for r in make()]
-    contents = findings.read(folder(tmp_path, made))
+    path = folder(tmp_path, make())
+    timed(path, {"mlp": 4e4, "dcnv2": 2e4, "wukong": 1e4})
+    contents = findings.read(path)
     figure = plots.figures_of(contents, "hotel")["axes_of_compute"]
-    for axis, name in zip(figure.axes, AXES, strict=True):
-        rows = contents.rows("hotel").drop_nulls(name)
-        assert rows.height == (9 if name == "train_seconds" else 12)
+    measured = contents.rows("hotel").with_columns(seconds=1 / pl.col("examples_per_second"))
+    for axis, (name, height) in zip(figure.axes, [*dict.fromkeys(AXES, 12).items(), ("seconds", 9)], strict=True):
+        rows = measured.drop_nulls(name)
+        assert rows.height == height
         assert drawn(axis) == set(rows.select(name, contents.metric).iter_rows())
-    assert [axis.get_xlabel().partition("\n")[0][-6:] for axis in figure.axes] == [", FLOP", ", FLOP", "run, s"]
+    units = [axis.get_xlabel().partition("\n")[0].rpartition(", ")[2] for axis in figure.axes]
+    assert units == ["FLOP", "FLOP", "s"]
 
 
 def test_a_model_without_flops_is_drawn_against_time_alone(tmp_path):
     made = [r.model_copy(update={"training_flops": 0}) if r.model == "mlp" else r for r in make()]
-    figure = plots.figures_of(findings.read(folder(tmp_path, made)), "hotel")["axes_of_compute"]
+    path = folder(tmp_path, made)
+    timed(path, dict.fromkeys(("mlp", "dlrm", "dcnv2", "wukong"), 1e4))
+    figure = plots.figures_of(findings.read(path), "hotel")["axes_of_compute"]
     assert [len(drawn(axis)) for axis in figure.axes] == [9, 9, 12]
 
 
 @pytest.fixture
 def report(tmp_path):
     file = folder(tmp_path, [*planted(), *make(("dlrm",), budgets=(0.3,), examples=None)]) / "report.html"
+    timed(tmp_path, {"dlrm": 1e4}, budgets=(0.3,))
     files.write_text(file, page.render(findings.read(tmp_path)))
     return file
 
@@ -127,12 +129,13 @@ def test_the_page_holds_the_numbers_and_the_choice(report):
     text = report.read_text()
     (data,) = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
     points = {point["model"]: point for point in data["points"]}
-    assert [points["mlp"][name] for name in COSTS] == [300_000 * 225_000, 300_000 * 1_090_000, 6.0]
+    assert [points["mlp"][name] for name in COSTS] == [300_000 * 225_000, 300_000 * 1_090_000]
     assert [points["dlrm"][name] for name in COSTS[:2]] == [None, None]
     choices = re.search(r'<select class="cost" autocomplete="off">(.*?)</select>', text, re.DOTALL)[1]
     names = re.findall(r'value="(\w+)"', choices)
     assert names[0] == "flops" and {*COSTS} < {*names} and "selected" not in choices
-    assert "Times are of the machine and load they ran under." in text
+    assert (points["mlp"]["seconds"], points["dlrm"]["seconds"]) == (None, 1e-4)
+    assert "Throughput is measured on Made CPU, AVX2, one thread, 2026-02-03." in text
 
 
 @pytest.mark.skipif(ABSENT is not None, reason=str(ABSENT))
@@ -152,9 +155,9 @@ def test_the_axis_is_chosen_by_keyboard_and_unknown_points_are_not_drawn(report,
         told = browser.run("return document.querySelector('.plot .point').ariaLabel")
         assert told.endswith("training FLOP of a final run 67.5 G")
         browser.press(DOWN, DOWN)
-        assert browser.run(shown)[:3] == ["train_seconds", 2, "training seconds of a final run"]
+        assert browser.run(shown)[:3] == ["seconds", 1, "training seconds per example"]
         browser.run("document.querySelector('.plot .point').focus()")
-        assert "unknown in a final run" in browser.run("return document.querySelector('.tip').innerText")
+        assert "100 µs per example" in browser.run("return document.querySelector('.tip').innerText")
         assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
         browser.open(report)
         assert browser.run(shown)[0] == "flops"

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from browser import ABSENT, ENTER, LEFT, RIGHT, TAB, Browser
-from made_records import folder, protocol, with_check
+from made_records import folder, protocol, timed, with_check
 from made_records import replicated as make
 
 from benchmark import findings
@@ -23,6 +23,7 @@ def written(path, made, facts=None, **changes):
     bounded = {"bounds": {"Bayes": {"logloss": 0.39, "auc": 0.81}}, **(facts or {})}
     blocks = {"search": {"blocks": max(record.block for record in made)}}
     file = folder(path, made, protocol(**{**blocks, **changes}), bounded) / "report.html"
+    timed(path, {"mlp": 4e4, "dlrm": 3e4, "dcnv2": 2e4, "wukong": 1e4})
     files.write_text(file, page.render(findings.read(path)))
     return file
 

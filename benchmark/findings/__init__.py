@@ -13,7 +13,7 @@ from benchmark.findings.decision import Decision, decision
 from benchmark.findings.frontier import Frontier, frontier
 from benchmark.findings.orders import Recovery, recovery
 from benchmark.findings.row_noise import NONE, RowNoise, pack, row_noise
-from benchmark.findings.runs import Metric, tidy
+from benchmark.findings.runs import Metric, finals, tidy
 from benchmark.findings.scaling import Scaling, scaling
 from benchmark.findings.scores import Scores, scores
 from benchmark.findings.summary import TITLES, overall, summary
@@ -21,6 +21,7 @@ from benchmark.protocol import NAME, Protocol, digest, of_folder
 from benchmark.records import store
 from benchmark.records.about import About, AboutModel
 from benchmark.records.record import Record
+from benchmark.records.throughput import Speed, Throughput
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Findings:
     records: list[Record]
     about: dict[str, About]  # by data set, where the folder has facts about it
     models: dict[str, AboutModel] = field(default_factory=dict)  # the same by model
+    throughput: dict[str, Throughput] = field(default_factory=dict)  # by data set, where it was measured
 
     @cached_property
     def runs(self) -> pl.DataFrame:
@@ -41,7 +43,7 @@ class Findings:
     @cached_property
     def summary(self) -> pl.DataFrame:
         """Return one row per (data set, budget, model)."""
-        return summary(self.runs, self.scores)
+        return summary(self.runs, self.scores, self.speeds)
 
     @cached_property
     def overall(self) -> pl.DataFrame:
@@ -97,8 +99,18 @@ class Findings:
 
     def decision(self, dataset: str, metric: Metric | None = None) -> Decision:
         """Return which models may be the best, by the metric that decides or by another."""
-        devices = {record.device for record in self.records if record.dataset == dataset}
-        return decision(self.scores(dataset, metric or self.metric), self.rows(dataset), len(devices))
+        return decision(self.scores(dataset, metric or self.metric), self.rows(dataset))
+
+    def speeds(self, dataset: str) -> dict[tuple[str, float], Speed]:
+        """Return the measured speed by model and budget, without those of winners that have changed since."""
+        own = finals(self.runs.filter(pl.col("dataset") == dataset))
+        winners = set(own.select("model", "budget", "block", "trial").iter_rows())
+        measured = self.throughput[dataset].speeds if dataset in self.throughput else ()
+        return {(s.model, s.budget): s for s in measured if (s.model, s.budget, s.block, s.trial) in winners}
+
+    def measured_on(self, dataset: str) -> str | None:
+        """Return the machine and day that the data set's throughput was measured on; None if it was not."""
+        return self.throughput[dataset].machine if self.speeds(dataset) else None
 
     def scaling(self, dataset: str) -> list[Scaling]:
         """Return each model's scaling, by the metric that decides."""
@@ -182,7 +194,9 @@ def read(folder: Path) -> Findings:
     models = {name: AboutModel.read(path) for name, path in described.items()}
     for name, facts in models.items():
         TITLES.setdefault(name, facts.title)
-    return Findings(folder, of_folder(folder), records, about, models)
+    measured = _files(folder / "throughput", {record.dataset for record in records})
+    throughput = {name: Throughput.read(path) for name, path in measured.items()}
+    return Findings(folder, of_folder(folder), records, about, models, throughput)
 
 
 def _files(folder: Path, names: set[str]) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Which models may be the best in the mean over budgets, and which of them is the cheapest."""
+"""Which models may be the best in the mean over budgets, and which of them are the cheapest."""
 
 import math
 from dataclasses import dataclass
@@ -27,7 +27,8 @@ class Decision:
 
     standings: tuple[Standing, ...]
     winner: str | None
-    cheapest: str | None  # of the possible ones, by measured training time; None if not known of all on one device
+    fastest: str | None  # of the possible ones, by measured training time; None if it was not measured of all
+    smallest: str | None  # of the possible ones, by dense parameters; None if they are not known of all
 
     @property
     def possible(self) -> list[Standing]:
@@ -35,13 +36,12 @@ class Decision:
         return [standing for standing in self.standings if standing.possible]
 
 
-def decision(scores: Scores, rows: pl.DataFrame, devices: int) -> Decision:
+def decision(scores: Scores, rows: pl.DataFrame) -> Decision:
     """Return the decision on a data set by the mean over its budgets.
 
     Args:
         scores: of the data set in the metric that decides.
         rows: its summary rows.
-        devices: number of different devices in its records; times of several do not compare.
     """
     decided = candidates(scores.overall)
     ranks = rank_intervals(scores.overall)
@@ -57,13 +57,15 @@ def decision(scores: Scores, rows: pl.DataFrame, devices: int) -> Decision:
             )
         )
     possible = [standing.model for standing in standings if standing.possible]
-    return Decision(tuple(standings), winner(decided), _cheapest(rows, possible) if devices == 1 else None)
+    seconds, parameters = 1 / pl.col("examples_per_second"), pl.col("dense_parameters")
+    return Decision(
+        tuple(standings), winner(decided), _least(rows, possible, seconds), _least(rows, possible, parameters)
+    )
 
 
-def _cheapest(rows: pl.DataFrame, names: list[str]) -> str | None:
-    """Return the model with the least training time per example, mean over budgets; None if a time is unknown."""
-    of_names = rows.filter(pl.col("model").is_in(names))
-    times = of_names.group_by("model").agg(time=(1 / pl.col("examples_per_second")).mean()).sort("time", "model")
-    if times.is_empty() or of_names["examples_per_second"].has_nulls():
+def _least(rows: pl.DataFrame, names: list[str], cost: pl.Expr) -> str | None:
+    """Return the model with the least cost, mean over budgets; None if a cost is unknown."""
+    costs = rows.filter(pl.col("model").is_in(names)).select("model", cost=cost)
+    if costs.is_empty() or costs["cost"].has_nulls():
         return None
-    return str(times["model"][0])
+    return str(costs.group_by("model").agg(pl.col("cost").mean()).sort("cost", "model")["model"][0])

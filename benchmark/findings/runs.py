@@ -31,9 +31,8 @@ RUN_COLUMNS: dict[str, Any] = {
     "epochs": pl.Int64,
     "examples": pl.Int64,
     "compute": pl.Float64,  # FLOP of the whole training: training_flops x examples
-    "train_seconds": pl.Float64,
+    "train_seconds": pl.Float64,  # of any machine, under any load: provenance, no throughput
     "seconds": pl.Float64,
-    "examples_per_second": pl.Float64,
     "learning_rate": pl.Float64,
     **{f"{part}_{metric}": pl.Float64 for part in PARTS for metric in MEASURED},
     "config": pl.String,  # JSON

@@ -1,7 +1,7 @@
 """Records summed up: one row per (data set, budget, model)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ import polars as pl
 import models
 from benchmark.findings.runs import METRICS, Metric, finals
 from benchmark.findings.scores import Scores
+from benchmark.records.throughput import Speed
 from benchmark.statistics import block_letters
 
 LABEL = {"logloss": "LogLoss", "auc": "AUC"}
@@ -50,8 +51,7 @@ SUMMARY_COLUMNS: dict[str, Any] = {
     "embedding_parameters": pl.Int64,
     "run_compute": pl.Float64,  # FLOP of a final run; mean over final runs
     "search_compute": pl.Float64,  # FLOP of all trained runs of a block; mean over blocks
-    "train_seconds": pl.Float64,  # of a final run, without validation; mean over final runs
-    "examples_per_second": pl.Float64,
+    "examples_per_second": pl.Float64,  # in training, as measured by `wukong-bench time`
     "trials": pl.Int64,  # complete, of all blocks
     "trials_pruned": pl.Int64,
     "failed": pl.Int64,  # trials, retrials and final runs that failed
@@ -66,7 +66,11 @@ SUMMARY_COLUMNS: dict[str, Any] = {
 }
 
 
-def summary(runs: pl.DataFrame, scores: Callable[[str, Metric], Scores]) -> pl.DataFrame:
+def summary(
+    runs: pl.DataFrame,
+    scores: Callable[[str, Metric], Scores],
+    speeds: Callable[[str], Mapping[tuple[str, float], Speed]],
+) -> pl.DataFrame:
     """Return one row per (data set, budget, model) of the tidy runs, sorted by mean test LogLoss within a budget.
 
     FLOPs and parameters are means over the blocks' winners. Unknown values are null.
@@ -74,10 +78,12 @@ def summary(runs: pl.DataFrame, scores: Callable[[str, Metric], Scores]) -> pl.D
     Args:
         runs: tidy runs.
         scores: of a data set in a metric.
+        speeds: of a data set, as measured, by model and budget.
     """
     searched = runs.filter(pl.col("kind") != "doubled")  # the doubling check has a table of its own
     groups = searched.group_by("dataset", "budget", "model", maintain_order=True)
-    rows = [_row(key, group) | _scores(key, scores) for key, group in groups]
+    measured = {dataset: speeds(dataset) for dataset in searched["dataset"].unique()}
+    rows = [_row(key, group) | _scores(key, scores) | _speed(key, measured) for key, group in groups]
     frame = pl.DataFrame(rows, schema=SUMMARY_COLUMNS, orient="row")
     return frame.sort("dataset", "budget", "logloss", "model", nulls_last=True)
 
@@ -157,10 +163,14 @@ def _row(key: tuple[Any, ...], group: pl.DataFrame) -> dict[str, Any]:
     off = (done["training_flops"] / (budget * 1e6) - 1).drop_nulls()
     row["off_budget"] = max(off, key=abs, default=None)
     row["run_compute"] = done["compute"].mean()
-    for name in ("train_seconds", "examples_per_second"):
-        row[name] = done[name].mean()
     row["config"] = done.sort("block", "seed")["config"][0]
     return row
+
+
+def _speed(key: tuple[Any, ...], measured: Mapping[str, Mapping[tuple[str, float], Speed]]) -> dict[str, Any]:
+    dataset, budget, model = key
+    speed = measured[dataset].get((model, budget))
+    return {"examples_per_second": speed.examples_per_second if speed else None}
 
 
 def _search_compute(group: pl.DataFrame) -> float | None:

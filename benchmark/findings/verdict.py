@@ -67,16 +67,19 @@ def _where(findings: Findings, dataset: str) -> str:
 
 
 def _several(findings: Findings, decision: Decision, where: str) -> str:
-    """Return which models may be the best, and how far the cheapest of them is behind at most; empty if none is compared."""
-    possible = decision.possible
+    """Return which models may be the best, and how far the cheapest of them are behind at most; empty if none is compared."""
+    possible = {standing.model: standing for standing in decision.possible}
     if len(possible) < 2:
         return ""
-    text = f"{listed([title(standing.model) for standing in possible])} may be the best {where}"
-    cheapest = next((standing for standing in possible if standing.model == decision.cheapest), None)
-    if cheapest is None or cheapest.behind is None:
-        return text
-    bound = f"at most {cheapest.behind:.4f} {LABEL[findings.metric]} behind"
-    return f"{text}; the cheapest is {title(cheapest.model)} (by training time), {bound}"
+    text = f"{listed(list(map(title, possible)))} may be the best {where}"
+    measures: dict[str, list[str]] = {}  # by the model that is the cheapest
+    for model, measure in ((decision.fastest, "measured training time"), (decision.smallest, "dense parameters")):
+        if model in possible and possible[model].behind is not None:
+            measures.setdefault(model, []).append(measure)
+    for model, named in measures.items():
+        bound = f"at most {possible[model].behind:.4f} {LABEL[findings.metric]} behind"
+        text += f"; the cheapest by {listed(named)} is {title(model)}, {bound}"
+    return text
 
 
 def _interval(standing: Standing) -> str:

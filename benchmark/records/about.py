@@ -6,11 +6,10 @@
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt
 
 import models
-from benchmark.errors import RecordError
-from benchmark.records.files import MENDED, first_problem
+from benchmark.records import files
 
 
 class Bound(BaseModel):
@@ -30,13 +29,7 @@ class _Facts(BaseModel):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Return the facts in a file. Raises RecordError if it cannot be read or has a fact of another kind."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            reason = str(error)
-        except ValidationError as error:
-            reason = first_problem(error)
-        raise RecordError(f"{path}: damaged ({reason}); {MENDED}")
+        return files.read_as(cls, path)
 
 
 class AboutModel(_Facts):

@@ -3,11 +3,13 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from benchmark.errors import RecordError, disk_errors
+
+Model = TypeVar("Model", bound=BaseModel)
 
 MENDED = "put a copy of it back, or remove it to have it made anew"
 
@@ -51,3 +53,19 @@ def read_json(path: Path, *keys: str) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(key in content for key in keys):
         raise RecordError(f"{path}: damaged (expected an object{' with ' * bool(keys)}{', '.join(keys)}); {MENDED}")
     return content
+
+
+def read_as(kind: type[Model], path: Path) -> Model:
+    """Return what is in a JSON file. Raises RecordError if it cannot be read or is no such model.
+
+    Args:
+        kind: of the model.
+        path: of the file.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        reason = str(error)
+    except ValidationError as error:
+        reason = first_problem(error)
+    raise RecordError(f"{path}: damaged ({reason}); {MENDED}")

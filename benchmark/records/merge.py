@@ -15,7 +15,8 @@ Slot = tuple[str, str, float, int, str, int, int]  # data set, model, budget, bl
 def merge(target: Path, sources: list[Path]) -> tuple[int, list[str]]:
     """Add the records that a results folder lacks, and return how many were added and how the code differed.
 
-    Predictions, facts about models and data, accepted changes and what the code was come along.
+    Predictions, facts about models and data, accepted changes and what the code was come along, and the throughput of data sets
+    that have none: measurements of two machines are never mixed.
 
     Records that differ only in times, device, threads or `dirty` count as equal. If two records of the same training
     differ in anything else, nothing is added and RecordError names each conflict. Raises RunError if the folders differ in
@@ -43,8 +44,8 @@ def merge(target: Path, sources: list[Path]) -> tuple[int, list[str]]:
 
 
 def _bring(target: Path, source: Path) -> None:
-    """Copy what the target lacks of predictions and facts about models."""
-    for pattern in ("predictions/*/*/*.npz", "models/*.json"):
+    """Copy what the target lacks of predictions, facts about models and measured throughput."""
+    for pattern in ("predictions/*/*/*.npz", "models/*.json", "throughput/*.json"):
         for path in source.glob(pattern):
             copy = target / path.relative_to(source)
             if not copy.exists():

@@ -107,8 +107,3 @@ class Record(BaseModel):
         if self.training_flops is None or self.examples is None:
             return None
         return float(self.training_flops) * self.examples
-
-    @property
-    def examples_per_second(self) -> float | None:
-        """Return the training throughput, excluding validation."""
-        return self.examples / self.train_seconds if self.examples and self.train_seconds else None

@@ -2,6 +2,7 @@
 
 import math
 
+from benchmark.findings import Findings
 from benchmark.findings.scores import Scores
 from benchmark.reports.table import HOLE, Cell
 from benchmark.statistics import CONFIDENCE, POWER
@@ -24,6 +25,14 @@ def covered(scores: Scores) -> str:
         f"over {scores.covers} {T_INTERVAL}. One search: its luck is not in the interval, so there are no letters, no bold, no "
         "trend and no verdict"
     )
+
+
+def measured_on(findings: Findings, dataset: str) -> str:
+    """Return the sentence that says which machine a data set's throughput is of, or how to measure it."""
+    machine = findings.measured_on(dataset)
+    if machine is None:
+        return "Throughput is not measured; run `wukong-bench time NAME`."
+    return f"Throughput is measured on {machine}."
 
 
 def count(value: float | None) -> str:

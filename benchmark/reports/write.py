@@ -129,7 +129,11 @@ def _state(findings: Findings, *, pdf: bool) -> dict[str, Any]:
     inputs = {}
     for dataset in findings.datasets:
         name = file_name(dataset)
-        own = _digests(folder, f"datasets/{name}.json", f"records/{name}/*.jsonl", f"row_noise/{name}.json")
+        own = _digests(
+            folder,
+            *(f"{part}/{name}.json" for part in ("datasets", "row_noise", "throughput")),
+            f"records/{name}/*.jsonl",
+        )
         sizes = {
             str(path.relative_to(folder)): path.stat().st_size for path in folder.glob(f"*predictions/{name}/**/*.npz")
         }

@@ -18,6 +18,7 @@ from benchmark.findings.runs import METRICS
 from benchmark.findings.verdict import verdict
 from benchmark.findings.warnings import warnings
 from benchmark.output import printable
+from benchmark.reports.cells import measured_on
 from benchmark.reports.formats import csv_text
 from benchmark.reports.page.provenance import provenance
 from benchmark.reports.plots.style import label, look
@@ -93,6 +94,8 @@ def section(findings: Findings, dataset: str, *, title: str = "", root: str = ""
         "report": "",
         "title": printable(title or findings.title(dataset)),
         "verdict": printable(verdict(findings, dataset).sentence),
+        "throughput": printable(measured_on(findings, dataset)),
+        "timed": findings.measured_on(dataset) is not None,
         "warnings": [printable(warning) for warning in warnings(findings, dataset)],
         "tables": tables,
         "links": [
@@ -114,6 +117,8 @@ def frontier_section(findings: Findings, result: Frontier) -> dict[str, Any]:
         "file": file_name(result.law),
         "report": "",
         "title": printable(f"{findings.title_of_law(result.law)}: compute-optimal frontier"),
+        "throughput": "",
+        "timed": False,
         "verdict": printable(sentence(result, findings.title_of_law(result.law))),
         "warnings": [f"The frontier of {name} fails its check" for name in failed],
         "tables": tables,
@@ -132,7 +137,7 @@ def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, An
             "title": label(row["model"]),
             "budget": row["budget"],
             "flops": row["training_flops"],
-            **{name: row[name] for name in ("run_compute", "search_compute", "train_seconds")},
+            **{name: row[name] for name in ("run_compute", "search_compute")},
             "seconds": 1 / row["examples_per_second"] if row["examples_per_second"] else None,
             "parameters": row["dense_parameters"],
             **{metric: row[metric] for metric in METRICS},

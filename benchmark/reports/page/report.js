@@ -165,7 +165,7 @@ function describe(tip, p) {
     AUC: withInterval(p, "auc") + (p.auc_letters ? ` (${p.auc_letters})` : ""), blocks: `${p.blocks} (${p.trials} trials, ${p.finals} final runs; ${p.failed} runs failed${p.collapsed ? `, ${p.collapsed} collapsed` : ""})`,
     "± covers": p.logloss_covers,
     "training FLOP": `${short(p.flops)} per example, ${short(p.run_compute)} in a final run, ${short(p.search_compute)} in a block's whole search`,
-    "training time": p.train_seconds === null ? "unknown" : `${p.train_seconds.toFixed(1)} s in a final run`, configuration: p.config };
+    "training time": p.seconds === null ? "not measured" : `${short(p.seconds)}s per example`, configuration: p.config };
   for (const [name, value] of Object.entries(rows)) {
     list.append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: value }));
   }

@@ -1,6 +1,5 @@
 """The report's figures, drawn with seaborn and matplotlib."""
 
-import polars as pl
 from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
@@ -33,8 +32,7 @@ def figures_of(findings: Findings, dataset: str) -> dict[str, Figure]:
             drawn["pareto"] = pareto_front(findings, dataset)
             drawn["seed_strips"] = seed_strips(findings, dataset)
             drawn["training_curves"] = training_curves(findings, dataset)
-        if findings.rows(dataset).filter(pl.col("examples_per_second").is_not_null()).height:
-            drawn["time_against_flops"] = time_against_flops(findings, dataset)
+        drawn["time_against_flops"] = time_against_flops(findings, dataset)
         drawn["best_against_trials"] = best_against_trials(findings, dataset)
         drawn["ranges"] = ranges(findings, dataset)
     return {name: figure for name, figure in drawn.items() if figure is not None}

@@ -124,10 +124,12 @@ def relative_improvement(findings: Findings, dataset: str) -> Figure | None:
 
 
 def pareto_front(findings: Findings, dataset: str) -> Figure:
-    """Draw LogLoss against training FLOP and against measured time per example, with the Pareto fronts."""
+    """Draw LogLoss against training FLOP and, where it was measured, against time per example, with the Pareto fronts."""
     rows = findings.rows(dataset).drop_nulls("logloss").with_columns(time=1 / pl.col("examples_per_second"))
-    figure, axes = panels(2, findings.heading(dataset))
-    for axis, cost in zip(axes, ("training_flops", "time"), strict=True):
+    machine = findings.measured_on(dataset)
+    costs = ("training_flops",) if machine is None else ("training_flops", "time")
+    figure, axes = panels(len(costs), findings.heading(dataset))
+    for axis, cost in zip(axes, costs, strict=True):
         shown = rows.drop_nulls(cost)
         for name in sorted(shown["model"].unique()):
             points = shown.filter(pl.col("model") == name)
@@ -136,15 +138,22 @@ def pareto_front(findings: Findings, dataset: str) -> Figure:
         axis.step(front[cost], front["logloss"], where="post", color="0.3", linewidth=1, zorder=1, label=FRONT)
         axis.set_ylabel(METRIC_LABELS["logloss"])
     flops_axis(axes[0], rows["budget"].unique().sort().to_list())
-    time_axis(axes[1], "x")
+    if machine is not None:
+        time_axis(axes[1], "x", machine)
     for axis in axes:
         sns.despine(ax=axis)
     legend(figure, axes)
     return figure
 
 
-def time_against_flops(findings: Findings, dataset: str) -> Figure:
-    """Draw measured training time per example against training FLOP; grey lines mark equal achieved FLOP/s."""
+def time_against_flops(findings: Findings, dataset: str) -> Figure | None:
+    """Draw measured training time per example against training FLOP, with grey lines of equal achieved FLOP/s.
+
+    None if it was not measured.
+    """
+    machine = findings.measured_on(dataset)
+    if machine is None:
+        return None
     rows = findings.rows(dataset).drop_nulls("examples_per_second").with_columns(time=1 / pl.col("examples_per_second"))
     figure, (axis,) = panels(1, findings.heading(dataset), width=7.0)
     for name in sorted(rows["model"].unique()):
@@ -153,7 +162,7 @@ def time_against_flops(findings: Findings, dataset: str) -> Figure:
             points["training_flops"], points["time"], linewidth=1.4, markersize=7, label=label(name), **look(name)
         )
     flops_axis(axis, rows["budget"].unique().sort().to_list())
-    time_axis(axis, "y")
+    time_axis(axis, "y", machine)
     _equal_speed(axis)
     sns.despine(ax=axis)
     legend(figure, [axis])

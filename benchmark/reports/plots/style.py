@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -37,6 +38,7 @@ COLOURS = (
 MARKERS = "osD^vPX*<>dhp8"
 HOLLOW = "(hollow)"  # suffix of published points in a legend
 FRONT = "Pareto front"
+MACHINE_WIDTH = 44  # characters of a line beneath an axis
 METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
 STYLE: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so files do not depend on installed fonts
@@ -189,9 +191,20 @@ def regret_axis(axis: Axes, text: str) -> None:
     _ticks_in_decades(axis.yaxis, "{x:g}")
 
 
-def time_axis(axis: Axes, which: Literal["x", "y"]) -> None:
-    """Make x or y a log axis of training time per example."""
-    axis.set(**{f"{which}scale": "log", f"{which}label": "training time per example"})
+def beneath(text: str, machine: str) -> str:
+    """Return the label of an axis of times, with the machine they were measured on beneath it."""
+    return f"{text}\n({fill(printable(machine), MACHINE_WIDTH)})"
+
+
+def time_axis(axis: Axes, which: Literal["x", "y"], machine: str) -> None:
+    """Make x or y a log axis of training time per example.
+
+    Args:
+        axis: of the figure.
+        which: x or y.
+        machine: that the times were measured on.
+    """
+    axis.set(**{f"{which}scale": "log", f"{which}label": beneath("training time per example", machine)})
     _ticks_in_decades(axis.xaxis if which == "x" else axis.yaxis, EngFormatter("s"))
 
 

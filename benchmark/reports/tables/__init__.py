@@ -17,6 +17,7 @@ from benchmark.reports.tables.quality import headline, quality
 from benchmark.reports.tables.ranges import ranges
 from benchmark.reports.tables.reproduced import reproduced
 from benchmark.reports.tables.scaling import compute_to_match, scaling
+from benchmark.reports.tables.throughput import throughput
 
 __all__ = ["count", "frontier_tables", "headline", "overall", "quality", "reproduced", "tables_of"]
 
@@ -29,6 +30,7 @@ def tables_of(findings: Findings, dataset: str) -> list[Table]:
         headline(findings, dataset),
         overall(findings, dataset),
         quality(findings, dataset),
+        throughput(findings, dataset),
         scaling(findings, dataset),
         difference_table(findings, dataset),
         *(win_matrix(findings, dataset, metric) for metric in METRICS),

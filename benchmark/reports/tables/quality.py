@@ -9,7 +9,7 @@ from benchmark.findings.comparison import better, places
 from benchmark.findings.runs import METRICS, Metric
 from benchmark.findings.scaling import unit
 from benchmark.findings.summary import LABEL, title
-from benchmark.reports.cells import MARKS, covered, number, size, text, whole
+from benchmark.reports.cells import MARKS, covered, measured_on, number, size, text, whole
 from benchmark.reports.table import Cell, Column, Mark, Table
 from benchmark.reports.tables.overall import means
 from benchmark.reports.tables.scaling import gain_cell
@@ -39,7 +39,6 @@ def quality(findings: Findings, dataset: str) -> Table:
                 size(row["dense_parameters"]),
                 size(row["embedding_parameters"]),
                 *(size(row[name]) for name in COMPUTE),
-                number(row["train_seconds"], ".1f"),
                 size(row["examples_per_second"]),
                 whole(row["blocks"]),
                 whole(row["blocks_missing"]),
@@ -61,7 +60,6 @@ def quality(findings: Findings, dataset: str) -> Table:
         Column("dense par.", narrow=False),
         Column("emb. par.", narrow=False),
         *(Column(name, narrow=False) for name in COMPUTE.values()),
-        Column("train s", narrow=False),
         Column("examples/s"),
         *(Column(name, narrow=False) for name in COUNTS),
     )
@@ -70,9 +68,9 @@ def quality(findings: Findings, dataset: str) -> Table:
     legend = (
         f"Test part; mean {covered(scores)}.{marks} Budget (in training MFLOP) and FLOP are per example; training "
         "= 3 x forward. Run FLOP is training FLOP x examples seen, mean over final runs. Search FLOP counts every trained run "
-        "of a block (trials, pruned and collapsed ones too, retrials, final runs), mean over blocks. Train s is the training "
-        "time of a final run; times are of the machine and load they ran under. A block without a finished final run is "
-        "missing. Pruned trials ended early. Failed counts trials and final runs that failed, collapsed those whose "
+        "of a block (trials, pruned and collapsed ones too, retrials, final runs), mean over blocks. Examples/s are of "
+        f"training. {measured_on(findings, dataset)} A block without a finished final run is missing. "
+        "Pruned trials ended early. Failed counts trials and final runs that failed, collapsed those whose "
         "predictions do not rank; infeasible counts sampled shapes that no width fits to the budget."
     )
     return Table(
