@@ -272,9 +272,9 @@ def test_the_speed_of_a_winner_that_changed_since_is_not_shown(tmp_path):
 
 def test_a_new_measurement_changes_the_report(tmp_path, without_figures):
     path = folder(tmp_path, make())
-    write_report(path, if_changed=True)
+    write_report(path)
     timed(path, SPEEDS)
-    write_report(path, if_changed=True)
+    write_report(path)
     assert "25 k" in (path / "tables/hotel_throughput.md").read_text()
 
 
