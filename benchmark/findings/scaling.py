@@ -105,22 +105,33 @@ def finished(scores: Scores, model: str) -> list[Study]:
 
 
 def fitted(scores: Scores) -> dict[str, tuple[list[float], list[float], list[float]]]:
-    """Return {model: (FLOPs, heights, half-widths)} of the lines over log compute.
+    """Return {model: (FLOPs, heights, half-widths)} of the lines over log compute that fit.
 
-    Natural units; half-widths are nan if nothing is known of the noise.
+    Natural units. A line fits if it passes within the intervals of all means of its model.
     """
-    slopes = scores.slopes.models
-    compute = [scores.flops[study] for study in scores.blocks.values if study[0] in slopes]
-    if not compute:
+    models = [model for model in scores.slopes.models if _fits(scores, model)]
+    compute = [scores.flops[study] for study in scores.blocks.values if study[0] in scores.slopes.models]
+    if not models:
         return {}
     places = np.geomspace(min(compute), max(compute), PLACES).tolist()
     lines = [line(scores.blocks, scores.flops, place) for place in places]
     result = {}
-    for i, model in enumerate(lines[0].models):
+    for model in models:
+        i = lines[0].models.index(model)
         heights = [float(at.values[i]) for at in lines]
         halves = [scores.scale.half(y, float(at.half[i])) for y, at in zip(heights, lines, strict=True)]
         result[model] = places, [scores.scale.natural(y) for y in heights], halves
     return result
+
+
+def _fits(scores: Scores, model: str) -> bool:
+    """Return whether the model's line passes within the intervals of all its means; an unknown interval holds no line."""
+    for study in finished(scores, model):
+        height = line(scores.blocks, scores.flops, scores.flops[study]).value_of(model)
+        mean, half = scores.at(study) or (math.nan, None)
+        if height is None or half is None or not abs(scores.scale.natural(height) - mean) <= half:
+            return False
+    return True
 
 
 def matches(scores: Scores) -> dict[tuple[str, str], tuple[Crossing, float]]:

@@ -7,12 +7,12 @@ from benchmark.findings.frontier import Frontier
 from benchmark.reports.plots.axes import axes_of_compute
 from benchmark.reports.plots.compute import (
     pareto_front,
-    quality_against_compute,
     relative_improvement,
     time_against_flops,
 )
 from benchmark.reports.plots.frontier import frontier
 from benchmark.reports.plots.orders import orders_against_compute
+from benchmark.reports.plots.quality import quality_against_compute
 from benchmark.reports.plots.ranges import ranges
 from benchmark.reports.plots.runs import best_against_trials, seed_strips, training_curves
 from benchmark.reports.plots.style import save, styled

@@ -5,7 +5,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
-from benchmark.reports.plots.style import METRIC_LABELS, beneath, cost_axis, label, legend, look, panels
+from benchmark.reports.plots import captions
+from benchmark.reports.plots.style import METRIC_LABELS, beneath, cost_axis, drawn, label, legend, panels
 
 AXES = {  # column of the summary: label, with its unit
     "run_compute": "training compute of a final run, FLOP",
@@ -25,12 +26,13 @@ def axes_of_compute(findings: Findings, dataset: str) -> Figure | None:
     if all(shown.is_empty() for shown in known.values()):
         return None
     heading = f"{findings.heading(dataset)}; intervals cover {findings.scores(dataset, metric).covers}"
-    figure, axes = panels(len(labels), heading, share_y=True, width=4.2)
+    finding = captions.best(findings, dataset)
+    figure, axes = panels(len(labels), heading, finding=finding, share_y=True, width=4.2)
     for axis, (name, shown) in zip(axes, known.items(), strict=True):
         for model in sorted(shown["model"].unique()):
             points = shown.filter(pl.col("model") == model).sort("budget")
             half = points[f"{metric}_interval"].fill_null(0.0)
-            style = {"markersize": 6, "linewidth": 1, "elinewidth": 1, "capsize": 2.5, **look(model)}
+            style = {"elinewidth": 1, "capsize": 2.5, **drawn(model, 6, 1)}
             axis.errorbar(points[name], points[metric], half, label=label(model), **style)
         cost_axis(axis, labels[name])
         sns.despine(ax=axis)

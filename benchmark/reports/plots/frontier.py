@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.findings.frontier import Frontier
-from benchmark.reports.plots.style import flops_axis, label, legend, look, panels, regret_axis
+from benchmark.reports.plots.style import drawn, flops_axis, label, legend, panels, regret_axis
 
 TEXT = "test LogLoss above the Bayes bound"
 
@@ -73,10 +73,8 @@ def _frontiers(axis: Axes, result: Frontier, models: list[str]) -> None:
             [o.regret for o in own],
             half,
             label=label(model),
-            linewidth=1.2,
-            markersize=6,
             capsize=2.5,
-            **look(model),
+            **drawn(model, 6, 1.2),
         )
     axis.set_title("frontiers", fontsize="medium")
     flops_axis(axis, sorted({optimum.total * 1e3 for optimum in result.optima}), "total training FLOP of a run")

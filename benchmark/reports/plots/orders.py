@@ -4,7 +4,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
-from benchmark.reports.plots.style import flops_axis, label, legend, look, panels, regret_axis
+from benchmark.reports.plots.style import drawn, flops_axis, label, legend, panels, regret_axis
 
 
 def orders_against_compute(findings: Findings, dataset: str) -> Figure | None:
@@ -20,9 +20,7 @@ def orders_against_compute(findings: Findings, dataset: str) -> Figure | None:
         values = [[r.regret for r in points], *([r.share.get(o, (float("nan"),) * 2) for r in points] for o in planted)]
         for axis, intervals in zip(axes, values, strict=True):
             mean, half = zip(*intervals, strict=True)
-            axis.errorbar(
-                x, mean, half, label=label(name), linewidth=1.2, markersize=6, elinewidth=1, capsize=2.5, **look(name)
-            )
+            axis.errorbar(x, mean, half, label=label(name), elinewidth=1, capsize=2.5, **drawn(name, 6, 1.2))
     regret_axis(axes[0], "test LogLoss above the Bayes bound")
     for axis, order in zip(axes[1:], planted, strict=True):
         axis.set_ylabel(f"share of order {order} learnt")

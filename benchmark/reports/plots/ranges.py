@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
 from benchmark.findings.ranges import AIDS, BEST, binned, ranked, searched, shares
-from benchmark.reports.plots.style import label, legend, look, panels
+from benchmark.reports.plots.style import drawn, label, legend, panels
 
 
 def ranges(findings: Findings, dataset: str) -> Figure | None:
@@ -28,7 +28,7 @@ def ranges(findings: Findings, dataset: str) -> Figure | None:
         for i, model in enumerate(names):
             own = by_bin.filter(pl.col("model") == model).group_by("bin").agg(pl.col("best").mean()).sort("bin")
             x = np.array([place[value] for value in own["bin"]]) + 0.6 * ((i + 0.5) / len(names) - 0.5)
-            axis.plot(x, own["best"], linestyle="", markersize=5, label=label(model), **look(model))
+            axis.plot(x, own["best"], label=label(model), **drawn(model, 5))
         axis.axhline(sum(trials["best"]) / trials.height, color="0.4", linewidth=1, zorder=1)
         axis.set_xticks(range(len(over_all)), [share.label for share in over_all])
         axis.tick_params(axis="x", labelsize="small")

@@ -11,7 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.findings import Findings
 from benchmark.findings.runs import METRICS, finals
-from benchmark.reports.plots.style import METRIC_LABELS, label, legend, look, panels
+from benchmark.reports.plots import captions
+from benchmark.reports.plots.looks import SUBJECT, look
+from benchmark.reports.plots.style import MANY, METRIC_LABELS, drawn, label, legend, panels
 from benchmark.statistics import expected_best
 
 
@@ -23,16 +25,15 @@ def best_against_trials(findings: Findings, dataset: str) -> Figure | None:
     budgets = trials["budget"].unique().sort().to_list()
     if not budgets:
         return None
-    figure, axes = panels(len(budgets), findings.heading(dataset), share_y=True, width=4.0)
+    sentence = captions.trials(trials, budgets[-1])
+    figure, axes = panels(len(budgets), findings.heading(dataset), finding=sentence, share_y=True, width=4.0)
     for axis, budget in zip(axes, budgets, strict=True):
         at_budget = trials.filter(pl.col("budget") == budget)
         for name in sorted(at_budget["model"].unique()):
             scores = at_budget.filter(pl.col("model") == name)["valid_logloss"].to_numpy()
             mean, _ = expected_best(scores)
             n = np.arange(1, len(mean) + 1)
-            axis.plot(
-                n, mean, label=label(name), linewidth=1.4, markersize=5, markevery=max(1, len(n) // 8), **look(name)
-            )
+            axis.plot(n, mean, label=label(name), markevery=max(1, len(n) // 8), **drawn(name, 5, 1.4))
         axis.set_title(f"{budget:g} MFLOP", fontsize="medium")
         axis.set_xlabel("trials")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -48,7 +49,7 @@ def seed_strips(findings: Findings, dataset: str) -> Figure | None:
     if runs.is_empty():
         return None
     names, budgets = sorted(runs["model"].unique()), runs["budget"].unique().sort().to_list()
-    figure, axes = panels(2, findings.heading(dataset))
+    figure, axes = panels(2, findings.heading(dataset), finding=captions.scatter(runs))
     figure.set_size_inches(11.6, 0.9 + 0.34 * len(names) * len(budgets) + 0.25 * len(budgets))
     places = {(b, m): f"{b:g}  {label(m)}" for b in budgets for m in names}
     columns: dict[str, list[Any]] = {str(metric): runs[f"test_{metric}"].to_list() for metric in METRICS}
@@ -86,7 +87,10 @@ def seed_strips(findings: Findings, dataset: str) -> Figure | None:
 
 
 def training_curves(findings: Findings, dataset: str) -> Figure | None:
-    """Draw validation LogLoss after each epoch of the final runs, mean and range over seeds. None for a single epoch."""
+    """Draw validation LogLoss after each epoch of the final runs, mean and range over seeds. None for a single epoch.
+
+    Of more than MANY models, only the subject has its range drawn.
+    """
     curves: dict[float, dict[str, list[list[float]]]] = {}
     for record in findings.records:
         if (record.dataset, record.kind, record.status) == (dataset, "final", "complete"):
@@ -94,25 +98,18 @@ def training_curves(findings: Findings, dataset: str) -> Figure | None:
             curves.setdefault(record.budget, {}).setdefault(record.model, []).append(losses)
     if max((len(losses) for cell in curves.values() for runs in cell.values() for losses in runs), default=0) < 2:
         return None
-    figure, axes = panels(len(curves), findings.heading(dataset), share_y=True, width=4.0)
+    sentence = captions.curves(max(curves), curves[max(curves)])
+    figure, axes = panels(len(curves), findings.heading(dataset), finding=sentence, share_y=True, width=4.0)
     for axis, (budget, cell) in zip(axes, sorted(curves.items()), strict=True):
         for name, runs in sorted(cell.items()):
             shared = min(map(len, runs))  # epochs that all seeds reached
             values = np.array([losses[:shared] for losses in runs])
             epochs = np.arange(1, shared + 1)
-            style = look(name)
-            axis.fill_between(
-                epochs, values.min(axis=0), values.max(axis=0), color=style["color"], alpha=0.15, linewidth=0
-            )
-            axis.plot(
-                epochs,
-                values.mean(axis=0),
-                label=label(name),
-                linewidth=1.4,
-                markersize=5,
-                markevery=max(1, shared // 8),
-                **style,
-            )
+            style = drawn(name, 5, 1.4)
+            if len(cell) <= MANY or name == SUBJECT:
+                low, high = values.min(axis=0), values.max(axis=0)
+                axis.fill_between(epochs, low, high, color=style["color"], alpha=0.15, linewidth=0)
+            axis.plot(epochs, values.mean(axis=0), label=label(name), markevery=max(1, shared // 8), **style)
         axis.set_title(f"{budget:g} MFLOP", fontsize="medium")
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,8 +1,8 @@
-"""Style of all figures: colour and marker of a model, panels, axes, reproducible files."""
+"""Style of all figures: how a model is drawn, panels, axes, reproducible files."""
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal
@@ -14,31 +14,16 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullLocator
 
-import models
 from benchmark.findings.summary import title
 from benchmark.output import printable
+from benchmark.reports.plots.looks import SUBJECT, look
 
-# Okabe and Ito's colours without yellow, and darker ones of Tol's muted set: safe for colour-blind readers and in print.
-COLOURS = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#d55e00",
-    "#cc79a7",
-    "#8c6d31",
-    "#882255",
-    "#7f7f7f",
-    "#332288",
-    "#56b4e9",
-    "#117733",
-    "#aa4499",
-    "#661100",
-    "#6699cc",
-)
-MARKERS = "osD^vPX*<>dhp8"
 HOLLOW = "(hollow)"  # suffix of published points in a legend
 FRONT = "Pareto front"
 MACHINE_WIDTH = 44  # characters of a line beneath an axis
+OTHERS = "other models"
+MANY = 4  # models; above, bands would hide each other
+LETTERS_PER_INCH = 11  # of a heading
 METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
 STYLE: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so files do not depend on installed fonts
@@ -58,25 +43,23 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def look(name: str) -> dict[str, Any]:
-    """Return colour and marker of a model, fixed by its position in the suite and by a variant's among its siblings.
+def drawn(name: str, size: float, width: float = 0.0) -> dict[str, Any]:
+    """Return the properties of a model's markers and line; the subject's are larger, thicker and in front.
 
-    A model and up to 13 variants of it have different colours; no two of all models and variants share both.
+    Args:
+        name: of the model or variant.
+        size: of a marker, in points.
+        width: of the line, in points; without, there is none.
     """
-    model, sibling = _places().get(name, (sum(map(ord, name)), 0))
+    larger, thicker, front = (1.9, 1.8, 4) if name == SUBJECT else (1.0, 1.0, 3)
     return {
-        "color": COLOURS[(model + sibling) % len(COLOURS)],
-        "marker": MARKERS[(model + 2 * sibling) % len(MARKERS)],
-    }
-
-
-@cache
-def _places() -> dict[str, tuple[int, int]]:
-    """Return of each model and variant the model's place, and 0 or the variant's number. Cached: every marker asks."""
-    return {
-        name: (place, sibling)
-        for place, model in enumerate(models.names())
-        for sibling, name in enumerate([model, *models.variants(model)])
+        **look(name),
+        "markersize": size * larger,
+        "markeredgecolor": "white",  # tells overlapping markers apart
+        "markeredgewidth": 0.6,
+        "linestyle": "-" if width else "",
+        "linewidth": width * thicker,
+        "zorder": front,
     }
 
 
@@ -94,28 +77,36 @@ def styled() -> Iterator[None]:
             yield
 
 
-def panels(n: int, heading: str, *, share_y: bool = False, width: float = 5.0) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its n panels, at most 3 per row.
+def panels(
+    n: int, heading: str, *, finding: str = "", share_y: bool = False, width: float = 5.0, height: float = 4.2
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its n panels, at most 3 per row, or 4 of more than 9.
 
     Args:
         n: number of panels.
         heading: of the figure.
+        finding: what the figure shows, in a sentence above the heading.
         share_y: use one y axis for all panels.
         width: of a panel, in inches.
+        height: of a panel, in inches.
     """
-    columns = 2 if n == 4 else min(n, 3)
+    columns = 2 if n == 4 else 4 if n > 9 else min(n, 3)
     rows = -(-n // columns)
-    figure = Figure(figsize=(width * columns + 1.6, 4.2 * rows + 0.5), layout="constrained")
+    wide = width * columns + 1.6
+    lines = [
+        line for text in (finding, heading) for line in textwrap.wrap(printable(text), int(LETTERS_PER_INCH * wide))
+    ]
+    figure = Figure(figsize=(wide, height * rows + 0.3 + 0.2 * len(lines)), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
     axes = list(grid.flat)
     for axis in axes[n:]:
         axis.remove()
-    figure.suptitle(printable(heading), fontsize="medium")
+    figure.suptitle("\n".join(lines), fontsize="medium")
     return figure, axes[:n]
 
 
 def legend(figure: Figure, axes: list[Axes], title: str = "") -> None:
-    """Add one legend beside the panels, with one entry per name: models first, then Pareto front and published points.
+    """Add one legend beside the panels, with one entry per name: models first, published points last.
 
     Args:
         figure: to add it to.
@@ -126,7 +117,7 @@ def legend(figure: Figure, axes: list[Axes], title: str = "") -> None:
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    names = sorted(entries, key=lambda name: (name.endswith(HOLLOW), name == FRONT, name.lower()))
+    names = sorted(entries, key=lambda name: (name.endswith(HOLLOW), name in (FRONT, OTHERS), name.lower()))
     figure.legend(
         [entries[name] for name in names], names, loc="outside right center", frameon=False, title=title or None
     )
