@@ -24,7 +24,7 @@ def throughput(findings: Findings, dataset: str) -> Table:
     columns = (
         Column("budget"),
         Column("model", numeric=False),
-        Column("training examples/s"),
+        Column("examples/s"),
         Column("slowest round", narrow=False),
         Column("fastest round", narrow=False),
         *(Column(f"ms for {batch:,}") for batch in batches),
