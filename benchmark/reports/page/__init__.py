@@ -20,7 +20,8 @@ from benchmark.findings.warnings import warnings
 from benchmark.output import printable
 from benchmark.reports.formats import csv_text
 from benchmark.reports.page.provenance import provenance
-from benchmark.reports.plots.style import label, look
+from benchmark.reports.plots.looks import look
+from benchmark.reports.plots.style import label
 from benchmark.reports.table import Table
 from benchmark.reports.tables import frontier_tables, tables_of
 
