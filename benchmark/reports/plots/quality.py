@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
-from benchmark.findings.decision import Standing
 from benchmark.findings.runs import METRICS, Metric
 from benchmark.findings.scaling import fitted
 from benchmark.findings.summary import title
@@ -14,6 +13,7 @@ from benchmark.findings.verdict import verdict
 from benchmark.published.facts import facts
 from benchmark.reports.plots.looks import SUBJECT, look
 from benchmark.reports.plots.style import (
+    FLOPS_LABEL,
     HOLLOW,
     MANY,
     METRIC_LABELS,
@@ -32,18 +32,18 @@ Line = tuple[list[float], list[float], list[float]]  # FLOPs, heights and half-w
 def quality_against_compute(findings: Findings, dataset: str) -> Figure:
     """Draw quality against training FLOP per example: means over blocks, lines with bands, published points, bounds.
 
-    Up to MANY models share a panel for LogLoss and one for AUC. More have a panel each, of the metric that decides, from the
-    best mean over budgets down; the subject stands in each of them for comparison, all others are grey.
+    Up to MANY models share a panel for LogLoss and one for AUC. More have a panel each, of the metric that decides; the subject
+    stands in each of them for comparison, all others are grey. At a single budget they have a row each.
     """
     names = findings.rows(dataset).drop_nulls(findings.metric)["model"].unique().sort().to_list()
-    covers = findings.scores(dataset, findings.metric).covers
-    note = (
-        f"{findings.heading(dataset)}; intervals cover {covers}; lines are fitted, or join the means where no line fits"
-    )
+    note = f"{findings.heading(dataset)}; intervals cover {findings.scores(dataset, findings.metric).covers}"
     sentence = verdict(findings, dataset).sentence
+    fit = "lines are fitted, or join the means where no line fits"
     if len(names) <= MANY:
-        return _together(findings, dataset, sentence, note)
-    return _apart(findings, dataset, sentence, f"{note}; panels by mean over budgets, best first")
+        return _together(findings, dataset, sentence, f"{note}; {fit}")
+    if findings.rows(dataset)["budget"].n_unique() == 1:
+        return _ranked(findings, dataset, sentence, note)
+    return _apart(findings, dataset, sentence, f"{note}; {fit}; panels from the best mean over budgets to the worst")
 
 
 def _together(findings: Findings, dataset: str, sentence: str, note: str) -> Figure:
@@ -70,14 +70,13 @@ def _together(findings: Findings, dataset: str, sentence: str, note: str) -> Fig
 def _apart(findings: Findings, dataset: str, sentence: str, note: str) -> Figure:
     """Draw a panel per model, in the metric that decides."""
     metric = findings.metric
-    rows = findings.rows(dataset).drop_nulls(metric)
-    lines = fitted(findings.scores(dataset, metric))
-    standings = {standing.model: standing for standing in findings.decision(dataset).standings}
-    names = [*standings, *(name for name in rows["model"].unique().sort() if name not in standings)]
-    figure, axes = panels(len(names), note, finding=sentence, share_y=True, width=3.5, height=2.7)
+    rows, scores = findings.rows(dataset).drop_nulls(metric).sort("training_flops"), findings.scores(dataset, metric)
+    lines = fitted(scores)
+    names = _by_mean(rows, metric)
+    figure, axes = panels(len(names), note, finding=sentence, share_x=True, share_y=True, width=3.5, height=2.7)
     for axis, name in zip(axes, names, strict=True):
         for other in names:
-            points = rows.filter(pl.col("model") == other).sort("training_flops")
+            points = rows.filter(pl.col("model") == other)
             if other == SUBJECT != name:
                 style = drawn(other, 3, 1.0) | {"alpha": 0.8, "zorder": 2}
                 axis.plot(points["training_flops"], points[metric], label=label(other), **style)
@@ -85,17 +84,39 @@ def _apart(findings: Findings, dataset: str, sentence: str, note: str) -> Figure
                 axis.plot(points["training_flops"], points[metric], color="0.8", linewidth=0.9, zorder=1, label=OTHERS)
         _model(axis, rows.filter(pl.col("model") == name), metric, lines.get(name))  # its name is the panel's title
         _published(axis, findings.title(dataset), [name], metric)
-        axis.set_title(_standing(name, standings.get(name)), fontsize="medium", color=look(name)["color"])
-        flops_axis(axis, rows["budget"].unique().sort().to_list())
-        axis.tick_params(labelsize="small")
-        axis.set(xlabel="", ylabel="")
-        axis.margins(x=0.08)
+        axis.set_title(_with_mean(name, scores.mean(name)), fontsize="medium", color=look(name)["color"])
+        axis.tick_params(labelsize="small", labelbottom=True)
+        axis.margins(x=0.08, y=0.1)
+    widest = max(axes, key=lambda axis: float(axis.dataLim.x1))
+    flops_axis(widest, rows["budget"].unique().sort().to_list(), "", apart=0.16)
     for axis in axes:
         _finish(axis, findings, dataset, metric)
-    figure.supxlabel("training FLOP per example", fontsize="medium")
-    figure.supylabel(METRIC_LABELS[metric], fontsize="medium")
+    figure.supylabel(f"{METRIC_LABELS[metric]} against {FLOPS_LABEL}", fontsize="medium")
     legend(figure, axes)
     return figure
+
+
+def _ranked(findings: Findings, dataset: str, sentence: str, note: str) -> Figure:
+    """Draw a row per model, from the best at the top, in both metrics."""
+    rows = findings.rows(dataset).drop_nulls(findings.metric)
+    names = _by_mean(rows, findings.metric)
+    figure, axes = panels(len(METRICS), note, finding=sentence, height=1.0 + 0.32 * len(names))
+    for axis, metric in zip(axes, METRICS, strict=True):
+        for row in rows.drop_nulls(metric).iter_rows(named=True):
+            half, place = row[f"{metric}_interval"] or 0.0, names.index(row["model"])
+            axis.errorbar(row[metric], place, xerr=half, elinewidth=1.4, capsize=2.5, **drawn(row["model"], 7))
+        axis.set_yticks(range(len(names)), [label(name) for name in names] if axis is axes[0] else [""] * len(names))
+        axis.set_ylim(len(names) - 0.5, -0.5)
+        axis.set_xlabel(METRIC_LABELS[metric])
+        axis.locator_params(axis="x", nbins=6)  # more labels would overlap
+        sns.despine(ax=axis)
+    return figure
+
+
+def _by_mean(rows: pl.DataFrame, metric: Metric) -> list[str]:
+    """Return the models from the best mean over their budgets to the worst."""
+    means = rows.group_by("model").agg(pl.col(metric).mean()).sort(metric, "model", descending=[metric == "auc", False])
+    return means["model"].to_list()
 
 
 def _model(
@@ -136,11 +157,11 @@ def _published(axis: Axes, dataset_title: str, names: list[str], metric: str) ->
         axis.plot([], [], "o", color="0.4", markersize=8, markerfacecolor="none", label=f"{origin} {HOLLOW}")
 
 
-def _standing(name: str, standing: Standing | None) -> str:
-    """Return a model's name, with its mean over budgets if it is compared."""
-    if standing is None:
-        return label(name)
-    return f"{label(name)}  {standing.mean:.4f}" + ("" if standing.half is None else f" ± {standing.half:.4f}")
+def _with_mean(name: str, mean: tuple[float, float | None] | None) -> str:
+    """Return a model's name, with its mean over budgets and the interval where they are known."""
+    value, half = mean or (None, None)
+    texts = [label(name), "" if value is None else f"  {value:.4f}", "" if half is None else f" ± {half:.4f}"]
+    return "".join(texts)
 
 
 def _finish(axis: Axes, findings: Findings, dataset: str, metric: str) -> None:

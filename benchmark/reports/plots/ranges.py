@@ -31,7 +31,7 @@ def ranges(findings: Findings, dataset: str) -> Figure | None:
             axis.plot(x, own["best"], label=label(model), **drawn(model, 5))
         axis.axhline(sum(trials["best"]) / trials.height, color="0.4", linewidth=1, zorder=1)
         axis.set_xticks(range(len(over_all)), [share.label for share in over_all])
-        axis.tick_params(axis="x", labelsize="small")
+        axis.tick_params(axis="x", labelsize="small" if len(over_all) < 6 else "x-small")
         axis.set_xlabel(AIDS[name])
         axis.set_ylim(0, 1)
         axis.grid(visible=False, axis="x")

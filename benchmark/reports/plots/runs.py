@@ -50,7 +50,7 @@ def seed_strips(findings: Findings, dataset: str) -> Figure | None:
         return None
     names, budgets = sorted(runs["model"].unique()), runs["budget"].unique().sort().to_list()
     figure, axes = panels(2, findings.heading(dataset), finding=captions.scatter(runs))
-    figure.set_size_inches(11.6, 0.9 + 0.34 * len(names) * len(budgets) + 0.25 * len(budgets))
+    figure.set_size_inches(11.6, 1.5 + 0.34 * len(names) * len(budgets) + 0.25 * len(budgets))
     places = {(b, m): f"{b:g}  {label(m)}" for b in budgets for m in names}
     columns: dict[str, list[Any]] = {str(metric): runs[f"test_{metric}"].to_list() for metric in METRICS}
     columns["place"] = [places[b, m] for b, m in runs.select("budget", "model").iter_rows()]

@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullLocator
+from matplotlib.ticker import EngFormatter, Formatter, LogLocator, MaxNLocator, NullLocator
 
 from benchmark.findings.summary import title
 from benchmark.output import printable
@@ -23,7 +23,13 @@ FRONT = "Pareto front"
 MACHINE_WIDTH = 44  # characters of a line beneath an axis
 OTHERS = "other models"
 MANY = 4  # models; above, bands would hide each other
+LARGER: dict[Any, float] = {  # factors that make markers look equally large
+    **dict.fromkeys("^v<>", 1.15),
+    **dict.fromkeys("PXd", 1.3),
+    **dict.fromkeys(["*", (4, 1, 0), (4, 1, 45), (6, 1, 0), *((3, 1, angle) for angle in (0, 90, 180, 270))], 1.5),
+}
 LETTERS_PER_INCH = 11  # of a heading
+FLOPS_LABEL = "training FLOP per example"
 METRIC_LABELS = {"logloss": "test LogLoss (lower is better)", "auc": "test AUC (higher is better)"}
 STYLE: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so files do not depend on installed fonts
@@ -51,12 +57,13 @@ def drawn(name: str, size: float, width: float = 0.0) -> dict[str, Any]:
         size: of a marker, in points.
         width: of the line, in points; without, there is none.
     """
-    larger, thicker, front = (1.9, 1.8, 4) if name == SUBJECT else (1.0, 1.0, 3)
+    style = look(name)
+    larger, thicker, front = (1.9, 1.8, 4) if name == SUBJECT else (LARGER.get(style["marker"], 1.0), 1.0, 3)
     return {
-        **look(name),
+        **style,
         "markersize": size * larger,
         "markeredgecolor": "white",  # tells overlapping markers apart
-        "markeredgewidth": 0.6,
+        "markeredgewidth": 0.4,
         "linestyle": "-" if width else "",
         "linewidth": width * thicker,
         "zorder": front,
@@ -78,14 +85,22 @@ def styled() -> Iterator[None]:
 
 
 def panels(
-    n: int, heading: str, *, finding: str = "", share_y: bool = False, width: float = 5.0, height: float = 4.2
+    n: int,
+    heading: str,
+    *,
+    finding: str = "",
+    share_x: bool = False,
+    share_y: bool = False,
+    width: float = 5.0,
+    height: float = 4.2,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure and its n panels, at most 3 per row, or 4 of more than 9.
 
     Args:
         n: number of panels.
-        heading: of the figure.
-        finding: what the figure shows, in a sentence above the heading.
+        heading: what the figure is of; below the panels if a finding stands above them.
+        finding: what the figure shows, in a sentence.
+        share_x: use one x axis for all panels.
         share_y: use one y axis for all panels.
         width: of a panel, in inches.
         height: of a panel, in inches.
@@ -93,15 +108,16 @@ def panels(
     columns = 2 if n == 4 else 4 if n > 9 else min(n, 3)
     rows = -(-n // columns)
     wide = width * columns + 1.6
-    lines = [
-        line for text in (finding, heading) for line in textwrap.wrap(printable(text), int(LETTERS_PER_INCH * wide))
-    ]
-    figure = Figure(figsize=(wide, height * rows + 0.3 + 0.2 * len(lines)), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
+    above = textwrap.wrap(printable(finding or heading), int(LETTERS_PER_INCH * wide))
+    below = textwrap.wrap(printable(heading if finding else ""), int(1.2 * LETTERS_PER_INCH * wide))
+    figure = Figure(figsize=(wide, height * rows + 0.3 + 0.2 * len(above + below)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
     axes = list(grid.flat)
     for axis in axes[n:]:
         axis.remove()
-    figure.suptitle("\n".join(lines), fontsize="medium")
+    figure.suptitle("\n".join(above), fontsize="medium")
+    if below:
+        figure.supxlabel("\n".join(below), fontsize="small", color="0.35")
     return figure, axes[:n]
 
 
@@ -123,18 +139,24 @@ def legend(figure: Figure, axes: list[Axes], title: str = "") -> None:
     )
 
 
-def flops_axis(axis: Axes, budgets: list[float], text: str = "training FLOP per example") -> None:
+def flops_axis(axis: Axes, budgets: list[float], text: str = FLOPS_LABEL, *, apart: float = 0.0) -> None:
     """Make x a log axis of compute, with ticks at the budgets, and at powers of ten where points lie beyond them.
 
     Args:
         axis: to change.
         budgets: in training MFLOP per example.
         text: label of the axis.
+        apart: share of the axis between two labelled ticks, at least.
     """
     axis.set_xscale("log")
     beyond = [10.0**power for power in range(4, 16) if 2e6 * max(budgets) < 10.0**power <= axis.dataLim.x1]
-    axis.set_xticks([*(budget * 1e6 for budget in budgets), *beyond])
-    axis.xaxis.set_major_formatter(EngFormatter())
+    ticks = [*(budget * 1e6 for budget in budgets), *beyond]
+    least = (max(ticks[-1], axis.dataLim.x1) / ticks[0]) ** apart
+    labelled: list[float] = []
+    for tick in ticks:
+        if not labelled or tick >= labelled[-1] * least:
+            labelled.append(tick)
+    axis.set_xticks(ticks, [EngFormatter()(tick) if tick in labelled else "" for tick in ticks])
     axis.minorticks_off()
     axis.set_xlabel(text)
 
@@ -207,8 +229,9 @@ def cost_axis(axis: Axes, text: str) -> None:
 
 
 def _ticks_in_decades(axis: Axis, form: str | Formatter) -> None:
-    """Put three ticks in each decade."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    """Put three ticks in each decade, and a few in all on an axis that is shorter than one."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if high > 10 * low > 0 else MaxNLocator(4))
     axis.set_major_formatter(form)
     axis.set_minor_locator(NullLocator())
 
