@@ -120,8 +120,10 @@ function draw(section, data) {
   const pad = (Math.max(...ys) - Math.min(...ys) || 0.01) * 0.06;
   const [y0, y1] = [Math.min(...ys) - pad, Math.max(...ys) + pad], [x0, x1] = [Math.min(...xs) / 1.35, Math.max(...xs) * 1.35];
   const names = Object.keys(data.looks).filter((model) => !hidden.has(model));
-  const nudge = (p) => cost !== "flops" ? 0 : (names.indexOf(p.model) - (names.length - 1) / 2) * Math.min(8, WIDTH / 90); // spread points at one budget so that intervals stay visible
-  const x = (value) => LEFT + (Math.log(value / x0) / Math.log(x1 / x0)) * (WIDTH - LEFT - RIGHT);
+  const apart = cost === "flops" ? Math.min(8, WIDTH / 90) : 0; // spreads points at one budget so that intervals stay visible
+  const nudge = (p) => (names.indexOf(p.model) - (names.length - 1) / 2) * apart;
+  const inner = LEFT + (names.length * apart) / 2; // so that no point leaves the frame
+  const x = (value) => inner + (Math.log(value / x0) / Math.log(x1 / x0)) * (WIDTH - RIGHT - 2 * inner + LEFT);
   const y = (value) => HEIGHT - BOTTOM - ((value - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM);
   const yTicks = ticks(y0, y1);
   for (const value of yTicks.values) {
