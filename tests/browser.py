@@ -44,6 +44,16 @@ class Browser:
         """Run a script in the page and return its `return` value."""
         return self._post("/execute/sync", {"script": script, "args": []})
 
+    def prefer(self, scheme: str) -> None:
+        """Set the reader's colour scheme, light or dark."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._post("/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}})
+
+    def screenshot(self) -> str:
+        """Return what the window shows, as base64 of a PNG file."""
+        with urllib.request.urlopen(f"{self.root}/screenshot", timeout=60) as answer:
+            return json.load(answer)["value"]
+
     def press(self, *keys: str) -> None:
         """Press keys in order, given by their WebDriver code points."""
         actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]

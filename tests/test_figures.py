@@ -1,13 +1,19 @@
-"""Figures: every model has its own look, labels do not overlap, names are plain text."""
+"""Figures: many models stand apart, lines only where they fit, labels do not overlap, names are plain text."""
 
 from itertools import pairwise
 
-from made_records import folder, make
+import numpy as np
+import polars as pl
+from made_records import folder, make, metrics, replicated, with_check
+from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.colors import to_hex
 
-import models
 from benchmark import findings
+from benchmark.findings.scaling import fitted
+from benchmark.findings.verdict import verdict
 from benchmark.reports import plots
-from benchmark.reports.plots.style import look
+from benchmark.reports.plots.looks import look
+from benchmark.reports.plots.style import label
 
 
 def test_tick_labels_of_the_seed_strips_do_not_overlap(tmp_path):
@@ -33,6 +39,79 @@ def test_hostile_names_reach_no_figure_as_markup(tmp_path):
         assert b"<script" not in file.read_bytes()
 
 
-def test_every_model_has_a_colour_and_marker_of_its_own():
-    looks = [look(name) for name in models.names()]
-    assert len({one["color"] for one in looks}) == len({one["marker"] for one in looks}) == len(looks)
+NINE = ("afn", "autoint", "dcnv2", "dlrm", "finalmlp", "masknet", "mlp", "wukong", "xdeepfm")
+
+
+def drawn(path, made):
+    """Return the findings of these records, and the figure of quality against compute."""
+    contents = findings.read(folder(path, made))
+    return contents, plots.figures_of(contents, "hotel")["quality_against_compute"]
+
+
+def test_nine_models_have_a_panel_each_with_no_band_but_their_own(tmp_path):
+    contents, figure = drawn(tmp_path, replicated(NINE))
+    means = contents.rows("hotel").group_by("model").agg(pl.col("logloss").mean()).sort("logloss")["model"]
+    assert [axis.get_title().split()[0] for axis in figure.axes] == [label(name) for name in means]
+    for axis, name in zip(figure.axes, means, strict=True):
+        bands = [one for one in axis.collections if isinstance(one, FillBetweenPolyCollection)]
+        own = {to_hex(band.get_facecolor()[0]) for band in bands}
+        assert len(bands) <= 1 and own <= {look(name)["color"]}
+        (errors,) = axis.containers
+        assert errors[0].get_color() == look(name)["color"] and len(errors[0].get_xdata()) == 3
+        compared = {line.get_color() for line in axis.lines if line.get_label() == "Wukong"}
+        assert compared == (set() if name == "wukong" else {look("wukong")["color"]})
+
+
+def test_the_tick_labels_of_small_panels_do_not_overlap(tmp_path):
+    budgets = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
+    _, figure = drawn(tmp_path, make(NINE, budgets, trials=1))
+    figure.canvas.draw()
+    for axis in figure.axes:
+        boxes = [text.get_window_extent() for text in axis.get_xticklabels() if text.get_text()]
+        assert len(boxes) > 3 and all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_nine_models_at_one_budget_have_a_row_each_from_the_best_down(tmp_path):
+    _, figure = drawn(tmp_path, make(NINE, (0.1,)))
+    rows = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert rows[0] == "Wukong" and len(rows) == 9
+    losses = {c[0].get_ydata()[0]: c[0].get_xdata()[0] for c in figure.axes[0].containers}
+    assert [losses[place] for place in range(9)] == sorted(losses.values())
+
+
+def test_a_line_is_fitted_only_where_it_passes_within_every_interval(tmp_path):
+    bent = [
+        r.model_copy(update={"test": metrics(r.test["logloss"] + 0.02)})
+        if r.test and r.model == "dlrm" and r.budget == 0.4
+        else r
+        for r in replicated(noise=4e-4)
+    ]
+    contents, figure = drawn(tmp_path, bent)
+    scores = contents.scores("hotel", "logloss")
+    lines = fitted(scores)
+    assert "dlrm" in scores.slopes.models and "dlrm" not in lines and "wukong" in lines
+    for name, (flops, heights, _) in lines.items():
+        for row in contents.rows("hotel").filter(pl.col("model") == name).iter_rows(named=True):
+            at = np.interp(row["training_flops"], flops, heights)
+            assert abs(at - row["logloss"]) < 1.02 * row["logloss_interval"]
+    joined = [c[0] for c in figure.axes[0].containers if c.get_label() == "DLRM"]
+    assert [line.get_linestyle() for line in joined] == ["-"]
+
+
+def test_without_a_known_interval_no_line_is_fitted(tmp_path):
+    contents, _ = drawn(tmp_path, make(seeds=(1,)))
+    assert fitted(contents.scores("hotel", "logloss")) == {}
+
+
+def test_the_caption_states_the_verdict_and_the_picture_its_front(tmp_path):
+    contents = findings.read(folder(tmp_path, with_check(replicated())))
+    figures = plots.figures_of(contents, "hotel")
+    captions = {name: " ".join(figure.get_suptitle().split()) for name, figure in figures.items()}
+    assert captions["quality_against_compute"] == verdict(contents, "hotel").sentence
+    assert captions["pareto"] == "On the Pareto front: Wukong by training FLOP; Wukong by time."
+    assert captions["relative_improvement"].startswith("Wukong gains most per 4x compute, +")
+    assert "MLP least, +" in captions["relative_improvement"]
+    assert captions["axes_of_compute"].startswith("The best mean LogLoss is Wukong's at 1.6 MFLOP: 0.4")
+    assert captions["training_curves"].endswith(
+        "4 of 4 models reach their lowest validation LogLoss in the last epoch."
+    )

@@ -3,6 +3,8 @@
 import html
 import json
 import re
+import time
+from itertools import combinations
 
 import pytest
 from browser import ABSENT, ENTER, LEFT, RIGHT, TAB, Browser
@@ -161,3 +163,76 @@ def test_hostile_names_run_nothing(tmp_path):
 def test_the_plot_initially_shows_the_metric_that_the_protocol_selects_by(tmp_path, monitor):
     text = written(tmp_path, make(), training={"monitor": monitor}).read_text()
     assert re.findall(r'<option value="(\w+)" selected>', text) == [monitor]
+
+
+@needs_chromium
+def test_the_contents_lead_to_every_section_and_table(browser):
+    targets = browser.run(
+        "const links = [...document.querySelectorAll('.contents a')].map(a => a.getAttribute('href').slice(1));"
+        "return links.map(id => document.getElementById(id)?.textContent ?? null)"
+    )
+    tables = browser.run("return [...document.querySelectorAll('section h3')].map(h => h.textContent)")
+    assert None not in targets and {*tables} <= {*targets}
+    width, open_ = browser.run("return [window.innerWidth, document.querySelector('.contents').open]")
+    assert open_ == (width > 640)
+
+
+@needs_chromium
+def test_a_table_shows_that_it_scrolls_and_on_which_side_it_goes_on(browser):
+    told = "const w = document.querySelector('table[data-name=quality]').closest('.wide'); return w.className"
+    assert browser.run(told) == "wide overflows right"
+    assert (
+        browser.run(
+            "const w = document.querySelector('.wide.overflows'); return getComputedStyle(w, '::before').content"
+        )
+        == '"scrolls →"'
+    )
+    browser.run("const s = document.querySelector('table[data-name=quality]').closest('.scroll'); s.scrollLeft = 1e6")
+    time.sleep(0.2)
+    assert browser.run(told) == "wide overflows left"
+
+
+@needs_chromium
+def test_a_model_that_is_not_checked_leaves_plot_details_and_tables(browser):
+    state = (
+        "const rows = [...document.querySelectorAll('table[data-name=quality] tbody tr')];"
+        "return [document.querySelector('.tip').innerText, rows.filter(r => !r.hidden).map(r => r.cells[1].textContent)]"
+    )
+    browser.run("[...document.querySelectorAll('.plot .point')].find(p => p.ariaLabel.startsWith('Wukong')).focus()")
+    assert "Wukong" in browser.run(state)[0]
+    click = (
+        "[...document.querySelectorAll('.keys label')].find(l => l.textContent === '{}').querySelector('input').click()"
+    )
+    browser.run(click.format("MLP"))
+    tip, rows = browser.run(state)
+    assert "Wukong" in tip and {*rows} == {"Wukong", "DLRM", "DCNv2"}
+    browser.run(click.format("Wukong"))
+    tip, rows = browser.run(state)
+    assert tip.startswith("Hover over a point") and {*rows} == {"DLRM", "DCNv2"}
+    browser.run(click.format("MLP") + ";" + click.format("Wukong"))
+    assert len(browser.run(state)[1]) == 12
+
+
+@needs_chromium
+def test_the_page_follows_the_readers_colour_scheme(browser):
+    grey = "return getComputedStyle(document.body).{}.match(/\\d+/g).map(Number)[1]"
+    for scheme, paper_is_light in (("light", True), ("dark", False)):
+        browser.prefer(scheme)
+        assert (browser.run(grey.format("backgroundColor")) > 200) == paper_is_light
+        assert (browser.run(grey.format("color")) < 100) == paper_is_light
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 390])
+def test_labels_of_the_plot_do_not_overlap(tmp_path, width):
+    near = {name: {"logloss": 0.39 + step, "auc": 0.81 - step} for name, step in (("Bayes", 0), ("base rate", 1e-3))}
+    with Browser(width) as opened:
+        opened.open(written(tmp_path, make(budgets=(0.1, 0.2, 0.4, 0.8, 1.6)), {"bounds": near}))
+        boxes = opened.run(
+            "return [...document.querySelectorAll('.plot text')].map(t => { const b = t.getBoundingClientRect();"
+            "return [b.left, b.right, b.top + 2, b.bottom - 2, t.textContent] })"
+        )
+        edge = opened.run("return document.querySelector('.plot svg').getBoundingClientRect().right")
+    assert any("Bayes" in box[4] for box in boxes) and max(box[1] for box in boxes) <= edge
+    for a, b in combinations(boxes, 2):
+        assert a[1] <= b[0] or b[1] <= a[0] or a[3] <= b[2] or b[3] <= a[2], (a[4], b[4])

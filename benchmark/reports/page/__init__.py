@@ -20,9 +20,9 @@ from benchmark.findings.warnings import warnings
 from benchmark.output import printable
 from benchmark.reports.cells import measured_on
 from benchmark.reports.formats import csv_text
+from benchmark.reports.page.figures import figures
 from benchmark.reports.page.provenance import provenance
-from benchmark.reports.plots.looks import look
-from benchmark.reports.plots.style import label
+from benchmark.reports.plots.style import drawn, label
 from benchmark.reports.table import Table
 from benchmark.reports.tables import frontier_tables, tables_of
 
@@ -103,7 +103,7 @@ def section(findings: Findings, dataset: str, *, title: str = "", root: str = ""
             quote(f"{root}records/{file_name(dataset)}/{file_name(model)}.jsonl")
             for model in findings.rows(dataset)["model"]
         ],
-        "figures": _figures(findings.folder / "figures", dataset),
+        "figures": figures(findings.folder / "figures", dataset),
         "data": _data(findings, dataset, tables),
     }
 
@@ -124,7 +124,7 @@ def frontier_section(findings: Findings, result: Frontier) -> dict[str, Any]:
         "warnings": [f"The frontier of {name} fails its check" for name in failed],
         "tables": tables,
         "links": [],
-        "figures": _figures(findings.folder / "figures", result.law, "frontier"),
+        "figures": figures(findings.folder / "figures", result.law, "frontier"),
         "data": {"points": [], "looks": {}, "bounds": {}, "csv": {table.name: csv_text(table) for table in tables}},
     }
 
@@ -160,9 +160,9 @@ def _data(findings: Findings, dataset: str, tables: list[Table]) -> dict[str, An
     }
 
 
-def _mark(model: str) -> dict[str, str]:
-    """Return the model's colour, and its marker in figures as an SVG path about 1 wide."""
-    style = look(model)
+def _mark(model: str) -> dict[str, Any]:
+    """Return the model's colour, its marker in figures as an SVG path about 1 wide, and factors on marker and line."""
+    style = drawn(model, 1.0, 1.0)
     marker = MarkerStyle(style["marker"])
     path = marker.get_path().transformed(marker.get_transform())
     letters = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}  # matplotlib's path codes -> SVG's
@@ -170,19 +170,8 @@ def _mark(model: str) -> dict[str, str]:
     for vertices, code in path.iter_segments(simplify=False):
         flipped = vertices * np.resize([1, -1], len(vertices))  # y grows downwards in SVG
         parts.append(letters[int(code)] + " ".join([] if code == 79 else [f"{value:.3f}" for value in flipped]))
-    return {"color": style["color"], "path": "".join(parts)}
-
-
-def _figures(folder: Path, dataset: str, name: str = "*") -> list[dict[str, str]]:
-    """Return the data set's SVG figures of that name as data URLs."""
-    prefix = f"{file_name(dataset)}_"
-    return [
-        {
-            "name": path.stem.removeprefix(prefix).replace("_", " "),
-            "source": "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode(),
-        }
-        for path in sorted(folder.glob(f"{prefix}{name}.svg"))
-    ]
+    size, width = style["markersize"], style["linewidth"]
+    return {"color": style["color"], "path": "".join(parts), "size": size, "width": width}
 
 
 def _embedded(value: object) -> Markup:

@@ -49,14 +49,30 @@ function compare(a, b, sign) {
   return sign * (Number.isNaN(m) || Number.isNaN(n) ? x.localeCompare(y) : m - n);
 }
 
-function filterable(input, table) {
-  input.addEventListener("input", () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const row of table.tBodies[0].rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
-    }
-  });
+// Hides the rows that lack a word of the filter or name a model that is not checked.
+function choose(table, data) {
+  const words = toolsOf(table).querySelector(".filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const titles = new Set([...data.hidden].map((model) => data.looks[model].title));
+  for (const row of table.tBodies[0].rows) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every((word) => text.includes(word)) || [...row.cells].some((cell) => titles.has(cell.dataset.value));
+  }
+}
+
+function toolsOf(table) {
+  return table.closest(".wide").previousElementSibling;
+}
+
+// Marks on which sides a table goes on beyond its frame.
+function cue(wide) {
+  const scroll = wide.querySelector(".scroll"), mark = () => {
+    const rest = scroll.scrollWidth - scroll.clientWidth;
+    wide.classList.toggle("overflows", rest > 1);
+    wide.classList.toggle("left", scroll.scrollLeft > 1);
+    wide.classList.toggle("right", scroll.scrollLeft < rest - 1);
+  };
+  scroll.addEventListener("scroll", mark, { passive: true });
+  new ResizeObserver(mark).observe(scroll);
 }
 
 function downloads(button, text) {
@@ -104,45 +120,51 @@ function draw(section, data) {
   const pad = (Math.max(...ys) - Math.min(...ys) || 0.01) * 0.06;
   const [y0, y1] = [Math.min(...ys) - pad, Math.max(...ys) + pad], [x0, x1] = [Math.min(...xs) / 1.35, Math.max(...xs) * 1.35];
   const names = Object.keys(data.looks).filter((model) => !hidden.has(model));
-  const nudge = (p) => cost !== "flops" ? 0 : (names.indexOf(p.model) - (names.length - 1) / 2) * Math.min(8, WIDTH / 90); // spread points at one budget so that intervals stay visible
-  const x = (value) => LEFT + (Math.log(value / x0) / Math.log(x1 / x0)) * (WIDTH - LEFT - RIGHT);
+  const apart = cost === "flops" ? Math.min(8, WIDTH / 90) : 0; // spreads points at one budget so that intervals stay visible
+  const nudge = (p) => (names.indexOf(p.model) - (names.length - 1) / 2) * apart;
+  const inner = LEFT + (names.length * apart) / 2; // so that no point leaves the frame
+  const x = (value) => inner + (Math.log(value / x0) / Math.log(x1 / x0)) * (WIDTH - RIGHT - 2 * inner + LEFT);
   const y = (value) => HEIGHT - BOTTOM - ((value - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM);
   const yTicks = ticks(y0, y1);
   for (const value of yTicks.values) {
-    svg.append(element("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value), stroke: "#e3e7eb" }));
+    svg.append(element("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value), class: "grid" }));
     svg.append(element("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(yTicks.digits)));
   }
   let last = -Infinity;
   const xTicks = cost === "flops" ? [...new Set(data.points.map((p) => p.budget * 1e6))].sort((a, b) => a - b) : logTicks(x0, x1);
   for (const value of xTicks.filter((value) => value >= x0 && value <= x1)) {
-    svg.append(element("line", { x1: x(value), x2: x(value), y1: TOP, y2: HEIGHT - BOTTOM, stroke: "#e3e7eb" }));
+    svg.append(element("line", { x1: x(value), x2: x(value), y1: TOP, y2: HEIGHT - BOTTOM, class: "grid" }));
     if (x(value) - last < 60) continue;
     last = x(value);
     svg.append(element("text", { x: x(value), y: HEIGHT - BOTTOM + 20, "text-anchor": "middle" }, short(value)));
   }
   svg.append(element("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, costName));
   svg.append(element("text", { x: 16, y: (TOP + HEIGHT - BOTTOM) / 2, "text-anchor": "middle", transform: `rotate(-90 16 ${(TOP + HEIGHT - BOTTOM) / 2})` }, NAMES[metric]));
-  for (const [name, values] of bounds) {
-    const value = values[metric];
+  const labels = []; // of the bounds, from the bottom up; one label for lines whose labels would touch
+  for (const [name, values] of bounds.sort(([, a], [, b]) => a[metric] - b[metric])) {
+    const value = values[metric], at = y(value);
     if (value < y0 || value > y1) continue;
-    svg.append(element("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value), stroke: "#444", "stroke-dasharray": "6 4" }));
-    svg.append(element("text", { x: WIDTH - RIGHT, y: y(value) - 5, "text-anchor": "end" }, name));
+    svg.append(element("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: at, y2: at, class: "bound" }));
+    if (labels.length && labels.at(-1).at - at < 18) labels.at(-1).names.push(name);
+    else labels.push({ at, names: [name] });
   }
-  const models = [...new Set(points.map((p) => p.model))];
+  const front = (a, b) => data.looks[a].size - data.looks[b].size; // the largest marker, the subject's, is drawn last
+  const models = [...new Set(points.map((p) => p.model))].sort(front);
   for (const model of models) {
     const own = points.filter((p) => p.model === model).sort((a, b) => a[cost] - b[cost]), look = data.looks[model];
-    svg.append(element("polyline", { points: own.map((p) => `${x(p[cost]) + nudge(p)},${y(p[metric])}`).join(" "), fill: "none", stroke: look.color, "stroke-width": 1.6 }));
+    svg.append(element("polyline", { points: own.map((p) => `${x(p[cost]) + nudge(p)},${y(p[metric])}`).join(" "), fill: "none", stroke: look.color, "stroke-width": 1.6 * look.width }));
     for (const p of own) {
-      if (half(p)) svg.append(element("line", { x1: x(p[cost]) + nudge(p), x2: x(p[cost]) + nudge(p), y1: y(p[metric] - half(p)), y2: y(p[metric] + half(p)), stroke: look.color, "stroke-width": 1.4 }));
+      if (half(p)) svg.append(element("line", { x1: x(p[cost]) + nudge(p), x2: x(p[cost]) + nudge(p), y1: y(p[metric] - half(p)), y2: y(p[metric] + half(p)), stroke: look.color, "stroke-width": 1.4 * look.width }));
     }
   }
+  for (const { at, names } of labels) svg.append(element("text", { x: WIDTH - RIGHT, y: at - 5, "text-anchor": "end", class: "label" }, names.join(", ")));
   const shown = points.slice().sort((a, b) => a[cost] - b[cost] || a[metric] - b[metric]);
   const marks = shown.map((p) => {
     const look = data.looks[p.model];
-    const mark = element("path", { d: look.path, transform: `translate(${x(p[cost]) + nudge(p)} ${y(p[metric])}) scale(11)`, fill: look.color, stroke: "#fff",
+    const mark = element("path", { d: look.path, transform: `translate(${x(p[cost]) + nudge(p)} ${y(p[metric])}) scale(${11 * look.size})`, fill: look.color,
       "stroke-width": 1, "vector-effect": "non-scaling-stroke", class: "point", tabindex: -1, role: "img",
       "aria-label": `${p.title}, ${p.budget} MFLOP, ${metric} ${withInterval(p, metric)}, ${costName} ${short(p[cost])}` });
-    const show = () => describe(section.querySelector(".tip"), p);
+    const show = () => { data.described = p; describe(section.querySelector(".tip"), p); };
     mark.addEventListener("pointerenter", show);
     mark.addEventListener("focus", show);
     mark.addEventListener("click", () => mark.focus());
@@ -175,26 +197,44 @@ function describe(tip, p) {
 function keys(section, data) {
   const group = section.querySelector(".keys");
   for (const [model, look] of Object.entries(data.looks)) {
-    const label = document.createElement("label"), box = document.createElement("input"), icon = element("svg", { viewBox: "-0.7 -0.7 1.4 1.4", "aria-hidden": "true" });
+    const tip = section.querySelector(".tip"), hint = tip.textContent, label = document.createElement("label"), box = document.createElement("input"), icon = element("svg", { viewBox: "-0.7 -0.7 1.4 1.4", "aria-hidden": "true" });
     box.type = "checkbox";
     box.checked = true;
-    icon.append(element("path", { d: look.path, fill: look.color }));
-    box.addEventListener("change", () => { data.hidden[box.checked ? "delete" : "add"](model); draw(section, data); });
+    icon.append(element("path", { d: look.path, fill: look.color, transform: `scale(${Math.min(1.3, look.size)})` }));
+    box.addEventListener("change", () => {
+      data.hidden[box.checked ? "delete" : "add"](model);
+      if (data.described && data.hidden.has(data.described.model)) tip.textContent = hint;
+      draw(section, data);
+      section.querySelectorAll("table[data-name]").forEach((table) => choose(table, data));
+    });
     label.append(box, icon, look.title);
     group.append(label);
   }
 }
 
+// Page
+
+async function unpack(image) {
+  const bytes = Uint8Array.from(atob(image.dataset.packed), (letter) => letter.charCodeAt(0));
+  image.removeAttribute("data-packed");
+  const svg = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+}
+
+document.querySelectorAll(".contents").forEach((contents) => { contents.open = window.innerWidth > 640; }); // a phone shows results first
+document.querySelectorAll(".wide").forEach(cue);
+document.querySelectorAll("details.drawn").forEach((figures) => {
+  figures.addEventListener("toggle", () => figures.querySelectorAll("img[data-packed]").forEach(unpack));
+});
 document.querySelectorAll("section[data-section]").forEach((section) => {
   const data = DATA[section.dataset.section];
+  data.hidden = new Set();
   section.querySelectorAll("table[data-name]").forEach((table) => {
     sortable(table);
-    const tools = table.closest(".scroll").previousElementSibling;
-    filterable(tools.querySelector(".filter"), table);
-    downloads(tools.querySelector(".csv"), data.csv[table.dataset.name]);
+    toolsOf(table).querySelector(".filter").addEventListener("input", () => choose(table, data));
+    downloads(toolsOf(table).querySelector(".csv"), data.csv[table.dataset.name]);
   });
   if (!section.querySelector(".plot")) return;
-  data.hidden = new Set();
   keys(section, data);
   section.querySelectorAll("select").forEach((select) => select.addEventListener("change", () => draw(section, data)));
   draw(section, data);

@@ -4,6 +4,8 @@ import numpy as np
 import polars as pl
 
 from benchmark.findings import Findings
+from benchmark.findings.orders import Recovery
+from benchmark.findings.ranges import Share
 from benchmark.findings.scaling import gain
 from benchmark.findings.scores import Scores
 from benchmark.findings.summary import LABEL
@@ -96,3 +98,23 @@ def curves(budget: float, cell: dict[str, list[list[float]]]) -> str:
     return (
         f"At {budget:g} MFLOP, {last} of {len(cell)} {models} reach their lowest validation LogLoss in the last epoch."
     )
+
+
+def learnt(recoveries: list[Recovery]) -> str:
+    """Return which model learns most of the highest planted order at the largest budget, and which least."""
+    largest = max(recovery.budget for recovery in recoveries)
+    order = max((order for recovery in recoveries for order in recovery.share), default=None)
+    shares = {r.model: r.share[order][0] for r in recoveries if r.budget == largest and order in r.share}
+    if order is None or len(shares) < 2:
+        return ""
+    most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
+    return (
+        f"Of order {order}, {label(most)} learns most at {largest:g} MFLOP, a share of {shares[most]:.2f}; "
+        f"{label(least)} least, {shares[least]:.2f}."
+    )
+
+
+def richest(shares: dict[str, list[Share]]) -> str:
+    """Return the value of each parameter whose draws are most often among the best of their study."""
+    best = [f"{name} {max(of, key=lambda share: share.best).label}" for name, of in shares.items()]
+    return f"Draws are most often among the best at {listed(best)}."

@@ -4,6 +4,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
+from benchmark.reports.plots import captions
 from benchmark.reports.plots.style import drawn, flops_axis, label, legend, panels, regret_axis
 
 
@@ -13,7 +14,7 @@ def orders_against_compute(findings: Findings, dataset: str) -> Figure | None:
     if not recoveries:
         return None
     planted = sorted({order for r in recoveries for order in r.share})
-    figure, axes = panels(1 + len(planted), findings.heading(dataset))
+    figure, axes = panels(1 + len(planted), findings.heading(dataset), finding=captions.learnt(recoveries))
     for name in sorted({r.model for r in recoveries}):
         points = sorted((r for r in recoveries if r.model == name), key=lambda r: r.budget)
         x = [r.budget * 1e6 for r in points]

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from benchmark.findings import Findings
 from benchmark.findings.ranges import AIDS, BEST, binned, ranked, searched, shares
+from benchmark.reports.plots import captions
 from benchmark.reports.plots.style import drawn, label, legend, panels
 
 
@@ -18,7 +19,8 @@ def ranges(findings: Findings, dataset: str) -> Figure | None:
     shown = searched(trials)
     if not shown:
         return None
-    figure, axes = panels(len(shown), findings.heading(dataset), share_y=True, width=4.0)
+    sentence = captions.richest({AIDS[name]: shares(trials, name) for name in shown})
+    figure, axes = panels(len(shown), findings.heading(dataset), finding=sentence, share_y=True, width=4.0)
     names = sorted(trials["model"].unique())
     for axis, name in zip(axes, shown, strict=True):
         over_all = shares(trials, name)
