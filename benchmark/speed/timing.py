@@ -14,15 +14,15 @@ from torch import Tensor
 
 import models
 from benchmark.protocol import Protocol
+from benchmark.protocol.sections import Training
 from benchmark.records.provenance import device_name, provenance
 from benchmark.records.record import Record
 from benchmark.records.throughput import Speed, Throughput
 from benchmark.speed.quiet import Load, Moment
-from benchmark.training.inputs import model_of
 from benchmark.training.loop import Selection
 from benchmark.training.pruning import never
 from datamodules.base import Batches, CTRDataModule
-from models.base import Batch, CTRModel, Optimiser
+from models.base import Batch, Config, CTRModel, Execution, Optimiser
 
 INFERENCE_ROWS = (1, 512, 4096)
 WARM_UP = 10  # steps, and predictions of each size, that come before the timed ones
@@ -109,7 +109,7 @@ class Contest:
         """Return the run's model before its first step, and its batches, epoch after epoch."""
         model_class, training = models.load(run.model), self.protocol.training
         config, optimiser = model_class.Config.model_validate(run.config), Optimiser.model_validate(run.optimiser)
-        model = model_of(model_class, config, optimiser, self.data, training, run.seed).to(self.device)
+        model = _model(model_class, config, optimiser, self.data, training, run.seed).to(self.device)
         model.configure_optimizers()
         batches = self.data.train_dataloader()
         steps = max(steps, len(batches) * training.epochs)
@@ -168,3 +168,29 @@ def speed(run: Record, samples: list[Sample]) -> Speed:
         highest=max(rates),
         milliseconds={rows: median(sample.milliseconds[rows] for sample in samples) for rows in INFERENCE_ROWS},
     )
+
+
+def _model(
+    model_class: type[CTRModel],
+    config: Config,
+    optimiser: Optimiser,
+    data: CTRDataModule,
+    training: Training,
+    seed: int,
+) -> CTRModel:
+    """Return the model before its first step, as training.loop.train makes it.
+
+    Args:
+        model_class: class of the model.
+        config: its architecture.
+        optimiser: settings of the optimiser.
+        data: data set that it is trained on.
+        training: settings that all models share.
+        seed: of initialisation, dropout and data order.
+    """
+    torch.manual_seed(seed)
+    data.seed = seed
+    model = model_class(config, data.n_dense, data.cardinalities)
+    model.optimiser = optimiser
+    model.execution = Execution(**training.model_dump(include=set(Execution.model_fields)))
+    return model

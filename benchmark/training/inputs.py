@@ -1,15 +1,12 @@
-"""What a study's trainings start from: its data, encoded, its budget, and the model before its first step."""
+"""What a study's trainings start from: its data, encoded, and its budget."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 import datamodules
-from benchmark.protocol.sections import Training
 from benchmark.study import Study
 from datamodules.base import CTRDataModule
-from models.base import Budget, Config, CTRModel, Execution, Optimiser
+from models.base import Budget
 
 
 def data_of(study: Study, device: str) -> CTRDataModule:
@@ -26,29 +23,3 @@ def budget_of(study: Study, about: Mapping[str, Any]) -> Budget:
     user, item = (tuple(columns.index(name) for name in about.get(f"{kind}_fields", ())) for kind in ("user", "item"))
     n_dense = len(about["dense_columns"])
     return Budget(study.budget * 1e6, n_dense, len(columns) - n_dense, study.protocol.embedding_dim, user, item)
-
-
-def model_of(
-    model_class: type[CTRModel],
-    config: Config,
-    optimiser: Optimiser,
-    data: CTRDataModule,
-    training: Training,
-    seed: int,
-) -> CTRModel:
-    """Return the model before its first step. The seed is that of dropout and of the data's order from here on, too.
-
-    Args:
-        model_class: class of the model.
-        config: its architecture.
-        optimiser: settings of the optimiser.
-        data: data set that it is trained on.
-        training: settings that all models share.
-        seed: of initialisation, dropout and data order.
-    """
-    torch.manual_seed(seed)
-    data.seed = seed
-    model = model_class(config, data.n_dense, data.cardinalities)
-    model.optimiser = optimiser
-    model.execution = Execution(**training.model_dump(include=set(Execution.model_fields)))
-    return model

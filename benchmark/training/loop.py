@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, distributed
 
 from benchmark.protocol.sections import Training
-from benchmark.training.inputs import model_of
 from benchmark.training.pruning import Stop, never
 from datamodules.base import Batches, CTRDataModule
-from models.base import Batch, Config, CTRModel, Optimiser
+from models.base import Batch, Config, CTRModel, Execution, Optimiser
 
 LEAST_IMPROVEMENT = 1e-6  # of the monitored metric, as in BARS
 LEAST_RATE = 1e-6  # learning rate at which plateaus stop lowering it, as in BARS
@@ -81,8 +80,11 @@ def train(
         share: of the train part's rows, the first ones, that are trained on.
     """
     started = time.monotonic()
-    model = model_of(model_class, config, optimiser, data, training, seed)
-    data.share = share
+    torch.manual_seed(seed)
+    data.seed, data.share = seed, share
+    model = model_class(config, data.n_dense, data.cardinalities)
+    model.optimiser = optimiser
+    model.execution = Execution(**training.model_dump(include=set(Execution.model_fields)))
     batches = data.train_dataloader()
     selection = Selection(training, optimiser.learning_rate, len(batches) * training.epochs, on_progress, stop)
     model.rate_of_step = selection.rate

@@ -18,7 +18,7 @@ from benchmark.output import one_line, printable
 from benchmark.records import audits, files
 from benchmark.records.audits import Audit
 from benchmark.reports import page
-from benchmark.reports.formats import csv_text
+from benchmark.reports.formats import csv_text, rounded
 from benchmark.reports.leaderboard.boards import board
 from benchmark.reports.leaderboard.standings import Group, Standing, effort, groups
 
@@ -92,6 +92,7 @@ def render(sources: list[tuple[Findings, list[Audit]]], left_out: dict[Path, str
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["printable"] = printable
+    environment.filters["rounded"] = rounded
     style, script = (_joined(f"report.{kind}", f"leaderboard.{kind}") for kind in ("css", "js"))
     return environment.get_template("leaderboard.html.jinja").render(
         label=LABEL[metric],
@@ -100,11 +101,11 @@ def render(sources: list[tuple[Findings, list[Audit]]], left_out: dict[Path, str
         boards=boards,
         folders=[_folder(contents, made, base) for contents, made in sources],
         left_out=[(os.path.relpath(folder, base.parent), reason) for folder, reason in left_out.items()],
-        data=page._embedded([csv_text(of_budget.table) for of_budget in flat]),
+        data=page.embedded([csv_text(of_budget.table) for of_budget in flat]),
         style=Markup(style),  # noqa: S704 (our own files)
         script=Markup(script),  # noqa: S704 (our own files)
-        style_hash=page._hash(style),
-        script_hash=page._hash(script),
+        style_hash=page.source_hash(style),
+        script_hash=page.source_hash(script),
     )
 
 

@@ -19,7 +19,7 @@ from benchmark.findings.verdict import verdict
 from benchmark.findings.warnings import warnings
 from benchmark.output import printable
 from benchmark.reports.cells import measured_on
-from benchmark.reports.formats import csv_text
+from benchmark.reports.formats import csv_text, rounded
 from benchmark.reports.page.figures import figures
 from benchmark.reports.page.provenance import provenance
 from benchmark.reports.plots.style import drawn, label
@@ -49,7 +49,7 @@ def page(
 ) -> str:
     """Return a page with these sections as HTML.
 
-    The template escapes names, and `_embedded` escapes the data. The content security policy admits, by their hashes, only
+    The template escapes names, and `embedded` escapes the data. The content security policy admits, by their hashes, only
     this package's style and script.
 
     Args:
@@ -63,6 +63,7 @@ def page(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["printable"] = printable
+    environment.filters["rounded"] = rounded
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     return environment.get_template("report.html.jinja").render(
         heading=printable(heading),
@@ -70,11 +71,11 @@ def page(
         sections=sections,
         provenance=provenance,
         protocol_text=protocol_text,
-        data=_embedded([section["data"] for section in sections]),
+        data=embedded([section["data"] for section in sections]),
         style=Markup(style),  # noqa: S704 (our own file)
         script=Markup(script),  # noqa: S704 (our own file)
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=source_hash(style),
+        script_hash=source_hash(script),
     )
 
 
@@ -174,14 +175,15 @@ def _mark(model: str) -> dict[str, Any]:
     return {"color": style["color"], "path": "".join(parts), "size": size, "width": width}
 
 
-def _embedded(value: object) -> Markup:
-    """Return JSON that is safe inside a script element: it cannot open or close a tag or comment."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False)
+def embedded(value: object) -> Markup:
+    """Return JSON that is safe inside a script element: it cannot open or close a tag or comment. Numbers are rounded."""
+    exact = json.dumps(value, allow_nan=False)
+    text = json.dumps(json.loads(exact, parse_float=lambda digits: rounded(float(digits))), ensure_ascii=True)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)  # noqa: S704 (escaped above)
 
 
-def _hash(content: str) -> str:
+def source_hash(content: str) -> str:
     """Return the source expression by which a content security policy admits exactly this inline content."""
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
