@@ -1,5 +1,7 @@
 """What a figure shows, in a sentence above it; empty where there is nothing to compare."""
 
+import math
+
 import numpy as np
 import polars as pl
 
@@ -15,26 +17,29 @@ from benchmark.statistics import changes, expected_best, pareto
 
 
 def best(findings: Findings, dataset: str) -> str:
-    """Return which final runs have the best mean of the metric that decides."""
-    metric = findings.metric
-    row = findings.rows(dataset).drop_nulls(metric).sort(metric, descending=metric == "auc").row(0, named=True)
-    return f"The best mean {LABEL[metric]} is {label(row['model'])}'s at {row['budget']:g} MFLOP: {row[metric]:.4f}."
+    """Return which models may be the best in the mean over budgets; empty where nothing tells models apart."""
+    decision = findings.decision(dataset)
+    possible = [label(standing.model) for standing in decision.possible]
+    if len(possible) == len(decision.standings):
+        return ""
+    budgets = len(findings.scores(dataset, findings.metric).blocks.budgets)
+    where = f"in the mean over {budgets} budgets" if budgets > 1 else "at this budget"
+    verb = "has the best" if len(possible) == 1 else "may have the best"
+    return f"{listed(possible)} {verb} {LABEL[findings.metric]} {where}."
 
 
 def steepest(scores: Scores) -> str:
-    """Return which model gains most per 4x compute and which least, in the mean over budgets."""
-    gains = {change.model: gain(scores, change)[0] for change in changes(scores.slopes)}
-    if len(gains) < 2:
+    """Return which models gain most and least per 4x compute, in the mean over budgets, with intervals."""
+    gains = {change.model: gain(scores, change) for change in changes(scores.slopes)}
+    if len(gains) < 2 or any(math.isnan(half) for _, half in gains.values()):
         return ""
     most, least = max(gains, key=gains.__getitem__), min(gains, key=gains.__getitem__)
-    text = (
-        f"{label(most)} gains most per 4x compute, {gains[most]:+.1f} %; {label(least)} least, {gains[least]:+.1f} %."
-    )
-    return text.replace("-", "−")
+    shown = {name: f"{gains[name][0]:+.2f} ± {gains[name][1]:.2f} %".replace("-", "−") for name in (most, least)}
+    return f"Gains per 4x compute go from {label(least)}'s {shown[least]} to {label(most)}'s {shown[most]}."
 
 
 def front(rows: pl.DataFrame) -> str:
-    """Return which models no other beats in LogLoss at the same or a lower cost.
+    """Return which models' mean LogLoss no other's beats at the same or a lower cost.
 
     The rows have the columns model, logloss, training_flops and time.
     """
@@ -44,7 +49,7 @@ def front(rows: pl.DataFrame) -> str:
         on = shown.filter(pl.Series(pareto(shown[cost], shown["logloss"]), dtype=pl.Boolean))["model"].unique()
         if len(on):
             parts.append(f"{listed(sorted(map(label, on)))} by {text}")
-    return f"On the Pareto front: {'; '.join(parts)}." if rows["model"].n_unique() > 1 and parts else ""
+    return f"On the Pareto front of the means: {'; '.join(parts)}." if rows["model"].n_unique() > 1 and parts else ""
 
 
 def times(rows: pl.DataFrame) -> str:
@@ -104,13 +109,14 @@ def learnt(recoveries: list[Recovery]) -> str:
     """Return which model learns most of the highest planted order at the largest budget, and which least."""
     largest = max(recovery.budget for recovery in recoveries)
     order = max((order for recovery in recoveries for order in recovery.share), default=None)
-    shares = {r.model: r.share[order][0] for r in recoveries if r.budget == largest and order in r.share}
+    shares = {r.model: r.share[order] for r in recoveries if r.budget == largest and order in r.share}
     if order is None or len(shares) < 2:
         return ""
     most, least = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
+    shown = {name: f"{shares[name][0]:.2f} ± {shares[name][1]:.2f}" for name in (most, least)}
     return (
-        f"Of order {order}, {label(most)} learns most at {largest:g} MFLOP, a share of {shares[most]:.2f}; "
-        f"{label(least)} least, {shares[least]:.2f}."
+        f"At {largest:g} MFLOP the shares of order {order} that are learnt go from {label(least)}'s {shown[least]} "
+        f"to {label(most)}'s {shown[most]}."
     )
 
 
