@@ -2,8 +2,9 @@
 // Leaderboard: one board at a time, that of the chosen group and budget. `sortable` and the like are the report's.
 
 const boards = [...document.querySelectorAll(".board")], group = document.getElementById("group");
+const ALL = { hidden: new Set(), looks: {} }; // no model is unchecked here
 
-function choose() {
+function show() {
   const budgets = document.querySelectorAll("select.budget");
   for (const select of budgets) select.closest("label").hidden = select.dataset.group !== group.value;
   const chosen = [...budgets].find((select) => select.dataset.group === group.value)?.value;
@@ -13,11 +14,11 @@ function choose() {
 boards.forEach((board, i) => {
   const table = board.querySelector("table");
   sortable(table);
-  filterable(board.querySelector(".filter"), table);
+  board.querySelector(".filter").addEventListener("input", () => choose(table, ALL));
   downloads(board.querySelector(".csv"), DATA[i]);
 });
-document.querySelectorAll(".choose select").forEach((select) => select.addEventListener("change", choose));
+document.querySelectorAll(".choose select").forEach((select) => select.addEventListener("change", show));
 if (boards.length) {
   document.querySelector(".choose").hidden = false;
-  choose();
+  show();
 }

@@ -15,7 +15,8 @@ from benchmark.reports.plots.orders import orders_against_compute
 from benchmark.reports.plots.quality import quality_against_compute
 from benchmark.reports.plots.ranges import ranges
 from benchmark.reports.plots.runs import best_against_trials, seed_strips, training_curves
-from benchmark.reports.plots.style import save, styled
+from benchmark.reports.plots.save import save
+from benchmark.reports.plots.style import styled
 
 __all__ = ["figures_of", "frontier_of", "save", "styled"]
 

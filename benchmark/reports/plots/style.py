@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal
 
@@ -41,11 +40,6 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar sign in a name is not a formula
     "axes.formatter.useoffset": False,
     "grid.color": "0.9",
-}
-METADATA: dict[str, dict[str, Any]] = {
-    ".png": {"Software": None},
-    ".svg": {"Date": None, "Creator": None},
-    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 
 
@@ -234,23 +228,3 @@ def _ticks_in_decades(axis: Axis, form: str | Formatter) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if high > 10 * low > 0 else MaxNLocator(4))
     axis.set_major_formatter(form)
     axis.set_minor_locator(NullLocator())
-
-
-def save(figure: Figure, stem: Path, *, pdf: bool = False) -> list[Path]:
-    """Write the figure as PNG and SVG and return the files; equal figures give equal bytes.
-
-    Args:
-        figure: to write.
-        stem: path without suffix.
-        pdf: write it as PDF, too.
-    """
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    paths = []
-    with styled():
-        figure.draw_without_rendering()
-        figure.set_layout_engine(None)  # laid out once, for all formats; "none" would draw each of them twice
-        for suffix, metadata in METADATA.items():
-            if suffix != ".pdf" or pdf:
-                paths.append(stem.with_name(stem.name + suffix))
-                figure.savefig(paths[-1], metadata=metadata)
-    return paths
