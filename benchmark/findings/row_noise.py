@@ -79,8 +79,9 @@ class RowNoise(BaseModel):
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
+            reason = files.first_problem(error) if isinstance(error, ValidationError) else error
             raise RecordError(
-                f"{file}: {error}; remove it and rerun `report` to compute it from the predictions"
+                f"{file}: {reason}; remove it and rerun `report` to compute it from the predictions"
             ) from None
 
     def keep(self, file: Path) -> None:
