@@ -1,7 +1,6 @@
 """CONTRIBUTING.md's examples, each put in place as a single file, are tuned, measured and tabulated."""
 
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from contributed import example, write_clicks
 
 from benchmark.records import store
 
@@ -28,13 +28,6 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert source.count("\n") <= 65
         (folder / file).write_text(source, encoding="utf-8")
     return folder
-
-
-def example(file: str) -> str:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    match = re.search(rf"<!-- example: {re.escape(file)} -->\n```python\n(.*?)```\n", text, re.DOTALL)
-    assert match is not None, file
-    return match[1]
 
 
 def python(*arguments: str, tree: Path) -> subprocess.CompletedProcess[str]:
@@ -71,13 +64,7 @@ def test_the_example_follows_the_house_style(tree: Path) -> None:
 
 
 def test_the_example_of_a_data_set_is_compared_on(tree: Path) -> None:
-    (tree / "data").mkdir()
-    generator = random.Random(0)
-    lines = ["clicked,price,user,item,country"]
-    for _ in range(2000):
-        user, item = generator.randrange(20), generator.randrange(30)
-        lines.append(f"{int((user + item) % 3 == 0)},{generator.random():.2f},u{user},i{item},c{user % 4}")
-    (tree / "data" / "clicks.csv").write_text("\n".join(lines) + "\n")
+    write_clicks(tree, 2000)
     arguments = ["--datasets", "my_clicks", "--name", "my_clicks", "--models", "mlp,dlrm", "--budgets", "0.09"]
     done = python("-m", "benchmark", "run", "smoke", *arguments, tree=tree)
     assert done.returncode == 0, done.stderr

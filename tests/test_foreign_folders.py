@@ -1,14 +1,13 @@
 """A results folder outlives the code of its model and its data set: all commands that read one need neither."""
 
 import os
-import random
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from contributed import example, write_clicks
 from processes import command
 
 from benchmark.records import store
@@ -16,13 +15,6 @@ from benchmark.records import store
 ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.slow
-
-
-def example(file: str) -> str:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    match = re.search(rf"<!-- example: {re.escape(file)} -->\n```python\n(.*?)```\n", text, re.DOTALL)
-    assert match is not None, file
-    return match[1]
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +26,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in ("models/nfm.py", "datamodules/my_clicks.py"):
         (folder / file).write_text(example(file), encoding="utf-8")
     (folder / "models/nfm.toml").write_text('[variants.thin]\ntitle = "NFM, thin"\nembedding_std = 0.01\n')
-    (folder / "data").mkdir()
-    generator = random.Random(0)
-    lines = ["clicked,price,user,item,country"]
-    for _ in range(3000):
-        user, item = generator.randrange(20), generator.randrange(30)
-        lines.append(f"{int((user + item) % 3 == 0)},{generator.random():.2f},u{user},i{item},c{user % 4}")
-    (folder / "data" / "clicks.csv").write_text("\n".join(lines) + "\n")
+    write_clicks(folder, 3000)
     arguments = ["run", "smoke", "--datasets", "my_clicks", "--name", "foreign", "--models", "mlp,nfm,nfm.thin"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmark", *arguments, "--budgets", "0.09,0.36"],

@@ -217,7 +217,9 @@ def pack(folder: Path, records: list[Record], dataset: str) -> None:
         runs.setdefault(run.model, []).append(run)
     for model, own in runs.items():
         reader, path = Predictions(folder), packed.packed_file(folder, dataset, model)
-        logits = {run.predictions: logit for run in own if run.predictions and (logit := reader.read(run)) is not None}
         kept = packed.read(path) if path.exists() else None
+        if kept is not None and kept.runs == tuple(run.predictions for run in own):
+            continue
+        logits = {run.predictions: logit for run in own if run.predictions and (logit := reader.read(run)) is not None}
         if reader.labels is not None and (kept is None or kept.runs != tuple(logits)):
             packed.write(path, packed.Packed(tuple(logits), np.stack(list(logits.values())), reader.labels))

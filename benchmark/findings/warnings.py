@@ -9,6 +9,7 @@ from benchmark.findings.runs import METRICS
 from benchmark.findings.scaling import FINISHED_SHARE
 from benchmark.findings.summary import LABEL, title
 from benchmark.findings.verdict import listed, too_short
+from benchmark.records.remarks import ORIGINS
 
 NEAR_BOUND = 0.05  # share of the learning rate's range, in logarithms
 
@@ -125,11 +126,7 @@ def _beyond_bayes(findings: Findings, dataset: str) -> list[str]:
 def _mixed(findings: Findings, dataset: str) -> list[str]:
     records = [record for record in findings.records if record.dataset == dataset]
     texts = []
-    kinds: dict[str, set[object]] = {
-        "devices": {record.device for record in records},
-        "commits of the suite": {record.commit for record in records},
-        "package versions": {tuple(sorted(record.versions.items())) for record in records},
-    }
+    kinds = {name: set(map(origin, records)) for name, origin in ORIGINS.items()}
     texts += [f"Records come from {len(values)} different {kind}." for kind, values in kinds.items() if len(values) > 1]
     if any(record.dirty for record in records):
         texts.append("Some records were made with uncommitted changes in the suite.")

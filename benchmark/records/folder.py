@@ -76,7 +76,7 @@ class Folder:
         return path.read_text(encoding="utf-8")
 
     def adopt(self, protocol: Protocol) -> None:
-        """Write the protocol, merged with the one in the folder, and facts about its models. Raises RunError if they differ."""
+        """Write the protocol, combined with the folder's, and its models' facts. Raises RunError if the two differ."""
         path = self.path / "protocol.toml"
         if path.exists():
             kept = of_folder(self.path)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import RecordError, disk_errors
+from benchmark.errors import RecordError
+from benchmark.records import files
 from benchmark.records.predictions import Labels
 
 LARGEST_BYTES = 2**28  # of one array when unpacked
@@ -54,14 +55,7 @@ def write(path: Path, packed: Packed) -> None:
     content = BytesIO()
     names = np.frombuffer(json.dumps(packed.runs).encode(), np.uint8)
     np.savez_compressed(content, runs=names, logits=packed.logits.astype("<f2"), labels=np.packbits(packed.labels))
-    temporary = path.with_name(f".{path.name}")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content.getvalue())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    files.write_bytes(path, content.getvalue())
 
 
 def read(path: Path) -> Packed:

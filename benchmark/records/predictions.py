@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import RecordError, disk_errors
+from benchmark.errors import RecordError
+from benchmark.records import files
 
 LIMIT = 2**20  # examples; beyond, a relevant gap is many standard errors wide and a file would exceed 4 MiB
 
@@ -47,14 +48,7 @@ def write(path: Path, logits: Logits, labels: Labels) -> str | None:
         return None
     packed = BytesIO()  # in memory first: closing a zip file on a full disk raises a second error
     np.savez_compressed(packed, logits=logits.astype("<f4"), labels=np.packbits(labels.astype(np.uint8)))
-    temporary = path.with_name(f".{path.name}")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(packed.getvalue())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    files.write_bytes(path, packed.getvalue())
     return digest(logits, labels)
 
 

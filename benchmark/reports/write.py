@@ -34,38 +34,38 @@ def write_report(folder: Path, *, pdf: bool = False) -> Findings:
         pdf: write figures as PDF, too, which takes about as long as PNG and SVG together.
     """
     findings = readings.read(folder)
-    kept = _kept_state(folder)
-    if _state(findings, pdf=pdf) == kept:
+    code, kept = _code(pdf=pdf), _kept_state(folder)
+    if kept and kept["code"] == code and kept["inputs"] == _inputs(findings) and kept["files"] == _files(folder):
         return findings
     findings.keep_row_noise()
-    state = _state(findings, pdf=pdf)
+    inputs = _inputs(findings)
     written = []
     for dataset in findings.datasets:
         written += write_tables(folder, dataset, tables_of(findings, dataset))
     for result in findings.frontiers:
         subject = findings.heading_of_law(result.law)
         written += write_tables(folder, result.law, frontier_tables(result, subject))
-    laws = [result.law for result in findings.frontiers]
-    drawn = _drawn_before(folder, kept, state, [*findings.datasets, *laws])
-    stale = [name for name in (*findings.datasets, *laws) if name not in drawn]
-    written += [path for paths in drawn.values() for path in paths]
-    written += _draw(findings, stale, pdf=pdf)
-    remove_stale(findings, written)
+    names = [*findings.datasets, *(result.law for result in findings.frontiers)]
+    drawn = _drawn_before(folder, kept, inputs, names) if kept and kept["code"] == code else {}
+    drawn |= _draw(findings, [name for name in names if name not in drawn], pdf=pdf)
+    remove_stale(findings, [*written, *(path for paths in drawn.values() for path in paths)])
     from benchmark.reports import page  # imports matplotlib, which takes a second
 
     files.write_text(folder / "report.html", page.render(findings))
-    files.write_json(folder / STATE, _state(findings, pdf=pdf))
+    figures = {name: [str(path.relative_to(folder)) for path in paths] for name, paths in drawn.items()}
+    state = {"code": code, "inputs": inputs, "figures": figures, "files": _files(folder)}
+    files.write_json(folder / STATE, state)
     return findings
 
 
-def _draw(findings: Findings, names: list[str], *, pdf: bool) -> list[Path]:
+def _draw(findings: Findings, names: list[str], *, pdf: bool) -> dict[str, list[Path]]:
     """Draw the figures of data sets or laws, several of them in as many processes as there are cores; return the files."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if min(len(names), cores) < 2:
-        return [path for name in names for path in draw(findings, name, pdf=pdf)]
+        return {name: draw(findings, name, pdf=pdf) for name in names}
     with ProcessPoolExecutor(min(len(names), cores), multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(_draw_of_folder, findings.folder, name, pdf=pdf) for name in names]
-        return [path for future in waiting for path in future.result()]
+        waiting = {name: pool.submit(_draw_of_folder, findings.folder, name, pdf=pdf) for name in names}
+        return {name: future.result() for name, future in waiting.items()}
 
 
 def _draw_of_folder(folder: Path, name: str, *, pdf: bool) -> list[Path]:
@@ -122,60 +122,57 @@ def remove_stale(findings: Findings, written: list[Path]) -> None:
             path.unlink()
 
 
-def _state(findings: Findings, *, pdf: bool) -> dict[str, Any]:
-    """Return digests of what each data set's report is made from, of the report's code, and of the report's files."""
+def _inputs(findings: Findings) -> dict[str, str]:
+    """Return the digest of what each data set's report is made from."""
     folder = findings.folder
     shared = _digests(folder, "protocol.toml", "models/*.json")
     inputs = {}
     for dataset in findings.datasets:
         name = file_name(dataset)
-        own = _digests(
-            folder,
-            *(f"{part}/{name}.json" for part in ("datasets", "row_noise", "throughput")),
-            f"records/{name}/*.jsonl",
-        )
+        facts = (f"{part}/{name}.json" for part in ("datasets", "row_noise", "throughput"))
+        own = _digests(folder, *facts, f"records/{name}/*.jsonl")
         sizes = {
             str(path.relative_to(folder)): path.stat().st_size for path in folder.glob(f"*predictions/{name}/**/*.npz")
         }
         inputs[dataset] = _digest([shared, own, sorted(sizes.items())])
-    return {
-        "inputs": inputs,
-        "code": _digest([_digests(ROOT, *DRAWN_BY), [version(name) for name in PACKAGES], pdf]),
-        "files": _digests(folder, "tables/*", "figures/*", "report.html"),
-    }
+    return inputs
+
+
+def _code(*, pdf: bool) -> str:
+    """Return the digest of the code that makes reports, and of whether it writes PDF."""
+    return _digest([_digests(ROOT, *DRAWN_BY), [version(name) for name in PACKAGES], pdf])
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Return the digest of each file of a report."""
+    return _digests(folder, "tables/*", "figures/*", "report.html")
 
 
 def _kept_state(folder: Path) -> dict[str, Any]:
     path = folder / STATE
     try:
-        return files.read_json(path, "inputs", "code", "files") if path.exists() else {}
+        return files.read_json(path, "code", "inputs", "figures", "files") if path.exists() else {}
     except RecordError:  # damaged: the report is written again
         return {}
 
 
-def _drawn_before(folder: Path, kept: dict[str, Any], now: dict[str, Any], names: list[str]) -> dict[str, list[Path]]:
+def _drawn_before(
+    folder: Path, kept: dict[str, Any], inputs: dict[str, str], names: list[str]
+) -> dict[str, list[Path]]:
     """Return the figures of the data sets or laws of which neither inputs nor files have changed, by name.
 
     Args:
         folder: of the results.
         kept: state after the last report.
-        now: state before this one.
+        inputs: of this one.
         names: of data sets and laws.
     """
-    if not kept or kept["code"] != now["code"]:
-        return {}
-    drawn = {}
+    now, drawn = _files(folder), {}
     for name in names:
-        own, before = now["inputs"].get(name), kept["inputs"].get(name)
-        same = (
-            own == before if own is not None else kept["inputs"] == now["inputs"]
-        )  # a law's frontier is of all its sets
-        prefix = f"figures/{file_name(name)}_"
-        paths, paths_before = (
-            {path: digest for path, digest in state["files"].items() if path.startswith(prefix)}
-            for state in (now, kept)
-        )
-        if same and paths == paths_before:
+        own = inputs.get(name)  # none of a law: its frontier is of all its sets
+        same = kept["inputs"].get(name) == own if own is not None else kept["inputs"] == inputs
+        paths = kept["figures"].get(name)
+        if same and paths is not None and all(path in now and now[path] == kept["files"].get(path) for path in paths):
             drawn[name] = [folder / path for path in paths]
     return drawn
 

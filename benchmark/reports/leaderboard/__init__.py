@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark import findings
@@ -14,11 +13,11 @@ from benchmark.errors import RecordError
 from benchmark.findings import Findings
 from benchmark.findings.runs import Metric
 from benchmark.findings.summary import LABEL, title
-from benchmark.output import one_line, printable
+from benchmark.output import one_line
 from benchmark.records import audits, files
 from benchmark.records.audits import Audit
 from benchmark.reports import page
-from benchmark.reports.formats import csv_text, rounded
+from benchmark.reports.formats import csv_text
 from benchmark.reports.leaderboard.boards import board
 from benchmark.reports.leaderboard.standings import Group, Standing, effort, groups
 
@@ -88,13 +87,8 @@ def render(sources: list[tuple[Findings, list[Audit]]], left_out: dict[Path, str
     shown = groups([contents for contents, _ in sources], metric)
     boards = [[board(Standing(group, budget), verified, base) for budget in (None, *group.budgets)] for group in shown]
     flat = [of_budget for of_group in boards for of_budget in of_group]
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["printable"] = printable
-    environment.filters["rounded"] = rounded
     style, script = (_joined(f"report.{kind}", f"leaderboard.{kind}") for kind in ("css", "js"))
-    return environment.get_template("leaderboard.html.jinja").render(
+    return page.template(HERE / "leaderboard.html.jinja").render(
         label=LABEL[metric],
         groups=shown,
         names=[_name(group) for group in shown],

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.markers import MarkerStyle
 
@@ -59,13 +59,8 @@ def page(
         provenance: rows of (item, value).
         protocol_text: the protocol as TOML; may be empty.
     """
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["printable"] = printable
-    environment.filters["rounded"] = rounded
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    return environment.get_template("report.html.jinja").render(
+    return template(HERE / "report.html.jinja").render(
         heading=printable(heading),
         subtitle=printable(subtitle),
         sections=sections,
@@ -79,30 +74,35 @@ def page(
     )
 
 
-def section(findings: Findings, dataset: str, *, title: str = "", root: str = "") -> dict[str, Any]:
-    """Return the template's values for one data set.
+def template(path: Path) -> Template:
+    """Return a page's template, which escapes what is put into it."""
+    environment = Environment(
+        loader=FileSystemLoader(path.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["printable"] = printable
+    environment.filters["rounded"] = rounded
+    return environment.get_template(path.name)
 
-    Args:
-        findings: of the results folder.
-        dataset: to show.
-        title: of the section; the data set's if empty.
-        root: relative URL from the page to the results folder, with a trailing slash; empty if the page is in it.
-    """
+
+def section(findings: Findings, dataset: str) -> dict[str, Any]:
+    """Return the template's values for one data set."""
     tables = tables_of(findings, dataset)
     return {
         "id": f"{file_name(findings.protocol.name)}-{file_name(dataset)}",
         "monitor": findings.protocol.training.monitor,  # metric that the plot shows first
         "file": file_name(dataset),
-        "report": "",
-        "title": printable(title or findings.title(dataset)),
+        "title": printable(findings.title(dataset)),
         "verdict": printable(verdict(findings, dataset).sentence),
         "throughput": printable(measured_on(findings, dataset)),
         "timed": findings.measured_on(dataset) is not None,
         "warnings": [printable(warning) for warning in warnings(findings, dataset)],
         "tables": tables,
         "links": [
-            quote(f"{root}records/{file_name(dataset)}/{file_name(model)}.jsonl")
-            for model in findings.rows(dataset)["model"]
+            quote(f"records/{file_name(dataset)}/{file_name(model)}.jsonl") for model in findings.rows(dataset)["model"]
         ],
         "figures": figures(findings.folder / "figures", dataset),
         "data": _data(findings, dataset, tables),
@@ -117,7 +117,6 @@ def frontier_section(findings: Findings, result: Frontier) -> dict[str, Any]:
         "id": f"{file_name(findings.protocol.name)}-{file_name(result.law)}-frontier",
         "monitor": findings.protocol.training.monitor,
         "file": file_name(result.law),
-        "report": "",
         "title": printable(f"{findings.title_of_law(result.law)}: compute-optimal frontier"),
         "throughput": "",
         "timed": False,

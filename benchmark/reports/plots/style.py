@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from textwrap import fill
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -200,7 +199,7 @@ def regret_axis(axis: Axes, text: str) -> None:
 
 def beneath(text: str, machine: str) -> str:
     """Return the label of an axis of times, with the machine they were measured on beneath it."""
-    return f"{text}\n({fill(printable(machine), MACHINE_WIDTH)})"
+    return f"{text}\n({textwrap.fill(printable(machine), MACHINE_WIDTH)})"
 
 
 def time_axis(axis: Axes, which: Literal["x", "y"], machine: str) -> None:
