@@ -26,8 +26,9 @@ def report(
     ] = None,
 ) -> None:
     """Rebuild tables, figures and the HTML page from records."""
-    from benchmark.reports.write import write_report
+    from benchmark.reports.write import collect_less, write_report
 
+    collect_less()
     folder, console = folder_of(name, results), Screen()
     with console.status("drawing tables and figures ..."):
         findings = write_report(folder, pdf=pdf)

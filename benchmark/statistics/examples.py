@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 
@@ -29,6 +28,8 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> Sampled:
     Labels (N,) are 0 or 1, scores (N,) or (k, N). Uses midranks, O(k N log N) (Sun and Xu 2014, IEEE SPL 21, 1389-1393).
     Raises ValueError if a class is missing or shapes disagree.
     """
+    from scipy import stats  # takes half a second, and few reports need it
+
     positive, score = _checked(labels, scores)
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     overall = stats.rankdata(score, axis=1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from benchmark.statistics.seeds import CONFIDENCE
 
@@ -47,7 +47,7 @@ def power_law(flops: ArrayLike, losses: ArrayLike, unit: float, floor: float | N
     residual = np.array([fit[0] for fit in fits])
     best = int(residual.argmin())
     degrees = len(y) - (3 if floor is None else 2)
-    bound = residual[best] * (1 + float(stats.f.ppf(CONFIDENCE, 1, degrees)) / degrees)
+    bound = residual[best] * (1 + float(special.fdtri(1, degrees, CONFIDENCE)) / degrees)
     inside = np.flatnonzero(residual <= max(bound, np.finfo(float).tiny))
     return PowerLaw(
         *fits[best][1:],

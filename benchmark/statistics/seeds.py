@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from scipy import stats
+
+from benchmark.statistics.student import quantile
 
 SIGNIFICANCE = 0.05  # level of every test
 CONFIDENCE = 1 - SIGNIFICANCE  # level of every interval
@@ -15,7 +16,7 @@ POWER = 0.8  # at which a difference counts as detectable
 @cache
 def t_quantile(probability: float, degrees: float) -> float:
     """Return a quantile of Student's t (normal if `degrees` is infinite). Cached: a report needs few values, but often."""
-    return float(stats.t.ppf(probability, degrees))
+    return float(quantile(probability, degrees))
 
 
 def mean_interval(values: Sequence[float], level: float = CONFIDENCE) -> tuple[float, float]:

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 from benchmark.statistics.blocks import Blocks, Contrasts, Study, contrasts
 from benchmark.statistics.scaling import STEP
@@ -199,4 +198,6 @@ def _first(distances: _Distances, grid: Array, side: float) -> float:
         return math.nan
     if i == 0 or values[i] >= 0:
         return float(grid[i])
+    from scipy import optimize  # takes a fifth of a second
+
     return float(optimize.brentq(lambda x: float(distances.at(np.array([x]), side)[0]), grid[i - 1], grid[i]))

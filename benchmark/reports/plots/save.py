@@ -25,8 +25,9 @@ def save(figure: Figure, stem: Path, *, pdf: bool = False) -> list[Path]:
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = []
     with styled():
-        figure.draw_without_rendering()
-        figure.set_layout_engine(None)  # laid out once, for all formats; "none" would draw each of them twice
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine(None)  # laid out once, for all formats; "none" would draw each of them twice
         for suffix, metadata in METADATA.items():
             if suffix != ".pdf" or pdf:
                 paths.append(stem.with_name(stem.name + suffix))
