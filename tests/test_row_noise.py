@@ -161,6 +161,24 @@ def test_damaged_packed_predictions_raise_an_error_that_names_the_file(tmp_path,
         packed.read(path)
 
 
+def test_packed_predictions_that_are_no_numbers_are_rejected(tmp_path):
+    path = tmp_path / "mlp.npz"
+    packed.write(path, packed.Packed(("a",), np.array([[0.5, np.nan]], np.float16), np.uint8([0, 1])))
+    with pytest.raises(RecordError, match=r"mlp\.npz: not a valid file .*logits \(1, 2\)"):
+        packed.read(path)
+
+
+def test_packed_predictions_that_unpack_to_gigabytes_are_rejected_unread(tmp_path):
+    path = tmp_path / "mlp.npz"
+    zeros = np.zeros((8, packed.LARGEST_BYTES // 16 + 1), np.float16)
+    packed.write(path, packed.Packed(tuple("abcdefgh"), zeros, np.zeros(zeros.shape[1], np.uint8)))
+    tracemalloc.start()
+    with pytest.raises(RecordError, match=f"mlp.npz: .* bytes when unpacked; at most {packed.LARGEST_BYTES}"):
+        packed.read(path)
+    assert tracemalloc.get_traced_memory()[1] < packed.LARGEST_BYTES / 100
+    tracemalloc.stop()
+
+
 def test_packed_predictions_take_two_bytes_per_run_and_row_and_are_read_back(tmp_path):
     logits = packed.half(np.random.default_rng(1).normal(0, 3, (4, 10_000)).astype(np.float32))
     label = np.random.default_rng(2).integers(0, 2, 10_000).astype(np.uint8)
