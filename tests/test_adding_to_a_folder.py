@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import findings
 from benchmark.findings import Findings
 from benchmark.reports.plots.looks import look
 from benchmark.reports.write import write_report
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = [ROOT / "results/hotel", ROOT / "results/second_edition/frappe_16_epochs"]  # nine models; six with packed predictions
+FOLDERS = [
+    ROOT / "results/hotel",
+    ROOT / "results/second_edition/frappe_16_epochs",
+]  # nine models; six with packed predictions
 NEWCOMER = "gdcn"
 RELATIVE = {"AUC ±", "LogLoss ±"}  # moderated over all models of a data set: one more changes what the others are told
 
