@@ -3,6 +3,8 @@
 Dots append variants to a name: `frappe.bars` is Frappe under the rule set `bars`, `taobaoad_x1.bars_split` is TaobaoAd_x1
 validated on its test part, as in BARS; `synthetic.rows_2400000` has that number of train rows: the first ones of a set that
 comes as files, and as many as asked for of a generated one. Records carry the full name.
+
+An installed package may add data sets: each is an entry point of the group `wukong_bench.datasets` that names its module.
 """
 
 import ast
@@ -12,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datamodules._installed import FOLDER, installed
+from datamodules._installed import ignored as ignored
 from datamodules._names import nearest
 from datamodules._paths import cache_root as cache_root
 
@@ -29,7 +33,7 @@ class UnknownDataset(ValueError):
 
 def names() -> list[str]:
     """Return the names of all data sets, sorted, without importing them."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+    return sorted({*(path.stem for path in FOLDER.glob("[!_]*.py")), *installed()})
 
 
 def title(name: str) -> str:
@@ -41,15 +45,31 @@ def title(name: str) -> str:
 @cache
 def summary(name: str) -> str:
     """Return the first line of the data set's module docstring without importing it."""
+    try:
+        return (ast.get_docstring(ast.parse(files(name)[0].read_text(encoding="utf-8"))) or name).partition("\n")[0]
+    except SyntaxError:  # whoever loads it is told
+        return name
+
+
+def files(name: str) -> list[Path]:
+    """Return the source files that a data set's rows depend on, its own first. Raises UnknownDataset."""
     base = _split(name)[0]
-    source = (Path(__file__).parent / f"{base}.py").read_text(encoding="utf-8")
-    return (ast.get_docstring(ast.parse(source)) or name).partition("\n")[0]
+    if base in installed():
+        return installed()[base].files()
+    kin = FOLDER.glob(f"_{base.partition('_')[0]}*.py")  # synthetic_teacher shares _synthetic.py
+    return [FOLDER / f"{base}.py", *sorted(kin)]
 
 
 def load(name: str) -> "type[CTRDataModule]":
     """Return the data module class of that name. Raises UnknownDataset for a name that does not exist."""
     base, *variants = _split(name)
-    module = import_module(f"datamodules.{base}")
+    own = installed().get(base)
+    try:
+        module = import_module(own.module if own else f"datamodules.{base}")
+    except Exception as error:
+        if own is None:
+            raise  # a fault of the suite
+        raise UnknownDataset(f"data set {base!r} in {own.module}: {type(error).__name__}: {error}") from error
     from datamodules.base import CTRDataModule
 
     classes = [
@@ -58,7 +78,7 @@ def load(name: str) -> "type[CTRDataModule]":
         if isinstance(value, type) and issubclass(value, CTRDataModule) and value.__module__ == module.__name__
     ]
     if len(classes) != 1:
-        raise TypeError(f"datamodules/{base}.py must define one CTRDataModule; it defines {len(classes)}")
+        raise TypeError(f"{module.__name__} must define one CTRDataModule; it defines {len(classes)}")
     dataset = classes[0]
     changes: dict[str, Any] = dict(VARIANTS[variant] for variant in variants if variant in VARIANTS)
     for rows in filter(None, map(_rows, variants)):

@@ -3,20 +3,27 @@
 The .toml file beside a model holds its published configurations (presets) and its variants: `wukong.no_lcb` is Wukong with
 the fields of `[variants.no_lcb]` held fixed in every configuration. A variant is tuned, recorded and reported as a model of
 its own. `[recipes.<data set>]` holds what was published as best there, in the terms of the search space: slot 1 of a study.
+
+A model may also be in a file of the user's, which `add` makes known to this process, or in an installed package, which names
+its module in an entry point of the group `wukong_bench.models`. A .toml file beside either means the same.
 """
 
 import ast
 import difflib
-import sys
 import tomllib
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from traceback import extract_tb
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from models._files import UnknownModel as UnknownModel
+from models._files import load_file as load_file
+from models._files import model_in
+from models._files import read_file as read_file
+from models._installed import ignored as ignored
+from models._installed import installed
+from models._sources import FOLDER, NAME, Source, shipped
+from models._sources import File as File
 
 if TYPE_CHECKING:
     from models.base import Config, CTRModel
@@ -25,13 +32,9 @@ if TYPE_CHECKING:
 RECIPE_OF_OTHERS = "criteo_x1"  # the largest set that most recipes were published for
 
 
-class UnknownModel(ValueError):
-    """There is no model of that name; the message suggests the nearest name and lists all."""
-
-
 def names() -> list[str]:
     """Return the names of all models, sorted, without importing them."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+    return sorted({*(path.stem for path in FOLDER.glob("[!_]*.py")), *_added, *installed()})
 
 
 class Variant(NamedTuple):
@@ -60,7 +63,7 @@ def held_aids(name: str) -> dict[str, Any]:
 def known(name: str) -> bool:
     """Return whether `name` is a model or a variant."""
     base = name.partition(".")[0]
-    return base in names() and (base == name or name in variants(base))
+    return _source(base) is not None and (base == name or name in variants(base))
 
 
 def title(name: str) -> str:
@@ -68,7 +71,6 @@ def title(name: str) -> str:
     return summary(name).partition(":")[0]
 
 
-@cache  # a protocol asks for every model that it names
 def summary(name: str) -> str:
     """Return the first line of the model's docstring, or its variant's title and fields, without importing the model."""
     base = _checked(name).partition(".")[0]
@@ -76,14 +78,37 @@ def summary(name: str) -> str:
         variant = variants(base)[name]
         held = variant.fields | variant.aids
         return f"{variant.title}: {', '.join(f'{key} {value}' for key, value in held.items())}"
-    source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
-    return (ast.get_docstring(ast.parse(source)) or name).partition("\n")[0]
+    return _first_line(_known(name)) or name
+
+
+@cache  # a protocol asks for every model that it names
+def _first_line(source: Source) -> str:
+    try:
+        return (ast.get_docstring(ast.parse(source.text())) or "").partition("\n")[0]
+    except SyntaxError:  # whoever loads it is told
+        return ""
+
+
+def texts(name: str) -> list[str]:
+    """Return the sources that a model's numbers depend on, its own file's first. Raises UnknownModel."""
+    source = _known(name)
+    return [source.text(), *source.helpers()]
+
+
+def sha256(name: str) -> str | None:
+    """Return the SHA-256 of the file of a model that is not shipped; None for a shipped model. Raises UnknownModel."""
+    return _known(name).sha256()
 
 
 def load(name: str) -> "type[CTRModel]":
     """Return the model class of that name. Raises UnknownModel."""
-    base = _checked(name).partition(".")[0]
-    model = _model_in(import_module(f"models.{base}"))
+    base, source = name.partition(".")[0], _known(name)
+    try:
+        model = model_in(import_module(source.module))
+    except Exception as error:
+        if source.sha256() is None:
+            raise  # a fault of the suite
+        raise UnknownModel(f"model {base!r} in {source.module}: {type(error).__name__}: {error}") from error
     if base == name:
         return model
     return type(model.__name__, (model,), {"Config": model.Config.holding(variants(base)[name].fields)})
@@ -119,25 +144,33 @@ def recipes(name: str) -> dict[str, dict[str, Any]]:
     return _toml(name).get("recipes", {})
 
 
-def load_file(path: Path) -> "type[CTRModel]":
-    """Run a file outside this folder and return the model class it defines.
+def add(file: File) -> None:
+    """Run a model file of the user's and make its model known to this process. Does nothing if it is known already.
 
-    Raises UnknownModel if there is no such file, or if it fails or does not define one model.
+    Raises UnknownModel if the file fails or does not define one model, if its .toml file has a fault, or if another file of the
+    same name was added.
     """
-    if not path.is_file():
-        raise UnknownModel(f"{path}: no such file")
-    spec = spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None  # noqa: S101 (a .py file has both)
-    module = module_from_spec(spec)
-    sys.modules[path.stem] = module  # pydantic looks up annotations there
+    earlier = _added.get(file.name)
+    if earlier == file:
+        return
+    if earlier and earlier.path.resolve() != file.path.resolve():
+        raise UnknownModel(f"two files for the model {file.name!r}: {earlier.path} and {file.path}; rename one")
+    load_file(file)
+    _added[file.name] = file
     try:
-        spec.loader.exec_module(module)
-        return _model_in(module)
-    except Exception as error:  # whatever the file raises
-        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename) == path]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-        place = f"{path}, line {line}" if line else str(path)
-        raise UnknownModel(f"{place}: {type(error).__name__}: {error}") from error
+        for name in variants(file.name):
+            load(name)
+        for tables in (preset_fields(file.name), recipes(file.name)):
+            any(dict(fields) for fields in tables.values())  # each is a table
+    except Exception as error:  # whatever a .toml file may hold
+        del _added[file.name]
+        raise UnknownModel(f"{file.path.with_suffix('.toml')}: {type(error).__name__}: {error}") from error
+
+
+def spelling(name: str) -> str:
+    """Return how a command names a model: an unknown `nfm.thin`, which may be in a file of the user's, as `./nfm.py:thin`."""
+    base, _, variant = name.partition(".")
+    return name if known(name) else f"./{base}.py{variant and f':{variant}'}"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -146,23 +179,18 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     return f"did you mean {matches[0]!r}? " if matches else ""
 
 
-def _model_in(module: ModuleType) -> "type[CTRModel]":
-    from models.base import CTRModel
+_added: dict[str, File] = {}  # that the user named, by the model's name
 
-    classes = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, CTRModel) and value.__module__ == module.__name__
-    ]
-    if len(classes) != 1:
-        raise TypeError(f"{module.__name__}.py must define one CTRModel; it defines {len(classes)}")
-    return classes[0]
+
+def _source(name: str) -> Source | None:
+    """Return where the source of a model is; None if there is no model of that name."""
+    return shipped(name) or _added.get(name) or installed().get(name)
 
 
 def _toml(name: str) -> dict[str, Any]:
     """Return the tables of the model's .toml file, empty without one."""
-    file = Path(__file__).parent / f"{name}.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8")) if name in names() and file.exists() else {}
+    source = _source(name)
+    return tomllib.loads(source.toml()) if source else {}
 
 
 def _checked(name: str) -> str:
@@ -170,6 +198,17 @@ def _checked(name: str) -> str:
     if known(name):
         return name
     base = name.partition(".")[0]
-    allowed = [*variants(base)] if base in names() else names()
-    choices = ", ".join(allowed) or f"{base} has no variants"
-    raise UnknownModel(f"no model {name!r}; {nearest(name, allowed)}({choices})")
+    if _source(base):
+        allowed = [*variants(base)]
+        raise UnknownModel(
+            f"no model {name!r}; {nearest(name, allowed)}({', '.join(allowed) or f'{base} has no variants'})"
+        )
+    hint = f"; a file of yours is named by its path: --models {spelling(name)}" if NAME.fullmatch(base) else ""
+    raise UnknownModel(f"no model {name!r}; {nearest(name, names())}({', '.join(names())}){hint}")
+
+
+def _known(name: str) -> Source:
+    """Return where the source of a model or of a variant's model is. Raises UnknownModel."""
+    source = _source(_checked(name).partition(".")[0])
+    assert source is not None  # noqa: S101 (checked)
+    return source

@@ -151,7 +151,7 @@ def model_file(folder: Path, old: str, new: str) -> Path:
 
 @pytest.mark.slow
 def test_a_sound_model_passes_every_check(tmp_path: Path) -> None:
-    lines = list(check(models.load_file(model_file(tmp_path, "# init", ""))))
+    lines = list(check(models.load_file(models.read_file(model_file(tmp_path, "# init", "")))))
     assert [line.name for line in lines] == list(CHECKS)
     assert all(line.passed for line in lines), lines
 
@@ -159,7 +159,7 @@ def test_a_sound_model_passes_every_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_model_fails_and_the_reason_is_named(tmp_path: Path, fault: str) -> None:
     old, new, name, message = BROKEN[fault]
-    [line] = check(models.load_file(model_file(tmp_path, old, new)), [name])
+    [line] = check(models.load_file(models.read_file(model_file(tmp_path, old, new))), [name])
     assert line.name == name and not line.passed
     assert message in line.text
 
@@ -187,4 +187,4 @@ def test_the_command_exits_with_1_and_names_what_failed(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(models.UnknownModel, match="no such file"):
-        models.load_file(tmp_path / "none.py")
+        models.read_file(tmp_path / "none.py")

@@ -13,6 +13,7 @@ from benchmark import findings
 from benchmark import protocol as protocols
 from benchmark.checks.audit import repeat
 from benchmark.cli.main import app
+from benchmark.execution.studies import of_record
 from benchmark.findings.convergence import Gain, gains, problem
 from benchmark.records import store
 from benchmark.records.record import Record
@@ -183,7 +184,7 @@ def test_the_winners_are_trained_again_for_twice_the_epochs_once(results: Path) 
     assert run("double", "tiny", "--results", results, "--jobs", 1)[1].count("nothing to train") == 1
     assert len(store.read(results / "tiny")) == len(records)
     protocol = protocols.load(str(results / "tiny/protocol.toml"))
-    again = repeat(made[0], protocol, None, "cpu", lambda share: None)
+    again = repeat(made[0], of_record(made[0], protocol, None, "cpu"), lambda share: None)
     assert again.again.epochs == 4 and again.passed
 
 

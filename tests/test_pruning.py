@@ -14,6 +14,7 @@ from benchmark import protocol as protocols
 from benchmark.checks import audit
 from benchmark.errors import ProtocolError
 from benchmark.execution.status import status_lines
+from benchmark.execution.studies import of_record
 from benchmark.protocol import Protocol
 from benchmark.records import store
 from benchmark.records.record import Record
@@ -206,7 +207,7 @@ def test_an_audit_trains_a_pruned_record_for_as_many_epochs_as_it_had(whole: tup
     _, tuned = whole
     record = next(record for record in trials_of(tuned) if record.status == "pruned")
     assert record in audit.sample(tuned.results, 100, seed=0)
-    again = audit.repeat(record, tuned.protocol, None, "cpu", lambda share: None)
+    again = audit.repeat(record, of_record(record, tuned.protocol, None, "cpu"), lambda share: None)
     assert again.gap == 0 and again.again.timeless() == record.timeless()
 
 

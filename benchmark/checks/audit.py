@@ -1,7 +1,7 @@
 """The audit: retrain records of a results folder and compare the metrics with the recorded ones."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
+import models
 from benchmark.errors import RunError
 from benchmark.findings.summary import LABEL
 from benchmark.protocol import Protocol
-from benchmark.records import predictions, store
+from benchmark.records import code, predictions, store
 from benchmark.records.audits import Audit
 from benchmark.records.predictions import Labels, Logits
 from benchmark.records.record import Record
@@ -68,49 +69,42 @@ class _NoLedger:
         return predictions.digest(logits, labels) if len(logits) <= predictions.LIMIT else None
 
 
-def sample(folder: Path, n: int, seed: int) -> list[Record]:
-    """Return a random sample of a folder's complete and pruned records. Raises RunError if there are none.
+def sample(folder: Path, n: int, seed: int, names: Sequence[str] | None = None) -> list[Record]:
+    """Return a random sample of a folder's complete and pruned records.
+
+    Raises RunError if there are none, and UnknownModel if the model of one is not known here.
 
     Args:
         folder: results folder.
         n: sample size; all records if there are fewer.
         seed: random seed of the sample.
+        names: of the models whose records are sampled; None: all.
     """
     trained = [record for record in store.read(folder) if record.status in COUNTED]
+    for name in names or ():
+        if not any(record.model == name for record in trained):
+            raise RunError(f"no complete records of {name} to retrain in {folder}")
+    trained = [record for record in trained if names is None or record.model in names]
     if not trained:
         raise RunError(f"no complete records to retrain in {folder}")
-    return random.Random(seed).sample(trained, min(n, len(trained)))  # noqa: S311 (no secret)
+    drawn = random.Random(seed).sample(trained, min(n, len(trained)))  # noqa: S311 (no secret)
+    for record in drawn:
+        models.title(record.model)
+    return drawn
 
 
-def repeat(
-    record: Record, protocol: Protocol, data_dir: Path | None, device: str, on_share: Callable[[float], None]
-) -> Repetition:
+def repeat(record: Record, study: Study, on_share: Callable[[float], None]) -> Repetition:
     """Retrain a record's configuration with its seed, a pruned one for as many epochs as it had.
 
     Raises RunError if the data are not those of the record.
 
     Args:
         record: the record.
-        protocol: that it was made by.
-        data_dir: folder of the raw data sets; None: the default.
-        device: to train on.
+        study: of the record, on this machine.
         on_share: called with the share of the training that is done.
     """
     torch.set_num_threads(record.threads or 1)
     keep_freed_memory()
-    made_by = protocol.doubled() if record.kind == "doubled" else protocol
-    study = Study(
-        made_by,
-        record.dataset,
-        record.model,
-        record.budget,
-        Path(),
-        "",
-        data_dir,
-        device,
-        record.devices,
-        record.block,
-    )
 
     def on_event(event: Event) -> None:
         on_share(event.share)
@@ -125,7 +119,7 @@ def repeat(
         optimiser = Optimiser.model_validate(record.optimiser)
         stop: Stop = partial(at_end_of, record.epochs) if record.status == "pruned" and record.epochs else never
         again = runner.train(record.kind, record.trial, record.seed, config, optimiser, params=record.params, stop=stop)
-    return Repetition(record, again)
+    return Repetition(record, code.marked(again))
 
 
 def table(repetitions: list[Repetition], protocol: Protocol) -> Table:

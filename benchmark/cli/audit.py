@@ -7,7 +7,8 @@ import typer
 from rich.progress import Progress, TaskID
 
 from benchmark import protocol as protocols
-from benchmark.cli.options import Data, Device, Results, ResultsName
+from benchmark.cli.options import Data, Device, OfFolder, Results, ResultsName
+from benchmark.cli.own import named_models
 from benchmark.cli.report import folder_of
 from benchmark.errors import RunError
 from benchmark.output import Screen
@@ -23,6 +24,7 @@ def audit(
     n: Annotated[int, typer.Option("--records", metavar="N", min=1, help="Number of records to retrain.")] = 3,
     seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the sample.")] = 0,
     data: Data = None,
+    models: OfFolder = None,
     device: Device = "auto",
 ) -> None:
     """Retrain a random sample of records and compare metrics.
@@ -32,12 +34,14 @@ def audit(
     """
     console, folder = Screen(), folder_of(name, results)
     protocol = protocols.of_folder(folder)
+    names, own = named_models(models)
     with console.status("loading PyTorch and the data ..."):
         from benchmark.checks import audit
         from benchmark.execution.devices import chosen_device
+        from benchmark.execution.studies import of_record
         from benchmark.reports import formats
 
-        chosen, sample = chosen_device(device), audit.sample(folder, n, seed)
+        chosen, sample = chosen_device(device), audit.sample(folder, n, seed, names)
     repetitions = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         for i, record in enumerate(sample, start=1):
@@ -48,7 +52,7 @@ def audit(
             def on_share(share: float, task: TaskID = task) -> None:
                 bars.update(task, completed=share)
 
-            repetitions.append(audit.repeat(record, protocol, data, chosen, on_share))
+            repetitions.append(audit.repeat(record, of_record(record, protocol, data, chosen, own), on_share))
             try:
                 audits.append(folder, repetitions[-1].audit)
             except RunError as error:  # a folder that cannot be written to can be audited

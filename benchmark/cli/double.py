@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from benchmark import protocol as protocols
-from benchmark.cli.options import Accept, Data, Device, Jobs, Results, ResultsName
+from benchmark.cli.options import Accept, Data, Device, Jobs, OfFolder, Results, ResultsName
+from benchmark.cli.own import named_models
 from benchmark.cli.report import folder_of
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
@@ -19,6 +20,7 @@ def double(
     name: ResultsName,
     results: Results = Path("results"),
     data: Data = None,
+    models: OfFolder = None,
     budgets: Annotated[
         str | None, typer.Option(metavar="A,B", help="Budgets to check; default: the middle one.")
     ] = None,
@@ -42,7 +44,19 @@ def double(
         chosen = tuple(float(part) for part in budgets.split(",")) if budgets else None
     except ValueError:
         raise ProtocolError(f"--budgets {budgets}: expected numbers, as in --budgets 0.08,0.32") from None
-    double(folder, protocol, chosen, data_dir=data, device=device, jobs=jobs, accept=accept, console=console)
+    names, own = named_models(models)
+    double(
+        folder,
+        protocol,
+        chosen,
+        data_dir=data,
+        device=device,
+        jobs=jobs,
+        accept=accept,
+        names=names,
+        own=own,
+        console=console,
+    )
     with console.status("drawing tables and figures ..."):
         findings = write_report(folder)
     passed = True

@@ -3,7 +3,6 @@
 import signal
 import sys
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ import datamodules
 import models
 from benchmark import protocol as protocols
 from benchmark.cli import audit, data, double, replay, report, reproduce, run, speed, time
+from benchmark.cli.own import named_model, warn_of_ignored
 from benchmark.errors import ProtocolError, RecordError, RunError, nearest
 from benchmark.output import Screen, one_line, replace_unencodable
 from benchmark.published import tables as published
@@ -68,6 +68,7 @@ def list_names(
     if kind not in listings:
         raise ProtocolError(f"cannot list {kind!r}; {nearest(kind, list(listings))}")
     console = Screen()
+    warn_of_ignored()
     entries = listings[kind]()
     width = max(map(len, entries))
     for name, text in entries.items():
@@ -89,7 +90,7 @@ def check(
 
     torch.set_num_threads(1)
     console = Screen()
-    model_class = models.load_file(Path(model)) if model.endswith(".py") else models.load(model)
+    model_class = models.load(named_model(model))
     passed = True
     for line in check(model_class):
         passed &= line.passed

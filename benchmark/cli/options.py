@@ -17,7 +17,14 @@ Changes = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key (search.trials=20); repeatable, recorded."),
 ]
 Datasets = Annotated[str | None, typer.Option(metavar="A,B", help="Data sets, instead of the protocol's.")]
-Models = Annotated[str | None, typer.Option(metavar="A,B", help="Models, instead of the protocol's.")]
+Models = Annotated[
+    str | None,
+    typer.Option(metavar="A,B", help="Models, instead of the protocol's; your own file as ./my.py."),
+]
+OfFolder = Annotated[
+    str | None,
+    typer.Option("--models", metavar="A,B", help="Only these models; your own file as ./my.py.", show_default="all"),
+]
 Budgets = Annotated[str | None, typer.Option(metavar="X,Y", help="Budgets in training MFLOP per example.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="Smallest form: 1 trial, 2 seeds, 4,096 rows.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")]

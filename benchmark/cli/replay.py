@@ -41,7 +41,7 @@ def replay(
             raise ProtocolError(
                 f"--set {key}: a replay changes only search.pruner, prune_from, prune_after and prune_keep"
             )
-    protocol = protocols.load(str(folder / "protocol.toml"), changes)
+    protocol = protocols.of_folder(folder, changes)
     curves = replay.whole_curves(folder, protocol)
     replays: list[replay.Replay] = []
     with console.status("replaying ..."):

@@ -29,6 +29,7 @@ from benchmark.cli.options import (
     StallMinutes,
     Storage,
 )
+from benchmark.cli.own import named_models
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
 from benchmark.protocol import Protocol
@@ -66,8 +67,9 @@ def run_protocol(
     from benchmark.execution.run import run
 
     console = Screen()
+    names, own = named_models(models)
     findings = run(
-        _protocol(name, set_, datasets, models, budgets, smoke, rename),
+        _protocol(name, set_, datasets, names, budgets, smoke, rename),
         results,
         data_dir=data,
         device=device,
@@ -79,6 +81,7 @@ def run_protocol(
         share_studies=share_studies,
         accept=accept,
         stall_minutes=stall_minutes,
+        own=own,
         console=console,
     )
     report.show(findings, console)
@@ -106,7 +109,8 @@ def plan(
     from benchmark.execution import plan
     from benchmark.execution.devices import chosen_device, lanes_here
 
-    protocol = _protocol(name, set_, datasets, models, budgets, smoke, rename)
+    names, _ = named_models(models)
+    protocol = _protocol(name, set_, datasets, names, budgets, smoke, rename)
     chosen = chosen_device(device)
     plan.show(protocol, results / protocol.name, data, chosen, len(lanes_here(chosen, jobs, per_gpu)), Screen())
 
@@ -147,15 +151,18 @@ def _protocol(
     name: str,
     changes: list[str] | None,
     datasets: str | None,
-    models: str | None,
+    models: list[str] | None,
     budgets: str | None,
     smoke: bool,
     rename: str | None,
 ) -> Protocol:
     values = parsed(changes)
-    for key, names in (("datasets", datasets), ("models", models), ("budgets", budgets)):
-        if names is not None:
-            values[key] = [_value(part) if key == "budgets" else part for part in names.split(",")]
+    if datasets is not None:
+        values["datasets"] = datasets.split(",")
+    if models is not None:
+        values["models"] = models
+    if budgets is not None:
+        values["budgets"] = [_value(part) for part in budgets.split(",")]
     if rename is not None:
         values["name"] = rename
     return protocols.load(name, values, smoke=smoke)

@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 import models
+from benchmark.cli.options import OfFolder
+from benchmark.cli.own import named_models
 
 app = typer.Typer()
 
 
 @app.command()
 def speed(
-    only: Annotated[str | None, typer.Option("--models", metavar="A,B", help="Models.", show_default="all")] = None,
+    only: OfFolder = None,
     device: Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu or cuda.")] = "cpu",
     rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Interleaved rounds; reports medians.")] = 5,
     scale: Annotated[
@@ -49,7 +51,7 @@ def speed(
     if scale:
         show("Growth", growth.measured(rounds, output))
     else:
-        names = only.split(",") if only else models.names()
+        names = named_models(only)[0] or models.names()
         for name in names:
             models.title(name)  # raises UnknownModel before anything is measured
         execution = Execution(precision=precision, compile=compile_)  # type: ignore[arg-type]

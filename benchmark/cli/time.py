@@ -7,7 +7,8 @@ import typer
 from rich.progress import Progress, TaskID
 
 from benchmark import protocol as protocols
-from benchmark.cli.options import Data, Device, Results, ResultsName
+from benchmark.cli.options import Data, Device, OfFolder, Results, ResultsName
+from benchmark.cli.own import named_models
 from benchmark.cli.report import folder_of
 from benchmark.output import Screen
 from benchmark.records.folder import claimed
@@ -20,13 +21,15 @@ def time(
     name: ResultsName,
     results: Results = Path("results"),
     data: Data = None,
+    models: OfFolder = None,
     device: Device = "cpu",
     rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Interleaved rounds; reports medians.")] = 5,
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Training steps of each round.")] = 100,
 ) -> None:
     """Measure the throughput of the winners: training examples per second, and milliseconds of predicting a batch.
 
-    Needs a quiet machine, and says so if it was not. Tables and figures show only times measured by this command.
+    Needs a quiet machine, and says so if it was not. Tables and figures show only times measured by this command, the last
+    time: models that are not timed together cannot be compared.
     """
     from benchmark.reports import formats
     from benchmark.reports.tables.throughput import throughput
@@ -34,6 +37,7 @@ def time(
 
     console, folder = Screen(), folder_of(name, results)
     protocol = protocols.of_folder(folder)
+    names, _ = named_models(models)
     with claimed(folder):
         with console.status("loading PyTorch and the data ..."):
             from benchmark.execution.devices import chosen_device
@@ -42,7 +46,7 @@ def time(
             from benchmark.speed.winners import contests
 
             chosen = chosen_device(device)
-            ready, left_out = contests(folder, protocol, data, chosen)
+            ready, left_out = contests(folder, protocol, data, chosen, names)
         for line in left_out:
             console.print(f"left out: {line}", soft_wrap=True)
         for contest in ready:

@@ -18,6 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmark.errors import RunError
 from benchmark.execution.workers import stopped_by_sigterm
+from benchmark.records import code
 from benchmark.records.predictions import Labels, Logits
 from benchmark.records.record import Record
 from benchmark.study import Event, Study
@@ -126,7 +127,7 @@ class RemoteLedger:
 
     def keep(self, record: Record) -> None:
         """Append a record. Raises Barred if another worker has claimed the study."""
-        if not ray.get(self.leader.keep.remote(self.study, self.worker, record)):
+        if not ray.get(self.leader.keep.remote(self.study, self.worker, code.marked(record))):
             raise Barred(self.study.name)
 
     def keep_predictions(self, seed: int, logits: Logits, labels: Labels) -> str | None:

@@ -4,13 +4,16 @@ That the best epoch is the last says nothing under a rate that falls to zero; th
 is measured on the validation part, so that the epochs of a protocol can be chosen by it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+import models
 from benchmark.errors import RunError
 from benchmark.execution.devices import chosen_device, lanes_here
+from benchmark.execution.own import Own, OwnStudy
 from benchmark.execution.run import in_lanes
 from benchmark.execution.studies import by_cell, facts, studies_of
 from benchmark.output import Screen
@@ -22,7 +25,7 @@ SEEDS = 3  # at least as many runs of each model are trained again: of one block
 
 
 @dataclass(frozen=True)
-class DoubledStudy(Study):
+class DoubledStudy(OwnStudy):
     """A finished study whose winner is trained again with twice the epochs."""
 
     @property
@@ -52,12 +55,14 @@ def double(
     device: str = "auto",
     jobs: int | None = None,
     accept: bool = False,
+    names: Sequence[str] | None = None,
+    own: Own = Own(),  # noqa: B008 (frozen)
     console: Console | None = None,
 ) -> None:
     """Train the winners of a results folder with twice the epochs and keep the records beside the others.
 
     Raises RunError if a study is not finished, if its code has changed since and that is not accepted, or if the protocol
-    splits totals of compute.
+    splits totals of compute. Raises UnknownModel if a model is not known here.
 
     Args:
         folder: of the results.
@@ -67,6 +72,8 @@ def double(
         device: auto, cpu, cuda or cuda:N.
         jobs: studies side by side; None: one for each core, or one for each card.
         accept: compare with winners that other code trained; the records name the change.
+        names: of the models whose winners are trained; None: all.
+        own: the user's files.
         console: where progress is shown; None: standard output.
     """
     console = console or Screen()
@@ -75,16 +82,21 @@ def double(
     chosen = budgets or (sorted(protocol.budgets)[len(protocol.budgets) // 2],)
     if unknown := sorted(set(chosen) - set(protocol.budgets)):
         raise RunError(f"no budget {unknown[0]:g} in {folder}; it has {', '.join(f'{b:g}' for b in protocol.budgets)}")
+    if unknown_names := [name for name in names or () if name not in protocol.models]:
+        raise RunError(f"no model {unknown_names[0]!r} in {folder}; it has {', '.join(protocol.models)}")
+    for name in names or protocol.models:
+        models.title(name)
     with claimed(folder):
         results = Folder(folder, accept=accept)
         with console.status("loading the data ..."):
             results.adopt_data(facts(protocol, data_dir), protocol)
-        studies = [s for s in studies_of(protocol, folder, data_dir=data_dir) if s.budget in chosen]
+        every = studies_of(protocol, folder, data_dir=data_dir, own=own)
+        studies = [s for s in every if s.budget in chosen and (names is None or s.model in names)]
         if unfinished := [study.name for study in studies if study.runs_left()]:
             raise RunError(f"{', '.join(unfinished)} not finished; finish the run before you check it")
         results.check_code(list(by_cell(studies)), None, protocol)
         where = chosen_device(device)
-        doubled = [_doubled(study, results, where) for study in studies]
+        doubled = [_doubled(study, results, where, own) for study in studies]
         left = [study for study in doubled if study.runs_left()]
         runs = sum(study.runs_left() for study in left)
         text = f"{protocol.name}: {runs} runs of {2 * protocol.training.epochs} epochs" if runs else "nothing to train"
@@ -93,7 +105,7 @@ def double(
             in_lanes(left, train_doubled, lanes_here(where, jobs, 1), console)
 
 
-def _doubled(study: Study, folder: Folder, device: str) -> DoubledStudy:
+def _doubled(study: Study, folder: Folder, device: str, own: Own) -> DoubledStudy:
     return DoubledStudy(
         study.protocol.doubled(),
         study.dataset,
@@ -106,6 +118,7 @@ def _doubled(study: Study, folder: Folder, device: str) -> DoubledStudy:
         block=study.block,
         identity=folder.identity or study.protocol.identity(),
         accepted=folder.accepted(study.cell),
+        own=own,
     )
 
 

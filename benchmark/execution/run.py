@@ -13,6 +13,7 @@ from rich.console import Console
 
 from benchmark.errors import RunError
 from benchmark.execution.devices import chosen_device, lanes_here
+from benchmark.execution.own import Own
 from benchmark.execution.studies import Facts, adopted, by_cell, check_reach, facts, studies_of
 from benchmark.output import Screen
 from benchmark.protocol import Protocol
@@ -41,6 +42,7 @@ def run(
     share_studies: int = 1,
     accept: bool = False,
     stall_minutes: float = STALL_MINUTES,
+    own: Own = Own(),  # noqa: B008 (frozen)
     console: Console | None = None,
 ) -> "Findings":
     """Tune every model of a protocol, measure the winners, write the report and return its findings.
@@ -61,6 +63,7 @@ def run(
         share_studies: workers per study of a cluster; above 1 reruns draw other trials, and records say so.
         accept: continue although protocol, space, data or code changed; later records say so.
         stall_minutes: without a further step, after which a training is recorded as failed and the next one starts.
+        own: the user's files, read by `Own.read` before the protocol is loaded.
         console: shows the progress; None: standard output.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
@@ -74,7 +77,7 @@ def run(
         with console.status("loading the data ..."):
             about = facts(protocol, data_dir)
         folder.adopt_data(about, protocol)
-        studies = studies_of(protocol, path, data_dir=data_dir)
+        studies = studies_of(protocol, path, data_dir=data_dir, own=own)
         left = [study for study in studies if study.runs_left()]
         finished = list(by_cell(study for study in studies if study not in left))
         _print(console, *(f"note: {note}" for note in [*folder.notes, *_other_code(folder.code_changes(finished))]))

@@ -8,8 +8,10 @@ from uuid import uuid4
 
 from benchmark.errors import RunError
 from benchmark.execution import known_data
+from benchmark.execution.own import Own, OwnStudy
 from benchmark.protocol import Protocol
 from benchmark.records.folder import Folder
+from benchmark.records.record import Record
 from benchmark.study import Study
 
 Facts = dict[str, dict[str, Any]]  # by data set
@@ -28,7 +30,12 @@ def facts(protocol: Protocol, data_dir: Path | None) -> Facts:
 
 
 def studies_of(
-    protocol: Protocol, results: Path, storage: str = "", data_dir: Path | None = None, device: str = "cpu"
+    protocol: Protocol,
+    results: Path,
+    storage: str = "",
+    data_dir: Path | None = None,
+    device: str = "cpu",
+    own: Own = Own(),  # noqa: B008 (frozen)
 ) -> list[Study]:
     """Return all blocks of a protocol's studies: first the first block of each, within a block the most expensive first.
 
@@ -40,13 +47,39 @@ def studies_of(
         storage: Optuna's storage URL.
         data_dir: folder of the raw data sets; None: the default.
         device: that trains.
+        own: the user's files.
     """
     return [
-        Study(protocol, dataset, model, budget, results, storage, data_dir, device, block=block)
+        OwnStudy(protocol, dataset, model, budget, results, storage, data_dir, device, block=block, own=own)
         for block in range(1, protocol.search.blocks + 1)
         for dataset, budget in protocol.pairs
         for model in protocol.models
     ]
+
+
+def of_record(record: Record, protocol: Protocol, data_dir: Path | None, device: str, own: Own = Own()) -> Study:  # noqa: B008
+    """Return the study of a record without its folder, to train the record again.
+
+    Args:
+        record: of a results folder.
+        protocol: of the folder.
+        data_dir: folder of the raw data sets; None: the default.
+        device: that trains.
+        own: the user's files.
+    """
+    return OwnStudy(
+        protocol.doubled() if record.kind == "doubled" else protocol,
+        record.dataset,
+        record.model,
+        record.budget,
+        Path(),
+        "",
+        data_dir,
+        device,
+        record.devices,
+        record.block,
+        own=own,
+    )
 
 
 def by_cell(studies: Iterable[Study]) -> dict[str, list[Study]]:

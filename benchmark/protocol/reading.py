@@ -54,15 +54,21 @@ def load(name_or_path: str, changes: dict[str, Any] | None = None, *, smoke: boo
     return protocol
 
 
-def of_folder(folder: Path) -> Protocol:
+def of_folder(folder: Path, changes: dict[str, Any] | None = None) -> Protocol:
     """Return the protocol of a results folder; without a number of blocks, as 0.1 wrote it, each study is one block.
 
-    Raises ProtocolError if the file is missing or invalid.
+    Its models and data sets need not be known here. Raises ProtocolError if the file is missing or invalid.
+
+    Args:
+        folder: of the results.
+        changes: values by dotted key, e.g. `search.pruner`.
     """
     path = folder / "protocol.toml"
     values = _read(path)
     if isinstance(search := values.setdefault("search", {}), dict):
         search.setdefault("blocks", 1)
+    for key, value in (changes or {}).items():
+        _assign(values, key, value)
     return validated(values, str(path))
 
 

@@ -14,7 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import datamodules
 import models
+from benchmark.records.record import Record
 
 ROOT = Path(__file__).parents[2]
 OWN = ("benchmark", "models", "datamodules")
@@ -35,18 +37,19 @@ def of_everything() -> dict[str, str]:
 
 
 def of_model(name: str) -> str:
-    """Return the hash of a model's files, of its published recipes and, for a variant, of the fields that it fixes."""
+    """Return the hash of a model's files, of its published recipes and, for a variant, of the fields that it fixes.
+
+    Raises UnknownModel.
+    """
     base = name.partition(".")[0]
     fixed = models.variants(base)[name]._asdict() if base != name else {}
-    sources = [_meaning(path) for path in _files(f"models/{base}.py", f"models/_{base}_*.py")]
+    sources = [meaning(text) for text in models.texts(base)]
     return _hash([*sources, json.dumps([fixed, models.recipes(base)], sort_keys=True)])
 
 
 def of_dataset(name: str) -> str:
     """Return the hash of a data set's file, of what it shares with its kin and of its name, which identifies a variant."""
-    base = name.partition(".")[0]
-    kin = f"datamodules/_{base.partition('_')[0]}*.py"  # synthetic_teacher shares _synthetic.py
-    return _hash([name, *(_meaning(path) for path in _files(f"datamodules/{base}.py", kin))])
+    return _hash([name, *map(_meaning, datamodules.files(name))])
 
 
 def of_readers() -> str:
@@ -54,14 +57,23 @@ def of_readers() -> str:
     return _hash([_meaning(path) for path in _files("datamodules/base/*.py")])
 
 
-def meaning(source: str) -> str:
-    """Return a Python source reduced to what can affect numbers, as text to compare or hash."""
-    return json.dumps(_plain(ast.parse(source)))
+def marked(record: Record) -> Record:
+    """Return the record with the SHA-256 of its model's file, if the model is not shipped and no other process added it."""
+    digest = record.model_sha256 or models.sha256(record.model)
+    return record.model_copy(update={"model_sha256": digest}) if digest else record
 
 
 @cache
+def meaning(source: str) -> str:
+    """Return a Python source reduced to what can affect numbers, as text to compare or hash."""
+    try:
+        return json.dumps(_plain(ast.parse(source)))
+    except SyntaxError:  # a template in an installed package, for one
+        return source
+
+
 def _meaning(path: Path) -> str:
-    return meaning(path.read_text(encoding="utf-8"))
+    return meaning(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def _files(*globs: str) -> Iterator[Path]:

@@ -75,4 +75,5 @@ def _slot(record: Record) -> Slot:
 def _differing(a: Record, b: Record) -> list[str]:
     """Return the names of the fields that differ, leaving out times and machine."""
     first, second = a.timeless(), b.timeless()
-    return [key for key in first if first[key] != second[key] and key not in ("device", "threads", "dirty")]
+    keys = dict.fromkeys([*first, *second])  # that of a model's file is in some records only
+    return [key for key in keys if first.get(key) != second.get(key) and key not in ("device", "threads", "dirty")]

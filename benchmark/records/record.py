@@ -65,6 +65,8 @@ class Record(BaseModel):
     threads: Whole | None = None
     commit: str | None = None  # of the suite
     dirty: bool | None = None  # uncommitted changes
+    # of the file of a model that is not shipped; records of shipped models do not have the key
+    model_sha256: str | None = Field(default=None, pattern=r"\A[0-9a-f]{64}\z", exclude_if=lambda value: value is None)
     versions: dict[str, str] = {}
     finished: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
 

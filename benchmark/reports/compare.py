@@ -23,6 +23,7 @@ FIELDS: dict[str, Callable[[Record], Any]] = {
     "schema": lambda record: record.schema_version,
     "commit": lambda record: record.commit,
     "uncommitted changes": lambda record: {True: "yes", False: "no", None: "unknown"}[record.dirty],
+    "file of the model": lambda record: record.model_sha256 and f"{record.model} {record.model_sha256[:12]}",
     "accepted changes": lambda record: "; ".join(record.accepted) or "none",
     "device": lambda record: record.device,
     "devices of a training": lambda record: record.devices,

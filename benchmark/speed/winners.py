@@ -1,5 +1,6 @@
 """The winners of a folder that can be timed here, and what hinders the others."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +20,9 @@ from datamodules import UnknownDataset
 from datamodules.base import DataError
 
 
-def contests(folder: Path, protocol: Protocol, data_dir: Path | None, device: str) -> tuple[list[Contest], list[str]]:
+def contests(
+    folder: Path, protocol: Protocol, data_dir: Path | None, device: str, names: Sequence[str] | None = None
+) -> tuple[list[Contest], list[str]]:
     """Return what there is to be timed, by data set, and a line about each study or data set that is left out.
 
     Prepares this process for the measurement. Raises RunError if nothing is left.
@@ -29,12 +32,19 @@ def contests(folder: Path, protocol: Protocol, data_dir: Path | None, device: st
         protocol: of the folder.
         data_dir: folder of the raw data sets; None: the default.
         device: that trains and predicts.
+        names: of the models that are timed; None: all.
     """
     torch.set_num_threads(1)
     keep_freed_memory()
     runs: dict[str, list[Record]] = {}
     left_out = []
-    for name, records in by_study(folder).items():
+    by_name = by_study(folder)
+    own_models = sorted({records[0].model for records in by_name.values()})
+    if unknown := [name for name in names or () if name not in own_models]:
+        raise RunError(f"no model {unknown[0]!r} in {folder}; it has {', '.join(own_models)}")
+    for name, records in by_name.items():
+        if names is not None and records[0].model not in names:
+            continue
         final = first_final(records, protocol)
         if (reason := hindrance(final)) or final is None:
             left_out.append(f"{name}: {reason}")
@@ -52,6 +62,9 @@ def contests(folder: Path, protocol: Protocol, data_dir: Path | None, device: st
             left_out.append(f"{dataset}: the data here have another fingerprint than those of the records")
             continue
         ready.append(Contest(dataset, tuple(sorted(own, key=lambda r: (r.budget, r.model))), protocol, data, device))
+    if any(not models.known(name) for name in own_models) and names is None:
+        every = ",".join(map(models.spelling, own_models))
+        left_out.append(f"to time a model in a file of yours, name all models, that one by its path: --models {every}")
     if not ready:
         raise RunError(f"nothing in {folder} can be timed here: {'; '.join(left_out) or 'no records'}")
     return ready, left_out
