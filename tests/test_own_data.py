@@ -12,11 +12,11 @@ from sklearn.metrics import roc_auc_score
 
 from datamodules.base import DataError
 from datamodules.base.stream import PADDING
-from datamodules.files import split, warnings
-from datamodules.files.draft import draft
-from datamodules.files.kinds import guess
-from datamodules.files.module import module_class
-from datamodules.files.paths import name_of
+from datamodules.own import drift, leaks, split
+from datamodules.own.draft import draft
+from datamodules.own.kinds import guess
+from datamodules.own.module import module_class
+from datamodules.own.paths import name_of
 
 ROWS = 6000
 
@@ -175,7 +175,7 @@ def test_what_is_declared_enters_the_key_of_the_cache(tmp_path):
 
 def test_a_leak_an_id_of_the_row_and_a_constant_are_named(tmp_path):
     drafted = draft(write_parquet(click_log(ROWS), tmp_path / "clicks.parquet"), label="clicked")
-    lines = warnings.of_sample(drafted)
+    lines = drafted.declared.warnings
     assert [line.split()[0] for line in lines if "leak" in line] == ["revenue"]
     assert any("another value: row_id" in line for line in lines) and any("alike: country" in line for line in lines)
 
@@ -185,7 +185,7 @@ def test_the_label_under_another_name_is_a_leak_and_an_id_seen_once_is_none(tmp_
         pl.col("clicked").cast(pl.String).replace({"1": "yes", "0": "no"}).alias("answer")
     )
     log = log.with_columns(pl.Series("session_id", np.random.default_rng(0).permutation(ROWS) // 2))
-    lines = warnings.of_sample(draft(write_parquet(log, tmp_path / "clicks.parquet"), label="clicked"))
+    lines = draft(write_parquet(log, tmp_path / "clicks.parquet"), label="clicked").declared.warnings
     assert [line.split()[0] for line in lines if "leak" in line] == ["revenue", "answer"]
 
 
@@ -194,16 +194,16 @@ def test_the_area_of_a_single_field_is_that_of_scikit_learn():
     label, score = draw.integers(0, 2, 3000).astype(float), draw.normal(size=3000).round(1)
     field = guess(pl.Series("x", score))
     area = roc_auc_score(label, score)
-    assert warnings.alone(pl.Series("x", score), field, label) == pytest.approx(max(area, 1 - area), abs=1e-12)
+    assert leaks.alone(pl.Series("x", score), field, label) == pytest.approx(max(area, 1 - area), abs=1e-12)
 
 
 def test_repeated_rows_and_drift_between_parts_are_named(tmp_path):
     log = click_log(ROWS).drop("row_id", "revenue", "importance")
     drifting = log.with_columns((pl.col("age") + pl.int_range(pl.len()) / 40).alias("age"))
-    lines = warnings.of_encoded(data_of(write_parquet(drifting, tmp_path / "drift.parquet"), time="event_time"))
+    lines = drift.between_parts(data_of(write_parquet(drifting, tmp_path / "drift.parquet"), time="event_time"))
     assert [line.split()[0] for line in lines] == ["age"] and "stability index" in lines[0]
     twice = pl.concat([log, log]).with_row_index("n").with_columns((pl.col("n") % 7).alias("n"))
-    lines = warnings.of_encoded(data_of(write_parquet(twice.drop("n"), tmp_path / "twice.parquet")))
+    lines = drift.between_parts(data_of(write_parquet(twice.drop("n"), tmp_path / "twice.parquet")))
     assert len(lines) == 1 and "have the fields of a train row" in lines[0]
 
 
@@ -211,8 +211,8 @@ def test_stability_of_shifted_normals_is_their_symmetric_divergence():
     draw = np.random.default_rng(0)
     one, other = draw.normal(0, 1, 400_000), draw.normal(0.5, 1, 400_000)
     # of normals a shift s apart it is s^2; ten bins lose a little
-    assert warnings.stability(one.astype(np.float32), other.astype(np.float32)) == pytest.approx(0.25, abs=0.02)
-    assert warnings.stability(one.astype(np.float32), one.astype(np.float32)) == 0
+    assert drift.stability(one.astype(np.float32), other.astype(np.float32)) == pytest.approx(0.25, abs=0.02)
+    assert drift.stability(one.astype(np.float32), one.astype(np.float32)) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import typer
 from rich.progress import Progress, TaskID
 
 from benchmark import protocol as protocols
-from benchmark.cli.options import Data, Device, OfFolder, Results, ResultsName
+from benchmark.cli.options import Data, Device, Moved, OfFolder, Results, ResultsName
 from benchmark.cli.own import named_models
+from benchmark.cli.own_data import recorded_datasets
 from benchmark.cli.report import folder_of
 from benchmark.errors import RunError
 from benchmark.output import Screen
@@ -24,6 +25,7 @@ def audit(
     n: Annotated[int, typer.Option("--records", metavar="N", min=1, help="Number of records to retrain.")] = 3,
     seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the sample.")] = 0,
     data: Data = None,
+    datasets: Moved = None,
     models: OfFolder = None,
     device: Device = "auto",
 ) -> None:
@@ -34,7 +36,7 @@ def audit(
     """
     console, folder = Screen(), folder_of(name, results)
     protocol = protocols.of_folder(folder)
-    names, own = named_models(models)
+    names, own = named_models(models, recorded_datasets(datasets, folder))
     with console.status("loading PyTorch and the data ..."):
         from benchmark.checks import audit
         from benchmark.execution.devices import chosen_device

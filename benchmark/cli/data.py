@@ -8,15 +8,21 @@ import typer
 from rich.table import Table
 
 import datamodules
-from benchmark.cli.options import Data
+from benchmark.cli.options import Data, Group, Label, Time, Weight
+from benchmark.cli.own_data import Roles, named_datasets
+from benchmark.errors import ProtocolError
 from benchmark.output import Screen
+from benchmark.records import files
+from datamodules.own.paths import is_path
 
 if TYPE_CHECKING:
     from datamodules.base import CTRDataModule
 
 app = typer.Typer(help="Get, check and describe data sets.", no_args_is_help=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Data set, see `wukong-bench list datasets`.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Data set, see `wukong-bench list datasets`; or files: ./clicks.parquet.")
+]
 Source = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that holds this data set's raw files.")]
 AsIs = Annotated[bool, typer.Option("--as-is", help="Accept unpublished files; the title says so.")]
 
@@ -27,6 +33,10 @@ def prepare(
     source: Source = None,
     data: Data = None,
     as_is: AsIs = False,
+    label: Label = None,
+    time_: Time = None,
+    group: Group = None,
+    weight: Weight = None,
 ) -> None:
     """Get the raw files, check their MD5 sums and encode them.
 
@@ -35,6 +45,7 @@ def prepare(
     from datamodules.base.reczoo import RecZooDataModule
 
     console = Screen()
+    name = _added(name, Roles(label, time_, group, weight), console)
     module = datamodules.load(name)(source or data)
     if isinstance(module, RecZooDataModule):
         if source is None and not as_is:
@@ -90,6 +101,10 @@ def describe(
     source: Source = None,
     data: Data = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for card and figure.")] = Path("results/data_cards"),
+    label: Label = None,
+    time_: Time = None,
+    group: Group = None,
+    weight: Weight = None,
 ) -> None:
     """Write a data card with a figure of the cardinalities.
 
@@ -98,11 +113,50 @@ def describe(
     from benchmark.reports import data_card
 
     console = Screen()
+    name = _added(name, Roles(label, time_, group, weight), console)
     module = datamodules.load(name)(source or data)
     with console.status(f"describing {name} ..."):
         paths = data_card.write(module, name, out)
     console.print(paths[0].read_text(encoding="utf-8"), soft_wrap=True)
     console.print(f"written to {', '.join(map(str, paths))}", soft_wrap=True)
+
+
+@app.command()
+def draft(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="File, folder or pattern: ./clicks.parquet, './logs/*.csv'.")
+    ],
+    label: Label = None,
+    time_: Time = None,
+    group: Group = None,
+    weight: Weight = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here.", show_default="beside the files, with their name")
+    ] = None,
+) -> None:
+    """Write what is guessed of your files as a .toml to correct.
+
+    Says how each column is read and why. Keeps what a .toml beside the files says already; never overwrites one.
+    """
+    from datamodules.own.text import toml
+
+    console = Screen()
+    if not is_path(path):
+        raise ProtocolError(f"{path!r} is no path of a table; give one such as ./{path}.parquet")
+    _, [drafted] = named_datasets(path, Roles(label, time_, group, weight), console)
+    target = out or Path(path).with_name(f"{drafted.declared.name}.toml")
+    if target.exists():
+        raise ProtocolError(f"{target} exists and is kept; give another file with --out")
+    files.write_text(target, toml(drafted))
+    console.print(f"written to {target}; correct it and rerun with --datasets {target}", soft_wrap=True)
+
+
+def _added(name: str, roles: Roles, console: Screen) -> str:
+    """Return the name of a data set; if it is in files of the user's, it is added."""
+    names, drafts = named_datasets(name, roles, console)
+    for drafted in drafts:
+        datamodules.add(drafted.declared)
+    return (names or [name])[0]
 
 
 @app.command()

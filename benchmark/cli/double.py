@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from benchmark import protocol as protocols
-from benchmark.cli.options import Accept, Data, Device, Jobs, OfFolder, Results, ResultsName
+from benchmark.cli.options import Accept, Data, Device, Jobs, Moved, OfFolder, Results, ResultsName
 from benchmark.cli.own import named_models
+from benchmark.cli.own_data import recorded_datasets
 from benchmark.cli.report import folder_of
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
@@ -20,6 +21,7 @@ def double(
     name: ResultsName,
     results: Results = Path("results"),
     data: Data = None,
+    datasets: Moved = None,
     models: OfFolder = None,
     budgets: Annotated[
         str | None, typer.Option(metavar="A,B", help="Budgets to check; default: the middle one.")
@@ -44,7 +46,7 @@ def double(
         chosen = tuple(float(part) for part in budgets.split(",")) if budgets else None
     except ValueError:
         raise ProtocolError(f"--budgets {budgets}: expected numbers, as in --budgets 0.08,0.32") from None
-    names, own = named_models(models)
+    names, own = named_models(models, recorded_datasets(datasets, folder))
     double(
         folder,
         protocol,

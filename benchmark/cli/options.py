@@ -6,6 +6,12 @@ from typing import Annotated
 import typer
 
 ProtocolName = Annotated[str, typer.Argument(metavar="PROTOCOL", help="Shipped protocol, or path of a .toml file.")]
+ProtocolOrNone = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PROTOCOL", help="Shipped protocol, or path of a .toml file; none for a first look at your files."
+    ),
+]
 ResultsName = Annotated[str, typer.Argument(metavar="NAME", help="Protocol with results, or path of a results folder.")]
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Parent of all results folders.")]
 Data = Annotated[
@@ -16,7 +22,21 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key (search.trials=20); repeatable, recorded."),
 ]
-Datasets = Annotated[str | None, typer.Option(metavar="A,B", help="Data sets, instead of the protocol's.")]
+Datasets = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B", help="Data sets, instead of the protocol's; or files: ./clicks.parquet, ./logs, ./clicks.toml."
+    ),
+]
+Moved = Annotated[
+    str | None, typer.Option("--datasets", metavar="A,B", help="Where the files of data sets of yours are now.")
+]
+Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="Of your files: 1 if clicked, 0 if not.")]
+Time = Annotated[
+    str | None, typer.Option("--time", metavar="COLUMN", help="Of your files: split by it, the earliest rows train.")
+]
+Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="Of your files: groups rows for gAUC.")]
+Weight = Annotated[str | None, typer.Option(metavar="COLUMN", help="Of your files: weighs rows in loss and metrics.")]
 Models = Annotated[
     str | None,
     typer.Option(metavar="A,B", help="Models, instead of the protocol's; your own file as ./my.py."),

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,10 +17,12 @@ from benchmark.cli.options import (
     Datasets,
     Device,
     Devices,
+    Group,
     Jobs,
+    Label,
     Models,
     PerGpu,
-    ProtocolName,
+    ProtocolOrNone,
     Rename,
     Results,
     ResultsName,
@@ -28,23 +30,33 @@ from benchmark.cli.options import (
     Smoke,
     StallMinutes,
     Storage,
+    Time,
+    Weight,
 )
 from benchmark.cli.own import named_models
+from benchmark.cli.own_data import Roles, named_datasets, protocol_of
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
 from benchmark.protocol import Protocol
 from benchmark.study import STALL_MINUTES
+
+if TYPE_CHECKING:
+    from datamodules.own.draft import Draft
 
 app = typer.Typer()
 
 
 @app.command("run")
 def run_protocol(
-    name: ProtocolName,
+    name: ProtocolOrNone = None,
     results: Results = Path("results"),
     data: Data = None,
     set_: Changes = None,
     datasets: Datasets = None,
+    label: Label = None,
+    time: Time = None,
+    group: Group = None,
+    weight: Weight = None,
     models: Models = None,
     budgets: Budgets = None,
     smoke: Smoke = False,
@@ -67,9 +79,11 @@ def run_protocol(
     from benchmark.execution.run import run
 
     console = Screen()
-    names, own = named_models(models)
+    names, drafts = named_datasets(datasets, Roles(label, time, group, weight), console)
+    model_names, own = named_models(models, [draft.declared for draft in drafts])
+    values = _changes(set_, names, model_names, budgets, rename)
     findings = run(
-        _protocol(name, set_, datasets, names, budgets, smoke, rename),
+        _protocol(name, values, drafts, console, smoke=smoke),
         results,
         data_dir=data,
         device=device,
@@ -89,11 +103,15 @@ def run_protocol(
 
 @app.command()
 def plan(
-    name: ProtocolName,
+    name: ProtocolOrNone = None,
     results: Results = Path("results"),
     data: Data = None,
     set_: Changes = None,
     datasets: Datasets = None,
+    label: Label = None,
+    time: Time = None,
+    group: Group = None,
+    weight: Weight = None,
     models: Models = None,
     budgets: Budgets = None,
     smoke: Smoke = False,
@@ -109,10 +127,13 @@ def plan(
     from benchmark.execution import plan
     from benchmark.execution.devices import chosen_device, lanes_here
 
-    names, _ = named_models(models)
-    protocol = _protocol(name, set_, datasets, names, budgets, smoke, rename)
+    console = Screen()
+    names, drafts = named_datasets(datasets, Roles(label, time, group, weight), console)
+    model_names, _ = named_models(models, [draft.declared for draft in drafts])
+    values = _changes(set_, names, model_names, budgets, rename)
+    protocol = _protocol(name, values, drafts, console, smoke=smoke)
     chosen = chosen_device(device)
-    plan.show(protocol, results / protocol.name, data, chosen, len(lanes_here(chosen, jobs, per_gpu)), Screen())
+    plan.show(protocol, results / protocol.name, data, chosen, len(lanes_here(chosen, jobs, per_gpu)), console)
 
 
 @app.command()
@@ -147,25 +168,38 @@ def merge(
     console.print(f"{added} records added to {target}")
 
 
-def _protocol(
-    name: str,
+def _changes(
     changes: list[str] | None,
-    datasets: str | None,
+    datasets: list[str] | None,
     models: list[str] | None,
     budgets: str | None,
-    smoke: bool,
     rename: str | None,
-) -> Protocol:
+) -> dict[str, Any]:
     values = parsed(changes)
     if datasets is not None:
-        values["datasets"] = datasets.split(",")
+        values["datasets"] = datasets
     if models is not None:
         values["models"] = models
     if budgets is not None:
         values["budgets"] = [_value(part) for part in budgets.split(",")]
     if rename is not None:
         values["name"] = rename
-    return protocols.load(name, values, smoke=smoke)
+    return values
+
+
+def _protocol(
+    name: str | None, values: dict[str, Any], drafts: "list[Draft]", console: Screen, *, smoke: bool
+) -> Protocol:
+    if name is not None:
+        return protocols.load(name, values, smoke=smoke)
+    if not drafts:
+        raise ProtocolError(
+            f"which protocol? Give its name ({', '.join(protocols.names()[:3])}, ...; see `wukong-bench list protocols`), "
+            "or files of yours, as in --datasets ./clicks.parquet --label clicked"
+        )
+    if smoke:
+        raise ProtocolError("--smoke shortens a protocol; give its name, as in `wukong-bench run own_data --smoke`")
+    return protocol_of(drafts, values, console)
 
 
 def parsed(changes: list[str] | None) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import typer
 from rich.progress import Progress, TaskID
 
 from benchmark import protocol as protocols
-from benchmark.cli.options import Data, Device, OfFolder, Results, ResultsName
+from benchmark.cli.options import Data, Device, Moved, OfFolder, Results, ResultsName
 from benchmark.cli.own import named_models
+from benchmark.cli.own_data import recorded_datasets
 from benchmark.cli.report import folder_of
 from benchmark.output import Screen
 from benchmark.records.folder import claimed
@@ -21,6 +22,7 @@ def time(
     name: ResultsName,
     results: Results = Path("results"),
     data: Data = None,
+    datasets: Moved = None,
     models: OfFolder = None,
     device: Device = "cpu",
     rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Interleaved rounds; reports medians.")] = 5,
@@ -37,7 +39,7 @@ def time(
 
     console, folder = Screen(), folder_of(name, results)
     protocol = protocols.of_folder(folder)
-    names, _ = named_models(models)
+    names, _ = named_models(models, recorded_datasets(datasets, folder))
     with claimed(folder):
         with console.status("loading PyTorch and the data ..."):
             from benchmark.execution.devices import chosen_device

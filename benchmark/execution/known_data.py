@@ -52,7 +52,7 @@ def encoded(name: str, data_dir: Path | None, train_rows: int | None) -> dict[st
 
 def _file(name: str, data_dir: Path | None, train_rows: int | None) -> Path:
     folder = str(data_dir.resolve()) if data_dir else [os.environ.get("WUKONG_BENCH_DATA"), str(Path.cwd())]
-    key = [name, folder, train_rows, code.of_dataset(name), code.of_readers()]
+    key = [name, folder, train_rows, code.of_dataset(name), code.of_readers(), datamodules.declaration(name)]
     return datamodules.cache_root() / "facts" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.json"
 
 

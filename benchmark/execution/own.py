@@ -3,13 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import datamodules
 import models
 from benchmark.records import code
 from benchmark.records.record import Record
 from benchmark.study import Study
 from models import File as ModelFile
+
+if TYPE_CHECKING:
+    from datamodules.own.module import Declared
 
 
 @dataclass(frozen=True)
@@ -21,18 +25,26 @@ class Own:
     """
 
     models: tuple[ModelFile, ...] = ()
+    datasets: "tuple[Declared, ...]" = ()
 
     @classmethod
-    def read(cls, model_files: Iterable[Path]) -> Self:
-        """Read files and add them to this process. Raises UnknownModel."""
-        own = cls(tuple(dict.fromkeys(map(models.read_file, model_files))))
+    def read(cls, model_files: Iterable[Path], datasets: "Iterable[Declared]" = ()) -> Self:
+        """Read model files, add them and data sets to this process. Raises UnknownModel or UnknownDataset.
+
+        Args:
+            model_files: Python files, each with a model.
+            datasets: in files of the user's.
+        """
+        own = cls(tuple(dict.fromkeys(map(models.read_file, model_files))), tuple(datasets))
         own.add()
         return own
 
     def add(self) -> None:
-        """Add the files to this process. Raises UnknownModel."""
+        """Add models and data sets to this process. Raises UnknownModel or UnknownDataset."""
         for file in self.models:
             models.add(file)
+        for declared in self.datasets:
+            datamodules.add(declared)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -17,6 +17,7 @@ NEAR_BOUND = 0.05  # share of the learning rate's range, in logarithms
 def warnings(findings: Findings, dataset: str) -> list[str]:
     """Return what a reader must know before relying on the data set's numbers."""
     return [
+        *(f"Data: {line}." for line in findings.of(dataset).warnings),
         *_one_search(findings, dataset),
         *_outside(findings, dataset),
         *_near_bounds(findings, dataset),

@@ -57,3 +57,4 @@ class About(_Facts):
     bounds: dict[str, Bound] = {}
     dense_columns: list[str] | None = None
     sparse_columns: list[str] | None = None
+    warnings: list[str] = []  # of a user's files: leaks, drift

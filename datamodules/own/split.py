@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 
 from datamodules.base.errors import DataError
-from datamodules.files.declaration import Declaration
-from datamodules.files.paths import PARTS
-from datamodules.files.prepare import cleaned, moment
-from datamodules.files.scan import ROW, collected
+from datamodules.own.declaration import Declaration
+from datamodules.own.paths import PARTS
+from datamodules.own.prepare import cleaned, moment
+from datamodules.own.scan import ROW, collected
 
 PART = "\x00part"  # a name that no column has
 SPLITS = ("train", "valid", "test")

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from datamodules.files.declaration import Column, DatePart
+from datamodules.own.declaration import Column, DatePart
 
 ID_NAME = re.compile(r"(^|_|[a-z])(id|ids|key|code|hash|uuid|zip|zipcode|sku)$", re.IGNORECASE)
 SPARSE, IGNORED = Column(kind="sparse"), Column(kind="ignored")
@@ -59,8 +59,12 @@ def guess(cells: pl.Series) -> Guess:
     if cells.dtype == pl.String:
         values = values.filter(values != "")
     judged = _judged(cells.name, values)
-    examples = tuple(_short(value) for value in values.unique(maintain_order=True).head(3)) if _plain(values) else ()
-    return Guess(cells.name, "text" if cells.dtype == pl.String else str(cells.dtype), *judged, examples)
+    examples = tuple(_short(value) for value in values.unique(maintain_order=True).head(2)) if _plain(values) else ()
+    return Guess(cells.name, _type(cells.dtype), *judged, examples)
+
+
+def _type(dtype: pl.DataType) -> str:
+    return "text" if dtype == pl.String else str(dtype.base_type()).lower()
 
 
 def date_format(values: pl.Series) -> str | None:
@@ -85,7 +89,7 @@ def _judged(name: str, values: pl.Series) -> Judgement:
         return _text(name, values) if values.dtype == pl.String else _number(name, values)
     parts = PARTS_OF_TYPE.get(values.dtype.base_type())
     column = Column(kind="date", parts=parts) if parts else SPARSE  # booleans and categoricals
-    return Judgement(column, f"of type {values.dtype}")
+    return Judgement(column, f"of type {_type(values.dtype)}")
 
 
 def _nested(values: pl.Series) -> Judgement:
@@ -163,4 +167,4 @@ def _plain(values: pl.Series) -> bool:
 def _short(value: object) -> str:
     text = str(value.to_list()) if isinstance(value, pl.Series) else str(value)
     text = "".join(character if character.isprintable() else "?" for character in text)
-    return text if len(text) <= 24 else f"{text[:23]}…"
+    return text if len(text) <= 19 else f"{text[:18]}…"

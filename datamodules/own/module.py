@@ -1,6 +1,8 @@
 """The data module of a user's files."""
 
+import json
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,10 +12,10 @@ import polars as pl
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Part
 from datamodules.base.module import CTRDataModule
-from datamodules.files import prepare, split
-from datamodules.files.declaration import Declaration
-from datamodules.files.paths import Files
-from datamodules.files.scan import Table
+from datamodules.own import drift, prepare, split
+from datamodules.own.declaration import Declaration
+from datamodules.own.paths import Files
+from datamodules.own.scan import Table
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Declared:
     name: str
     declaration: Declaration
     files: Files
+    warnings: tuple[str, ...] = ()  # of a sample of the rows
 
     def table(self, part: str = "") -> Table:
         """Return the table of a part, or of all rows where the parts are yet to be made."""
@@ -58,7 +61,16 @@ class FileDataModule(CTRDataModule):
     @property
     def about(self) -> dict[str, Any]:
         """`meta` with what is declared of the data, so that a results folder says how they were read."""
-        return super().about | {"declaration": self.declared.declaration.model_dump(mode="json", exclude={"files"})}
+        warnings = [*self.declared.warnings, *self.meta["warnings"]]
+        declaration = self.declared.declaration.model_dump(mode="json", exclude={"files"})
+        return super().about | {"declaration": declaration, "warnings": warnings}
+
+    def _encode(self, folder: Path) -> None:
+        super()._encode(folder)
+        made = copy(self)
+        made.folder = folder  # which gets its name when it is complete
+        meta = made.meta | {"warnings": drift.between_parts(made)}
+        (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
     def prepare(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return new rows of the user's raw columns as fields."""
@@ -75,8 +87,8 @@ def module_class(declared: Declared) -> type[FileDataModule]:
     fields = {
         "declared": declared,
         "title": declaration.title,
-        "licence": declaration.licence,
-        "citation": declaration.citation,
+        "licence": declaration.licence or "not given",
+        "citation": declaration.citation or "not given",
         "label": declaration.label,
         "dense_fields": tuple(declaration.of("dense")),
         "sparse_fields": prepare.sparse_fields(declaration),

@@ -8,13 +8,14 @@ import polars as pl
 
 from datamodules._names import nearest
 from datamodules.base.errors import DataError
-from datamodules.files import declaration as declarations
-from datamodules.files import kinds
-from datamodules.files.declaration import Column, Declaration
-from datamodules.files.kinds import Guess
-from datamodules.files.module import Declared
-from datamodules.files.paths import PARTS, files_at, files_of, name_of
-from datamodules.files.scan import Table
+from datamodules.own import declaration as declarations
+from datamodules.own import kinds, leaks
+from datamodules.own.declaration import Column, Declaration
+from datamodules.own.kinds import Guess
+from datamodules.own.module import Declared
+from datamodules.own.paths import PARTS, files_at, files_of, name_of
+from datamodules.own.prepare import sparse_fields
+from datamodules.own.scan import Table
 
 SPLIT_NAMES = ("split", "part", "fold", "subset", "set")
 SMALL = 100_000  # rows, of which every value is kept
@@ -28,6 +29,12 @@ class Draft:
     guesses: tuple[Guess, ...]  # of all columns, in file order; those declared in the .toml are not guessed
     sample: pl.DataFrame
     rows: int
+    train_rows: int  # about as many, where a column says the part of each row
+
+    @property
+    def n_fields(self) -> int:
+        """Number of fields that the columns become."""
+        return len(self.declared.declaration.of("dense", "values")) + len(sparse_fields(self.declared.declaration))
 
 
 def draft(
@@ -67,9 +74,23 @@ def draft(
     sample = _without_missing(table.sample())
     guesses = [kinds.guess(sample[name]) for name in names]
     values = _completed(values, guesses, sample, "" in files, path, table.rows)
-    declared = Declared(name_of(path), declarations.validated(values, str(toml if toml.is_file() else path)), files)
-    shown = tuple(_as_declared(guess, declared.declaration) for guess in guesses)
-    return Draft(declared, shown, sample, table.rows)
+    declaration = declarations.validated(values, str(toml if toml.is_file() else path))
+    shown = tuple(_as_declared(guess, declaration) for guess in guesses)
+    warnings = tuple(leaks.in_sample(sample, shown, declaration.label))
+    declared = Declared(name_of(path), declaration, files, warnings)
+    rows = sum(declared.table(part).rows for part in files)
+    return Draft(declared, shown, sample, rows, _train_rows(declared, sample, table.rows))
+
+
+def _train_rows(declared: Declared, sample: pl.DataFrame, rows: int) -> int:
+    """Return about how many of the first table's rows train."""
+    declaration = declared.declaration
+    if "train" in declared.files:
+        return rows
+    if declaration.split:
+        trained = sample[declaration.split].cast(pl.String).replace(PARTS) == "train"
+        return rows * int(trained.sum()) // max(1, len(sample))
+    return rows * declaration.shares[0] // sum(declaration.shares)
 
 
 def _named_files(values: dict[str, Any], toml: Path) -> tuple[str, ...] | dict[str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ import polars as pl
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Sequence
 from datamodules.base.stream import SEPARATOR
-from datamodules.files.declaration import Column, Declaration
+from datamodules.own.declaration import Column, Declaration
 
 TRUTH = {"true": "1", "false": "0", "True": "1", "False": "0", "TRUE": "1", "FALSE": "0"}
 OF_A_TIME, OF_A_DAY = ("hour",), ("weekday", "day", "month")

@@ -11,7 +11,7 @@ from polars.io.plugins import register_io_source
 from datamodules.base.delimited import Delimited
 from datamodules.base.errors import DataError
 from datamodules.base.raw import UNREADABLE, opened
-from datamodules.files.paths import suffix
+from datamodules.own.paths import suffix
 
 SEPARATORS = (",", "\t", ";", "|")
 STRETCHES, STRETCH_ROWS = 10, 10_000  # of a sample
