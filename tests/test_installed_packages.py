@@ -102,7 +102,9 @@ except models.UnknownModel as error:
 def test_they_are_loaded_identified_and_hashed(site: Path) -> None:
     done = python("-c", PROGRAM, site=site)
     assert done.returncode == 0, done.stderr
-    expected = "model 'empty' in team.models.empty: TypeError: a model's file must define one CTRModel; this one defines 0"
+    expected = (
+        "model 'empty' in team.models.empty: TypeError: a model's file must define one CTRModel; this one defines 0"
+    )
     assert done.stdout.strip() == expected
 
 

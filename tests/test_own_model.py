@@ -112,7 +112,11 @@ def test_every_command_that_reads_results_needs_no_file(gone: Path, arguments: l
 
 
 def test_training_it_without_the_file_is_one_line_that_says_how_to_name_it(gone: Path) -> None:
-    for arguments in (["run", "results/smoke/protocol.toml"], ["double", "smoke"], ["audit", "smoke", "--records", "18"]):
+    for arguments in (
+        ["run", "results/smoke/protocol.toml"],
+        ["double", "smoke"],
+        ["audit", "smoke", "--records", "18"],
+    ):
         assert "a file of yours is named by its path: --models ./nfm.py" in one_line(command(*arguments, folder=gone))
     time = command("time", "smoke", "--rounds", "1", "--steps", "2", folder=gone)
     assert time.returncode == 0, time.stderr
