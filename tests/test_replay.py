@@ -126,6 +126,9 @@ def test_the_command_prints_a_row_per_rule_and_refuses_other_changes(tmp_path: P
     shown = run()
     assert shown.count("halving, from epoch") == 2 * 3 and "hotel/MLP/0.1 block 1" in shown
     assert run("--set", "search.pruner=halving").count("halving, from epoch 4") == 2
+    file = tmp_path / "made/protocol.toml"
+    file.write_text(file.read_text().replace('"mlp"', '"mlp", "foreign"'))
+    assert run() == shown  # no model need be known here
     assert "a replay changes only search.pruner" in run("--set", "training.epochs=3")
     assert "prune_from 8 leaves nothing to prune" in run(
         "--set", "search.pruner=halving", "--set", "search.prune_from=8"
