@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import findings
 from benchmark.findings import Findings
 from benchmark.reports.plots.looks import look
 from benchmark.reports.write import write_report

@@ -139,7 +139,8 @@ def _validated(kind: type[Kind], values: Mapping[str, Any], origin: str, section
     except (TypeError, ValueError) as error:
         if not isinstance(error, ValidationError):  # a date, or a number that is not finite
             raise ProtocolError(f"{origin}: [{section}] {error}") from None
-        problem = error.errors()[0]
+        # an unknown key is more often a misspelling of the missing one than one of two faults
+        problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     key = ".".join([section, *map(str, problem["loc"])])
     if problem["type"] == "extra_forbidden":
         raise ProtocolError(f"{origin}: no key {key!r}; {nearest(str(problem['loc'][-1]), list(kind.model_fields))}")

@@ -37,7 +37,7 @@ class _Logits(nn.Module):
         self.model = model
 
     def forward(self, dense_BN: Tensor, sparse_BF: Tensor) -> Tensor:
-        logit_B: Tensor = self.model(dense_BN, sparse_BF)
+        logit_B: Tensor = self.model(dense_BN, sparse_BF.long())  # ONNX mixes int32 with int64 otherwise
         return logit_B
 
 
@@ -147,7 +147,8 @@ def _onnx(weights: Weights, path: Path) -> Program:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the exporters' advice."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         yield

@@ -14,6 +14,7 @@ from polars.io.plugins import register_io_source
 from benchmark.errors import RunError, disk_errors
 from benchmark.weights.reading import Weights
 from benchmark.weights.rows import blocks
+from datamodules.base import DataError
 from datamodules.base.rules import OOV
 
 SCHEMA = pl.Schema({"score": pl.Float64(), "logit": pl.Float32()})
@@ -96,7 +97,7 @@ def logits(
 def encoded(
     weights: Weights, rows: Path, *, allow_missing: bool = False
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
-    """Yield dense_RN and sparse_RF of the rows of a file, a block at a time.
+    """Yield dense_RN and sparse_RF of the rows of a file, a block at a time. Raises DataError for rows it cannot encode.
 
     Args:
         weights: with the encoder.
@@ -104,4 +105,7 @@ def encoded(
         allow_missing: whether a column that is not there counts as missing in every row.
     """
     for frame, place, first in blocks(rows, weights, allow_missing=allow_missing):
-        yield weights.encoder.encode(frame, place, first)
+        try:
+            yield weights.encoder.encode(frame, place, first)
+        except pl.exceptions.PolarsError as error:  # a column of lists, for one
+            raise DataError(f"{rows}: cannot be encoded: {str(error).partition(chr(10))[0]}") from None

@@ -47,13 +47,13 @@ def write(folder: Path, state: State, data: CTRDataModule, record: Record, train
     with disk_errors(folder):
         try:
             temporary.mkdir(parents=True)
+            encoder.vocabulary.write_parquet(temporary / VOCABULARY)
             _save(state, temporary / MODEL)
             if frozen:
                 _save(
                     {name: np.load(frozen_file(data.folder, name), mmap_mode="r") for name in frozen},
                     temporary / FROZEN,
                 )
-            encoder.vocabulary.write_parquet(temporary / VOCABULARY)
             digests: Any = {path.name: file_digest(path) for path in sorted(temporary.iterdir())}
             about = About(
                 record=record,
@@ -69,10 +69,12 @@ def write(folder: Path, state: State, data: CTRDataModule, record: Record, train
 
 
 def _save(tensors: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Write tensors by name, readable for whom the vocabulary beside them is."""
     try:
         save_file(dict(tensors), path)
-    except SafetensorError as error:
-        raise RunError(f"{path}: cannot be written: {error}") from None
+    except SafetensorError as error:  # its text has the reason of the operating system
+        raise RunError(f"{path.parent.parent}: cannot be written: {error}") from None
+    shutil.copymode(path.with_name(VOCABULARY), path)
 
 
 def _replace(temporary: Path, folder: Path) -> None:

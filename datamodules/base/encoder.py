@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt, ValidationError
 
 from datamodules._names import nearest
 from datamodules.base.batches import damage_of
@@ -176,6 +176,8 @@ def encoder_of(data: CTRDataModule) -> Encoder:
         try:
             rules = Rules.model_validate_json((folder / "rules.json").read_bytes())
             return Encoder(rules, pl.read_parquet(folder / "vocabulary.parquet"), data.derived_fields)
+        except ValidationError as error:
+            raise ValueError(f"rules.json: {error.errors()[0]['msg']}") from None
         except pl.exceptions.PolarsError as error:
             raise ValueError(str(error).partition("\n")[0]) from None
 
