@@ -1,5 +1,6 @@
 """`wukong-bench train`: from a preset, a file or a winner; what it cannot train is one line and leaves nothing behind."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from benchmark.execution.run import run as run_protocol
 from benchmark.output import Screen
 from benchmark.protocol import load
 from benchmark.records import store
-from benchmark.study import of_kind
+from benchmark.study import Event, of_kind
 from benchmark.weights import reading
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -66,6 +67,15 @@ def test_a_folder_that_exists_is_not_touched(small: Path, tmp_path: Path, monkey
     assert code == 2 and capsys.readouterr().err.splitlines() == [
         f"wukong-bench: {tmp_path} exists; remove it or choose another --out"
     ]
+
+
+def test_a_folder_that_cannot_be_made_is_named_before_the_training(
+    small: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setattr(single, "Runner", None)  # nothing is trained
+    code = train(monkeypatch, "mlp", "--datasets", "hotel", "--config", small, "--out", small / "w")
+    errors = capsys.readouterr().err.splitlines()
+    assert code == 2 and len(errors) == 1 and "not a folder" in errors[0], errors
 
 
 @pytest.mark.slow
@@ -152,6 +162,24 @@ def test_a_choice_that_is_none_is_one_line(
 def test_a_training_that_fails_is_one_line_and_leaves_no_weights(small: Path, tmp_path: Path) -> None:
     chosen = configurations.of_file("mlp", small, {"optimiser.learning_rate": 1e30, "optimiser.clip_norm": 0})
     with pytest.raises(RunError, match=r"hotel/mlp: (failed|collapsed)"):
+        single.train("mlp", "hotel", chosen, tmp_path / "w", console=Screen(stderr=True))
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_training_that_is_stopped_says_so_and_leaves_no_weights(
+    name: str, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = configurations.of_file("mlp", small, {"training.epochs": 50})
+    progress = single.RunDisplay.__call__
+
+    def stop(display: single.RunDisplay, event: Event) -> None:
+        progress(display, event)
+        if event.share > 0:
+            signal.raise_signal(getattr(signal, name))
+
+    monkeypatch.setattr(single.RunDisplay, "__call__", stop)
+    with pytest.raises(RunError, match="hotel/mlp: stopped; nothing was written"):
         single.train("mlp", "hotel", chosen, tmp_path / "w", console=Screen(stderr=True))
     assert not (tmp_path / "w").exists()
 

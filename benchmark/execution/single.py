@@ -1,6 +1,7 @@
 """Train one configuration of a model on one data set and keep its weights; called by `wukong-bench train`."""
 
 import math
+import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from rich.console import Console
 
 import models
-from benchmark.errors import RunError
+from benchmark.errors import RunError, disk_errors
 from benchmark.execution.configurations import Configuration
 from benchmark.execution.display import RunDisplay, duration
 from benchmark.execution.plan import seconds_per_step
@@ -74,7 +75,8 @@ def train(
 ) -> Record:
     """Train, write the weights of the best epoch to a new folder, and return the record with validation and test metrics.
 
-    Raises RunError if the folder exists, if memory is short, or if the training fails; nothing is written then.
+    Raises RunError if the folder exists, if memory is short, or if the training fails or is stopped; nothing is
+    written then.
 
     Args:
         model: name of the model.
@@ -87,6 +89,9 @@ def train(
     """
     if out.exists() or out.is_symlink():
         raise RunError(f"{out} exists; remove it or choose another --out")
+    existing = next(folder for folder in out.absolute().parents if folder.exists())
+    with disk_errors(existing / out.name), tempfile.TemporaryFile(dir=existing):  # now rather than after the training
+        pass
     keep_freed_memory()
     protocol = _protocol(model, dataset, chosen)
     with console.status("loading the data ..."):
@@ -119,7 +124,10 @@ def train(
     )
     with RunDisplay([study], console) as display, runner:
         runner.on_event = display
-        record = runner.train("final", 0, chosen.seed, chosen.config, chosen.optimiser, params={})
+        try:
+            record = runner.train("final", 0, chosen.seed, chosen.config, chosen.optimiser, params={})
+        except SystemExit:  # Lightning's, on Ctrl-C and SIGTERM
+            raise RunError(f"{study.name}: stopped; nothing was written") from None
         runner.keep(record)
     if record.status != "complete":
         raise RunError(f"{study.name}: {record.status}: {record.error}")

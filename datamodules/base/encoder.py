@@ -210,7 +210,7 @@ def _fit(data: CTRDataModule, folder: Path) -> None:
             for name, s in fields.sequences.items()
         },
     )
-    schema = {"field": pl.String, "value": pl.String, "id": pl.Int32}
+    schema = pl.Schema({"field": pl.String(), "value": pl.String(), "id": pl.Int32()})
     kept = pl.DataFrame(schema=schema)
     if rows:
         kept = pl.read_parquet(data.folder / "vocabulary.parquet", columns=list(schema)).cast(schema)
