@@ -61,6 +61,7 @@ class Study:
     namespace: str = ""  # of the results folder, in a storage shared by several folders
     identity: str = ""  # identity of the folder's first protocol, if a change was accepted since
     accepted: tuple[str, ...] = ()  # changes accepted by the user
+    keep_weights: bool = False  # of final runs, in `weights_folder`
     stall_seconds: float = 60 * STALL_MINUTES  # without a further batch, after which a training is given up
 
     @property
@@ -122,6 +123,11 @@ class Study:
 
         path = predictions.prediction_file(self.results, self.dataset, self.model, self.budget, seed)
         return predictions.write(path, logits, labels)
+
+    def weights_folder(self, seed: int) -> Path | None:
+        """Return where the weights of a final run are kept; None if they are not."""
+        folder = self.results / "weights" / self.dataset / self.model / f"{self.budget:g}" / str(seed)
+        return folder if self.keep_weights else None
 
     def runs_left(self) -> int:
         """Return how many trainings are missing; infeasible and duplicate draws need none."""

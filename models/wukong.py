@@ -224,7 +224,7 @@ class Zero(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return x_BOD."""
-        return x_BTD.new_zeros(len(x_BTD), self.n_out, x_BTD.shape[2])
+        return x_BTD.new_zeros(x_BTD.shape[0], self.n_out, x_BTD.shape[2])
 
 
 class Wukong(base.TokenModel):

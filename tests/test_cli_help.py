@@ -7,7 +7,7 @@ import pytest
 from processes import command, in_process
 
 KINDS = ["models", "datasets", "protocols", "published", "presets"]
-TRAINING = ["run", "plan", "audit", "reproduce", "check", "speed"]
+TRAINING = ["run", "plan", "audit", "reproduce", "check", "speed", "train", "predict", "export-model"]
 
 
 @pytest.mark.parametrize(

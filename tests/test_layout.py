@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("benchmark", "models", "datamodules")
-MOST_AT_THE_TOP, MOST_IN_A_FOLDER, MOST_LINES = 20, 15, 250
+MOST_AT_THE_TOP, MOST_IN_A_FOLDER, MOST_LINES = 21, 15, 250
 DEFINED_ONCE = ("default_config", "Ledger", "Cell")
 
 

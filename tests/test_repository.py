@@ -58,7 +58,7 @@ def test_the_workflow_runs_ci_with_read_permission_on_supported_pythons() -> Non
     assert all(tuple(map(int, python.split("."))) >= oldest for python in job["strategy"]["matrix"]["python"])
 
 
-@pytest.mark.parametrize("extra", [None, "dev", "peers", "cluster"])
+@pytest.mark.parametrize("extra", [None, "dev", "peers", "cluster", "onnx"])
 def test_the_constraints_pin_what_ci_installs(extra: str | None) -> None:
     pinned = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
     asked = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]

@@ -10,7 +10,7 @@ import typer
 import datamodules
 import models
 from benchmark import protocol as protocols
-from benchmark.cli import audit, data, double, replay, report, reproduce, run, speed, time
+from benchmark.cli import audit, data, double, replay, report, reproduce, run, speed, time, weights
 from benchmark.cli.own import named_model, warn_of_ignored
 from benchmark.errors import ProtocolError, RecordError, RunError, nearest
 from benchmark.output import Screen, one_line, replace_unencodable
@@ -30,6 +30,7 @@ app.add_typer(reproduce.app)
 app.add_typer(data.app, name="data")
 app.add_typer(speed.app)
 app.add_typer(time.app)
+app.add_typer(weights.app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -74,4 +74,5 @@ StallMinutes = Annotated[
     float, typer.Option(metavar="N", min=0.01, help="Give up a training without a step for so long.")
 ]
 Cluster = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ray cluster: auto, local or its address.")]
+KeepWeights = Annotated[bool, typer.Option("--keep-weights", help="Keep the weights of final runs, in weights/.")]
 Rename = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Rename the protocol and its results.")]

@@ -19,6 +19,7 @@ from benchmark.cli.options import (
     Devices,
     Group,
     Jobs,
+    KeepWeights,
     Label,
     Models,
     PerGpu,
@@ -70,6 +71,7 @@ def run_protocol(
     share_studies: Share = 1,
     accept: Accept = False,
     stall_minutes: StallMinutes = STALL_MINUTES,
+    keep_weights: KeepWeights = False,
 ) -> None:
     """Tune every model at every budget and measure the winners.
 
@@ -96,6 +98,7 @@ def run_protocol(
         accept=accept,
         stall_minutes=stall_minutes,
         own=own,
+        keep_weights=keep_weights,
         console=console,
     )
     report.show(findings, console)

@@ -95,7 +95,7 @@ def _measured(study: Study, n_rows: dict[str, int], n_runs: int) -> tuple[tuple[
     for config in configs:
         model = models.load(study.model)(config, data.n_dense, data.cardinalities).to(study.device)
         parameters.append(sum(p.numel() for p in model.parameters()))
-        seconds.append(_seconds_per_step(study, model, data))
+        seconds.append(seconds_per_step(study, model, data))
     steps = len(data.train_dataloader()) * training.epochs
     # in training epochs; validation has a forward pass only
     validation = n_rows["valid"] / TRAINING_FLOPS_PER_FORWARD_FLOP / n_rows["train"]
@@ -123,8 +123,14 @@ def _draws(study: Study, budget: Budget) -> Iterator[Config]:
             yield config
 
 
-def _seconds_per_step(study: Study, model: CTRModel, data: CTRDataModule) -> float:
-    """Return the mean time in seconds of a forward, backward and optimiser step on real batches."""
+def seconds_per_step(study: Study, model: CTRModel, data: CTRDataModule) -> float:
+    """Return the mean time in seconds of a forward, backward and optimiser step on real batches.
+
+    Args:
+        study: with its device and the settings of its training.
+        model: is trained by these steps.
+        data: encoded.
+    """
     model.execution = Execution(**study.protocol.training.model_dump(include=set(Execution.model_fields)))
     model.configure_optimizers()
     batches = iter(data.train_dataloader())

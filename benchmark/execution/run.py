@@ -43,6 +43,7 @@ def run(
     accept: bool = False,
     stall_minutes: float = STALL_MINUTES,
     own: Own = Own(),  # noqa: B008 (frozen)
+    keep_weights: bool = False,
     console: Console | None = None,
 ) -> "Findings":
     """Tune every model of a protocol, measure the winners, write the report and return its findings.
@@ -64,8 +65,11 @@ def run(
         accept: continue although protocol, space, data or code changed; later records say so.
         stall_minutes: without a further step, after which a training is recorded as failed and the next one starts.
         own: the user's files, read by `Own.read` before the protocol is loaded.
+        keep_weights: whether to keep the weights of final runs, in `weights/` of the results folder.
         console: shows the progress; None: standard output.
     """
+    if keep_weights and cluster is not None:
+        raise RunError("--keep-weights keeps weights on this machine only; leave out --cluster, or use `train --from`")
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
         raise RunError(
             'run() was called while a worker process imported this script; call it under `if __name__ == "__main__":`'
@@ -86,7 +90,7 @@ def run(
             lanes = lanes_here(chosen, jobs, per_gpu) if devices == 1 else [chosen] * (jobs or 1)
             at_a_time = None if cluster else max(Counter(lanes).values())
             with console.status("checking budgets, memory and code ..."):
-                left = [replace(study, stall_seconds=60 * stall_minutes) for study in left]
+                left = [replace(study, stall_seconds=60 * stall_minutes, keep_weights=keep_weights) for study in left]
                 left = _prepared(left, folder, about, chosen, devices, storage, at_a_time)
             where = f"{len(lanes)} at a time on {chosen}" if cluster is None else f"on the cluster {cluster}"
             runs = sum(study.runs_left() for study in left)

@@ -25,8 +25,8 @@ STEPS_PER_BLOCK = 32  # Lightning's overhead per step would be as long as the st
 
 # Called with the fraction of the run's steps that are done, and with the metrics at the end of an epoch.
 OnProgress = Callable[[float, dict[str, float] | None], None]
-# Keeps logits and labels of the test part, (N,) each, and returns their hash; None if they were not kept.
-OnTest = Callable[[Tensor, Tensor], str | None]
+# Keeps the model, or logits and labels of the test part, (N,) each; returns the hash of these, None if they were not kept.
+OnTest = Callable[[CTRModel, Tensor, Tensor], str | None]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def train(
     seed: int,
     test: bool,
     on_progress: OnProgress = lambda share, metrics: None,
-    on_test: OnTest = lambda logit_N, label_N: None,
+    on_test: OnTest = lambda model, logit_N, label_N: None,
     stop: Stop = never,
     share: float = 1.0,
 ) -> Outcome:
@@ -75,7 +75,7 @@ def train(
         seed: of initialisation, dropout and data order.
         test: whether to score the test part.
         on_progress: called during training.
-        on_test: called with the predictions on the test part.
+        on_test: called with the model and its predictions on the test part.
         stop: whether the training ends after an epoch.
         share: of the train part's rows, the first ones, that are trained on.
     """
@@ -135,7 +135,7 @@ def _trainer(device: str | torch.device, epochs: int, callbacks: list[pl.Callbac
 
 
 class TestPredictions(pl.Callback):
-    """Passes the test predictions to `on_test` and to the data set before the model turns them into metrics."""
+    """Passes model and test predictions to `on_test`, and these to the data set, before they are turned into metrics."""
 
     def __init__(self, on_test: OnTest, data: CTRDataModule):
         self.on_test, self.data = on_test, data
@@ -149,7 +149,7 @@ class TestPredictions(pl.Callback):
             torch.cat([CTRModel.unshard(x_B) for x_B in batches])
             for batches in (pl_module.predictions.logit_B, pl_module.predictions.label_B)
         )
-        self.digest = self.on_test(logit_N, label_N)
+        self.digest = self.on_test(pl_module, logit_N, label_N)
         self.diagnostics = self.data.diagnose(logit_N.cpu().numpy())
 
 

@@ -2,28 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import torch
-from torch import distributed
 
 import models
 from benchmark import budget as budgets
 from benchmark.errors import RunError
-from benchmark.records.predictions import Labels, Logits
 from benchmark.records.provenance import anonymous, device_name, provenance
 from benchmark.records.record import Kind, Record
 from benchmark.study import LOSSES_ALLOWED, Event, Ledger, OnEvent, Study
 from benchmark.training.inputs import budget_of, data_of
-from benchmark.training.loop import OnProgress, OnTest, Outcome, train
+from benchmark.training.loop import OnProgress, Outcome
 from benchmark.training.memory import free_memory
 from benchmark.training.pruning import Stop, never
 from benchmark.training.ranks import Ranks
+from benchmark.training.task import training, training_in_rank
 from benchmark.training.watch import Stalled, Watch
-from datamodules.base import CTRDataModule, DataError
-from models.base import Config, Optimiser
+from benchmark.weights.writing import State, state_of, write
+from datamodules.base import DataError
+from datamodules.base.encoder import encoder_of
+from models.base import Config, CTRModel, Optimiser
 
 COLLAPSED_WITHIN = 1e-3  # of a validation AUC of 0.5
 
@@ -41,9 +41,12 @@ class Runner:
         self.study, self.on_event, self.ledger = study, on_event, ledger
         self.protocol = study.protocol
         self.data = data_of(study, study.device)
+        if study.keep_weights:  # now, since it may have to read the raw rows
+            encoder_of(self.data)
         self.model = models.load(study.model)
         self.budget = budget_of(study, self.data.about)
         self._ranks: Ranks | None = None
+        self._state: State = {}  # weights of the last tested model
         self._device_failed = False  # e.g. after a device-side assert, all further calls to the device fail
 
     def __enter__(self) -> Self:
@@ -111,9 +114,13 @@ class Runner:
             status, reason = "pruned", f"ended after epoch {outcome.epochs} of {self.protocol.training.epochs}"
         if abs(outcome.valid["auc"] - 0.5) <= COLLAPSED_WITHIN:
             status, reason = "collapsed", f"validation AUC {outcome.valid['auc']:.4f}: the predictions do not rank"
-        return self.record(
+        record = self.record(
             kind, slot, seed, config, optimiser, status=status, error=reason or None, params=params, **values
         )
+        if kind == "final" and status == "complete" and (folder := self.study.weights_folder(seed)):
+            write(folder, self._state, self.data, record, self.protocol.training)
+            self._state = {}
+        return record
 
     def _outcome(
         self,
@@ -132,19 +139,21 @@ class Runner:
         outcome: Outcome
         if self.study.devices == 1:
 
-            def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
+            def on_test(model: CTRModel, logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
+                self._state = state_of(model) if self.study.keep_weights else {}
                 return self.ledger.keep_predictions(seed, logit_N.cpu().numpy(), label_N.cpu().numpy())
 
             with Watch(self.study.stall_seconds, give_up) as watch:
                 self.data.on_batch = watch.alive
-                return _training(self.study, self.data, kind, config, optimiser, seed, stop, on_progress, on_test)
+                return training(self.study, self.data, kind, config, optimiser, seed, stop, on_progress, on_test)
         if self._ranks is None or self._ranks.closed:
             self._ranks = Ranks(self.study.devices, self.study.device, self.study.stall_seconds)
         arguments = self.study, kind, config, optimiser, seed, stop
-        outcome, predictions = self._ranks(_training_in_rank, self._ranks.stalled, *arguments)
-        return (
-            replace(outcome, predictions=self.ledger.keep_predictions(seed, *predictions)) if predictions else outcome
-        )
+        outcome, tested = self._ranks(training_in_rank, self._ranks.stalled, *arguments)
+        if tested is None:
+            return outcome
+        logits, labels, self._state = tested
+        return replace(outcome, predictions=self.ledger.keep_predictions(seed, logits, labels))
 
     def record(
         self,
@@ -201,50 +210,3 @@ class Runner:
         self.on_event(Event(self.study.name, record.kind, number, 1.0, record))
         if self._device_failed:
             raise SystemExit(record.error)
-
-
-def _training(
-    study: Study,
-    data: CTRDataModule,
-    kind: Kind,
-    config: Config,
-    optimiser: Optimiser,
-    seed: int,
-    stop: Stop,
-    on_progress: OnProgress = lambda share, metrics: None,
-    on_test: OnTest = lambda logit_N, label_N: None,
-) -> Outcome:
-    return train(
-        models.load(study.model),
-        config,
-        optimiser,
-        data,
-        study.protocol.training,
-        seed=seed,
-        test=kind == "final",
-        on_progress=on_progress,
-        on_test=on_test,
-        stop=stop,
-        share=study.protocol.search.train_share if kind in ("trial", "retrial") else 1.0,
-    )
-
-
-def _training_in_rank(
-    stalled: Path, study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int, stop: Stop
-) -> tuple[Outcome, tuple[Logits, Labels] | None]:
-    """Train as one rank, on its device and its rows of every batch; rank 0 also returns the test predictions.
-
-    If the training stands still, the rank makes the file `stalled` and ends.
-    """
-    device = f"cuda:{distributed.get_rank()}" if study.device.startswith("cuda") else study.device
-    predictions: tuple[Logits, Labels] | None = None
-
-    def on_test(logit_N: torch.Tensor, label_N: torch.Tensor) -> None:
-        nonlocal predictions
-        if distributed.get_rank() == 0:
-            predictions = logit_N.cpu().numpy(), label_N.cpu().numpy()
-
-    data = data_of(study, device)
-    with Watch(study.stall_seconds, stalled.touch) as watch:
-        data.on_batch = watch.alive
-        return _training(study, data, kind, config, optimiser, seed, stop, on_test=on_test), predictions

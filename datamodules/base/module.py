@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import numpy as np
+import polars
 import torch
 from numpy.typing import NDArray
 from torch import distributed
@@ -16,11 +17,12 @@ from torch import distributed
 from datamodules._paths import cache_root
 from datamodules.base.batches import ROWS_TO_NORMALISE, Batches, check_ids, damage_of
 from datamodules.base.cache import ensure, file_digest, remembered_digest
-from datamodules.base.encode import SPLITS, encode, fingerprint_of, frozen_file
+from datamodules.base.encode import SPLITS, encode, frozen_file
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Derived, Encoding, Fields, Frozen, Part, Sequence, sources
 from datamodules.base.twins import Layout
 from datamodules.base.vectors import Vectors
+from datamodules.base.verify import verify
 
 FORMAT = 3  # of the encoded cache; raise it when the encoding changes
 
@@ -83,6 +85,10 @@ class CTRDataModule(pl.LightningDataModule):
     def read(self) -> Mapping[str, Part]:
         """Return the raw train, valid and test parts, with the label and the fields as columns."""
         raise NotImplementedError
+
+    def prepare(self, frame: polars.LazyFrame) -> polars.LazyFrame:
+        """Return raw rows of a user's file with the fields as columns, each row by itself; here they are columns already."""
+        return frame
 
     @classmethod
     def layout(cls) -> Layout:
@@ -226,15 +232,7 @@ class CTRDataModule(pl.LightningDataModule):
         Raises DataError if the encoded arrays are damaged or their fingerprint has changed.
         """
         lines = [f"{path}: sha256 {file_digest(path)}" for path in self.sources()]
-        with damage_of(self.folder):
-            fingerprint = fingerprint_of(self.folder, self.meta["cardinalities"])
-            for name, digest in self.meta["digests"].items():
-                if file_digest(self.folder / name) != digest:
-                    raise ValueError(f"{name} has changed since encoding")
-        if fingerprint != self.fingerprint:
-            differ = f"fingerprint expected {self.fingerprint}, found {fingerprint}"
-            raise DataError(f"{self.folder}: {differ}; remove the folder and rerun to encode it again")
-        return [*lines, f"{self.folder}: fingerprint {fingerprint}, unchanged since encoding"]
+        return [*lines, verify(self.folder, self.meta)]
 
     def _encode(self, folder: Path) -> None:
         parts = {split: sources(part) for split, part in self.read().items()}

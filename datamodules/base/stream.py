@@ -5,9 +5,10 @@ For each part it writes label.npy (R,) float32, dense.npy (R, N) float64 unscale
 sequence fields; a sequence shorter than its field is padded at the front with PADDING.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,9 @@ class Stream:
             for source in sources:
                 first = label.rows
                 for batch in self._batches(source, None if rows is None else rows - first):
-                    label_R, dense_RN = self._numbers(batch, source, label.rows - first, split)
+                    place = partial(source.where, title=self.title, split=split)
+                    x_RN = numbers(batch, (fields.label, *fields.dense), place, label.rows - first, labelled=True)
+                    label_R, dense_RN = x_RN[:, 0], x_RN[:, 1:]
                     positives += int(label_R.sum())
                     # one thread per column, so that its texts stay in one cache
                     columns = [batch[name] for name in self.dictionaries]
@@ -112,42 +115,14 @@ class Stream:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DataError(f"{self.title}: cannot be read: {str(error).partition(chr(10))[0]}") from None
 
-    def _numbers(
-        self, batch: pl.DataFrame, source: Source, first: int, split: str
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the labels (R,) and dense fields (R, N) of R rows that start at row `first` of the source; NaN if missing.
-
-        Raises DataError for a label that is not 0 or 1 and for a dense value that is not a finite number.
-        """
-        names = (self.fields.label, *self.fields.dense)
-        numbers = batch.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
-        x_RN = numbers.to_numpy()
-        for i, name in enumerate(names):
-            # a column of numbers may hold nan for a missing value; as a text it is refused
-            infinite = numbers[name].is_infinite() if batch[name].dtype.is_float() else ~numbers[name].is_finite()
-            bad_R = infinite.fill_null(False).to_numpy() if i else (x_RN[:, 0] != 0) & (x_RN[:, 0] != 1)
-            # empty quoted cells, or cells that are not numbers
-            if numbers[name].null_count() > batch[name].null_count():
-                unread = numbers[name].is_null() & (batch[name].cast(pl.String) != "").fill_null(False)
-                bad_R |= unread.to_numpy()
-            if bad_R.any():
-                row = int(bad_R.argmax())
-                place = source.where(first + row, self.title, split)
-                expected = "a finite number, or an empty cell if it is missing" if i else "0 or 1"
-                raise DataError(f"{place}: {name} is {batch[name][row]!r}; expected {expected}")
-        return x_RN[:, 0], x_RN[:, 1:]
-
     def _codes(self, batch: pl.DataFrame, codes: dict[str, NDArray[np.int32]], *, counted: bool) -> NDArray[np.int32]:
         """Return the codes of R rows, (R, F + L), from the codes of the sparse fields' columns."""
         code = {name: codes[self.fields.column(name)] for name in self.fields.tables()}
         columns = list(code.values())
         for name, sequence in self.fields.sequences.items():
-            values = batch[self.fields.column(name)].cast(pl.String).str.split(SEPARATOR)
-            values = values.list.eval(pl.element().filter(pl.element() != ""))
-            dictionary = self.dictionaries[self.fields.column(sequence.table)]
-            code[name] = dictionary.codes(values.explode().drop_nulls())
-            length_R = values.list.len().fill_null(0).cast(pl.Int64).to_numpy()
-            columns += [*_padded(code[name], length_R, sequence.length).T]
+            values, length_R = in_sequences(batch[self.fields.column(name)])
+            code[name] = self.dictionaries[self.fields.column(sequence.table)].codes(values)
+            columns += [*padded(code[name], length_R, sequence.length).T]
         if counted:
             for name, counts in self.counts.items():
                 counts.add(code[name])
@@ -162,8 +137,52 @@ class Stream:
         self.ignored = [name for name in columns if name not in self.fields.columns()]
 
 
-def _padded(flat_V: NDArray[np.int32], length_R: NDArray[np.int64], width: int) -> NDArray[np.int32]:
-    """Return the last `width` values of each of R sequences, (R, width), with PADDING before shorter ones."""
+def numbers(
+    batch: pl.DataFrame, names: Sequence[str], place: Callable[[int], str], first: int, *, labelled: bool
+) -> NDArray[np.float64]:
+    """Return columns of R rows as numbers, (R, len(names)); NaN if missing.
+
+    Raises DataError for a value that is not a finite number, and for a label that is not 0 or 1.
+
+    Args:
+        batch: The rows.
+        names: Of the columns.
+        place: Describes a row, counted from 0, in an error message.
+        first: Rows before the batch.
+        labelled: Whether the first column is the label.
+    """
+    columns = batch.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
+    x_RN = columns.to_numpy()
+    for i, name in enumerate(names):
+        is_label = labelled and i == 0
+        # a column of numbers may hold nan for a missing value; as a text it is refused
+        infinite = columns[name].is_infinite() if batch[name].dtype.is_float() else ~columns[name].is_finite()
+        bad_R = (x_RN[:, i] != 0) & (x_RN[:, i] != 1) if is_label else infinite.fill_null(False).to_numpy()
+        # empty quoted cells, or cells that are not numbers
+        if columns[name].null_count() > batch[name].null_count():
+            unread = columns[name].is_null() & (batch[name].cast(pl.String) != "").fill_null(False)
+            bad_R = bad_R | unread.to_numpy()
+        if bad_R.any():
+            row = int(bad_R.argmax())
+            expected = "0 or 1" if is_label else "a finite number, or an empty cell if it is missing"
+            raise DataError(f"{place(first + row)}: {name} is {batch[name][row]!r}; expected {expected}")
+    return x_RN
+
+
+def in_sequences(column: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
+    """Return the values of R sequences, one after the other, and how many each has, (R,); empty values are left out."""
+    values = column.cast(pl.String).str.split(SEPARATOR).list.eval(pl.element().filter(pl.element() != ""))
+    return values.explode().drop_nulls(), values.list.len().fill_null(0).cast(pl.Int64).to_numpy()
+
+
+def padded(flat_V: NDArray[np.int32], length_R: NDArray[np.int64], width: int) -> NDArray[np.int32]:
+    """Return the last `width` values of each of R sequences, (R, width), with PADDING before shorter ones.
+
+    Args:
+        flat_V: The values of all sequences, one after the other.
+        length_R: How many each has.
+        width: The number kept.
+    """
     padded_RL = np.full((len(length_R), width), PADDING, np.int32)
     row_V = np.repeat(np.arange(len(length_R)), length_R)
     start_R = np.cumsum(length_R) - length_R

@@ -26,13 +26,13 @@ class Linear(nn.Linear):
 
     def _pays(self, x_BI: Tensor) -> bool:
         return (
-            bool(self.in_features % ALIGNED or self.out_features % ALIGNED)
+            not torch.compiler.is_compiling()  # first: an exported program must not depend on the number of rows
+            and bool(self.in_features % ALIGNED or self.out_features % ALIGNED)
             and x_BI.dim() == 2
             and 2 * x_BI.numel() * self.out_features >= WORTH
             and x_BI.dtype == self.weight.dtype == torch.float32
             and x_BI.device.type == "cpu"
             and not torch.is_autocast_enabled("cpu")
-            and not torch.compiler.is_compiling()
         )
 
 
@@ -41,7 +41,7 @@ def combinations(weight_OT: Tensor, x_BTD: Tensor) -> Tensor:
 
     The result is exact. `W @ X` would transpose X into one product of B D rows and only O columns, 4 times slower on a CPU.
     """
-    return torch.bmm(weight_OT.expand(len(x_BTD), -1, -1), x_BTD)
+    return torch.bmm(weight_OT.expand(x_BTD.shape[0], -1, -1), x_BTD)
 
 
 class _Padded(torch.autograd.Function):

@@ -55,7 +55,7 @@ class GroupEmbedding(nn.Module):
 
     def forward(self, sparse_BG: Tensor) -> Tensor:
         """Return x_B1D."""
-        none_BN = sparse_BG.new_empty(len(sparse_BG), 0, dtype=torch.float32)
+        none_BN = sparse_BG.new_empty(sparse_BG.shape[0], 0, dtype=torch.float32)
         return self.mlp(self.embed(none_BN, sparse_BG).flatten(1)).unsqueeze(1)
 
 
