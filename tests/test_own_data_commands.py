@@ -5,9 +5,11 @@ import shutil
 import tomllib
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click_log import click_log, write_csv, write_parquet
 from processes import command
+from sklearn.metrics import roc_auc_score
 
 from benchmark.protocol import own_data
 from benchmark.records import store
@@ -88,6 +90,25 @@ def test_other_rows_under_the_same_name_do_not_join(compared, tmp_path):
     done = command("run", "--datasets", "./clicks.csv", *ROLES, *arguments, folder=tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "clicks" in done.stderr
     assert store.read(tmp_path / "results/clicks") == store.read(compared / "results/clicks")
+
+
+@pytest.mark.slow
+def test_weights_score_raw_rows_of_a_user_without_the_files_they_were_trained_on(tmp_path):
+    log = click_log(6000)
+    write_parquet(log, tmp_path / "clicks.parquet")
+    (tmp_path / "mine.toml").write_text("[model]\nembedding_dim = 8\nhidden = [32]\n[training]\nepochs = 1\n")
+    trained = command(
+        "train", "mlp", "--datasets", "./clicks.parquet", *ROLES, "--config", "mine.toml", "--out", "w", folder=tmp_path
+    )
+    assert trained.returncode == 0, trained.stderr
+    (tmp_path / "clicks.parquet").unlink()
+    write_parquet(log.drop("clicked").select(reversed(log.drop("clicked").columns)), tmp_path / "new.parquet")
+    scored = command("predict", "w", "new.parquet", "--out", "scores.parquet", folder=tmp_path)
+    assert scored.returncode == 0, scored.stderr
+    scores = pl.read_parquet(tmp_path / "scores.parquet")["score"].to_numpy()
+    test = slice(int(0.9 * len(log)) + 10, None)
+    metrics = json.loads((tmp_path / "w/weights.json").read_text())["record"]["test"]
+    assert roc_auc_score(log["clicked"].to_numpy()[test], scores[test]) == pytest.approx(metrics["auc"], abs=2e-3)
 
 
 def test_a_draft_is_read_back_as_it_was_guessed(tmp_path):

@@ -9,16 +9,22 @@ import typer
 
 import datamodules
 import models
-from benchmark.cli.options import Changes, Data, Device
+from benchmark.cli.options import Changes, Data, Device, Group, Label, Time, Weight
+from benchmark.cli.own import named_models
+from benchmark.cli.own_data import Roles, named_datasets, recorded_datasets
 from benchmark.cli.run import parsed
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
+from datamodules.own.paths import is_path
 
 app = typer.Typer()
 
 MOST_NAMED = 5  # fields with unseen values
 
 WeightsFolder = Annotated[Path, typer.Argument(metavar="WEIGHTS", help="Folder that train or run wrote.")]
+ModelFiles = Annotated[
+    str | None, typer.Option("--models", metavar="FILE", help="The file of yours that holds the model: ./mymodel.py.")
+]
 AllowMissing = Annotated[
     bool, typer.Option("--allow-missing", help="Take a column that is not there as missing in every row.")
 ]
@@ -26,8 +32,8 @@ AllowMissing = Annotated[
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model or variant.")],
-    dataset: Annotated[str, typer.Option("--datasets", metavar="NAME", help="Data set.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model or variant, or a file of yours: ./mymodel.py.")],
+    dataset: Annotated[str, typer.Option("--datasets", metavar="NAME", help="Data set, or files: ./clicks.parquet.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write the weights to.")],
     preset: Annotated[str | None, typer.Option(metavar="NAME", help="Published configuration.")] = None,
     config: Annotated[
@@ -43,11 +49,23 @@ def train(
     data: Data = None,
     device: Device = "auto",
     threads: Annotated[int, typer.Option(metavar="N", min=1, help="CPU threads; 1 repeats a run's numbers.")] = 1,
+    label: Label = None,
+    time_: Time = None,
+    group: Group = None,
+    weight: Weight = None,
 ) -> None:
     """Train one configuration and save its weights.
 
     Takes a published preset, a TOML file, or a winner of a results folder; --set training.epochs=4 changes a value.
     """
+    console = Screen()
+    if origin is not None and is_path(dataset):
+        declared = recorded_datasets(dataset, origin)
+    else:
+        _, drafts = named_datasets(dataset, Roles(label, time_, group, weight), console)
+        declared = [drafted.declared for drafted in drafts]
+    dataset = declared[0].name if declared else dataset
+    [model] = named_models(model, declared)[0] or []
     models.title(model)
     datamodules.title(dataset)
     if sum(choice is not None for choice in (preset, config, origin)) != 1:
@@ -71,7 +89,6 @@ def train(
         chosen = configurations.of_winner(model, dataset, origin, budget, block, changes)
     chosen = chosen if seed is None else replace(chosen, seed=seed)
     torch.set_num_threads(threads)
-    console = Screen()
     record = single.train(model, dataset, chosen, out, data_dir=data, device=chosen_device(device), console=console)
     for part, metrics in (("valid", record.valid), ("test", record.test)):
         values = ", ".join(f"{name} {value:.6f}" for name, value in (metrics or {}).items())
@@ -85,6 +102,7 @@ def predict(
     rows: Annotated[Path, typer.Argument(metavar="ROWS", help="Parquet, csv or gzipped csv.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Parquet file to write: score, logit.")],
     allow_missing: AllowMissing = False,
+    model_files: ModelFiles = None,
     device: Device = "auto",
 ) -> None:
     """Score new rows with saved weights.
@@ -95,6 +113,7 @@ def predict(
     from benchmark.execution.devices import chosen_device
     from benchmark.weights import predicting, reading
 
+    named_models(model_files)
     console, started, chosen = Screen(), time.monotonic(), chosen_device(device)
     weights = reading.load(folder, chosen)
     _note_code(console, weights.other_code())
@@ -112,6 +131,7 @@ def export_model(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Program to write: .pt2 or .onnx.")],
     check: Annotated[Path | None, typer.Option(metavar="ROWS", help="Also compare on these rows.")] = None,
     allow_missing: AllowMissing = False,
+    model_files: ModelFiles = None,
 ) -> None:
     """Export a saved model as a program that runs without this suite.
 
@@ -119,6 +139,7 @@ def export_model(
     """
     from benchmark.weights import exporting, reading
 
+    named_models(model_files)
     console = Screen()
     weights = reading.load(folder)
     _note_code(console, weights.other_code())

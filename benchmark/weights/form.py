@@ -8,6 +8,7 @@ from benchmark.protocol.sections import Training
 from benchmark.records import code
 from benchmark.records.record import Record
 from datamodules.base.encoder import Rules
+from datamodules.own.declaration import Declaration
 
 ABOUT = "weights.json"
 MODEL = "model.safetensors"  # the model's parameters and buffers by name
@@ -26,6 +27,7 @@ class About(BaseModel):
     record: Record  # of the training: data set, fingerprint, model, configuration, optimiser, metrics, versions
     training: Training
     encoder: Rules
+    declaration: Declaration | None = None  # of a user's files, which says how raw columns become fields
     code: dict[str, str]  # hashes of the code that computes a prediction
     digests: dict[Literal["model.safetensors", "frozen.safetensors", "vocabulary.parquet"], Digest]
 

@@ -17,6 +17,7 @@ from benchmark.records.files import first_problem
 from benchmark.weights.form import ABOUT, FROZEN, MODEL, VOCABULARY, About, code_of
 from datamodules.base import CTRDataModule, DataError, file_digest
 from datamodules.base.encoder import Encoder
+from datamodules.own.module import Declared, module_class
 from models.base import CTRModel, Execution
 
 
@@ -51,7 +52,7 @@ def load(folder: Path, device: str = "cpu") -> Weights:
     """
     about = _about(folder)
     model_class = models.load(about.record.model)
-    data = datamodules.load(about.record.dataset)()
+    data = _data_of(about)
     with _damage_of(folder):
         for name in (MODEL, VOCABULARY):
             if name not in about.digests:
@@ -66,6 +67,13 @@ def load(folder: Path, device: str = "cpu") -> Weights:
         model.load_state_dict(load_file(folder / MODEL))
         model.execution = Execution(**about.training.model_dump(include={"precision"}))
         return Weights(about, model.to(device).eval().requires_grad_(False), encoder, data)
+
+
+def _data_of(about: About) -> CTRDataModule:
+    """Return the data module, of which only the way from raw rows to fields is used."""
+    if about.declaration is None:
+        return datamodules.load(about.record.dataset)()
+    return module_class(Declared(about.record.dataset.partition(".")[0], about.declaration, files={}))()
 
 
 def _about(folder: Path) -> About:

@@ -59,6 +59,7 @@ def write(folder: Path, state: State, data: CTRDataModule, record: Record, train
                 record=record,
                 training=training,
                 encoder=encoder.rules,
+                declaration=data.about.get("declaration"),
                 code=code_of(record.model),
                 digests=digests,
             )

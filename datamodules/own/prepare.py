@@ -59,23 +59,24 @@ def prepared(frame: pl.LazyFrame, declaration: Declaration, *, labelled: bool = 
     Args:
         frame: raw rows.
         declaration: of the data set.
-        labelled: whether rows have labels and weights; new rows to be scored have none.
+        labelled: whether rows have labels, groups and weights. New rows to be scored have none, and whoever scores them says
+            what becomes of a missing column.
     """
-    roles = (declaration.group, *((declaration.weight, declaration.label) if labelled else ()))
-    wanted = [name for name in (*roles, *declaration.of("dense", "sparse", "values", "date")) if name is not None]
-    schema = frame.collect_schema()
-    if absent := [name for name in wanted if name not in schema]:
-        raise DataError(f"no column {absent[0]!r}; there are {', '.join(schema)}")
-    columns: list[pl.Expr] = []
+    schema, columns = frame.collect_schema(), list[pl.Expr]()
     if labelled:
+        roles = (declaration.label, declaration.weight, declaration.group)
+        fields = declaration.of("dense", "sparse", "values", "date")
+        for name in (*roles, *fields):
+            if name is not None and name not in schema:
+                raise DataError(f"no column {name!r}; there are {', '.join(schema)}")
         columns.append(_label(declaration.label, schema[declaration.label]))
         if declaration.weight:
             columns.append(pl.col(declaration.weight))
     for name, column in declaration.columns.items():
-        if column.kind != "ignored":
+        if column.kind != "ignored" and name in schema:
             columns += _field(name, column, schema[name])
     made = {expression.meta.output_name() for expression in columns}
-    if declaration.group and declaration.group not in made:
+    if labelled and declaration.group and declaration.group not in made:
         columns.append(_text(declaration.group, schema[declaration.group]))
     return cleaned(frame, declaration).select(columns)
 
