@@ -31,7 +31,6 @@ from benchmark.cli.options import (
 )
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
-from benchmark.protocol import Protocol
 from benchmark.study import STALL_MINUTES
 
 app = typer.Typer()
@@ -63,12 +62,14 @@ def run_protocol(
     Covers every data set of the protocol and writes records, tables and figures. Rerun the command to resume after an
     interruption; finished trainings are not repeated.
     """
-    from benchmark.execution.run import run
+    from benchmark import run
 
     console = Screen()
-    findings = run(
-        _protocol(name, set_, datasets, models, budgets, smoke, rename),
+    done = run(
+        name,
         results,
+        changes=_changes(set_, datasets, models, budgets, rename),
+        smoke=smoke,
         data_dir=data,
         device=device,
         jobs=jobs,
@@ -81,7 +82,7 @@ def run_protocol(
         stall_minutes=stall_minutes,
         console=console,
     )
-    report.show(findings, console)
+    report.show(done.findings, console)
 
 
 @app.command()
@@ -106,7 +107,7 @@ def plan(
     from benchmark.execution import plan
     from benchmark.execution.devices import chosen_device, lanes_here
 
-    protocol = _protocol(name, set_, datasets, models, budgets, smoke, rename)
+    protocol = protocols.load(name, _changes(set_, datasets, models, budgets, rename), smoke=smoke)
     chosen = chosen_device(device)
     plan.show(protocol, results / protocol.name, data, chosen, len(lanes_here(chosen, jobs, per_gpu)), Screen())
 
@@ -143,22 +144,17 @@ def merge(
     console.print(f"{added} records added to {target}")
 
 
-def _protocol(
-    name: str,
-    changes: list[str] | None,
-    datasets: str | None,
-    models: str | None,
-    budgets: str | None,
-    smoke: bool,
-    rename: str | None,
-) -> Protocol:
+def _changes(
+    changes: list[str] | None, datasets: str | None, models: str | None, budgets: str | None, rename: str | None
+) -> dict[str, Any]:
+    """Return what the options change in a protocol, by dotted key."""
     values = parsed(changes)
     for key, names in (("datasets", datasets), ("models", models), ("budgets", budgets)):
         if names is not None:
             values[key] = [_value(part) if key == "budgets" else part for part in names.split(",")]
     if rename is not None:
         values["name"] = rename
-    return protocols.load(name, values, smoke=smoke)
+    return values
 
 
 def parsed(changes: list[str] | None) -> dict[str, Any]:
