@@ -29,6 +29,10 @@ class RecordError(ValueError):
     """A results folder or a record in it is invalid; the message names the file and line."""
 
 
+class CheckError(ValueError):
+    """A model fails checks; the message names them and says what is wrong."""
+
+
 def nearest(name: str, allowed: list[str]) -> str:
     """Return a hint at the allowed name closest to `name`, if any, and all allowed names."""
     closest = difflib.get_close_matches(name, allowed, n=1)

@@ -26,12 +26,28 @@ def replace_unencodable() -> None:
             stream.reconfigure(errors="replace")
 
 
+def in_notebook() -> bool:
+    """Return whether an IPython kernel runs this process, as under Jupyter; a terminal's IPython has none."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
+
+
 class Screen(Console):
-    """A rich console without markup, emoji codes and highlighting, which replaces control characters in all it prints."""
+    """A rich console without markup, emoji codes and highlighting, which replaces control characters in all it prints.
+
+    In a notebook it prints plain lines; what changes in place there has an output of its own, see execution.notebook.
+    """
 
     def __init__(self, *, stderr: bool = False):
         replace_unencodable()
-        super().__init__(markup=False, emoji=False, highlight=False, stderr=stderr)
+        super().__init__(
+            markup=False,
+            emoji=False,
+            highlight=False,
+            stderr=stderr,
+            force_jupyter=False,
+            force_terminal=False if in_notebook() else None,  # a kernel's standard output says that it is one
+        )
         self.push_render_hook(_Printable())
 
 

@@ -18,6 +18,7 @@ from datamodules._installed import FOLDER, installed
 from datamodules._installed import ignored as ignored
 from datamodules._names import nearest
 from datamodules._paths import cache_root as cache_root
+from datamodules._paths import is_path as is_path
 
 if TYPE_CHECKING:
     from datamodules.base import CTRDataModule

@@ -11,8 +11,7 @@ same.
 import sys
 from pathlib import Path
 
-from benchmark import protocol
-from benchmark.execution.run import run
+from benchmark import protocol, run
 from benchmark.study import winner
 
 PROTOCOL = {
@@ -31,8 +30,8 @@ PROTOCOL = {
 def main(results: Path) -> None:
     """Tune the model, and print the trial that validation chose."""
     tiny = protocol.validated(PROTOCOL, "examples/tune_one_model.py")
-    findings = run(tiny, results, device="cpu", jobs=1)
-    best = winner(findings.records, tiny)  # one study of one block, so all records are its
+    done = run(tiny, results, device="cpu", jobs=1)
+    best = winner(done.findings.records, tiny)  # one study of one block, so all records are its
     if best is None or best.valid is None or best.training_flops is None:
         sys.exit("no trial finished")
 

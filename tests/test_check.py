@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import models
-from benchmark.checks.model import CHECKS, check
+from benchmark.checks.model import CHECKS, outcomes
 
 SOUND = '''"""Sound: a hidden layer (nobody 2026, arXiv 0000.00000)."""
 
@@ -151,7 +151,7 @@ def model_file(folder: Path, old: str, new: str) -> Path:
 
 @pytest.mark.slow
 def test_a_sound_model_passes_every_check(tmp_path: Path) -> None:
-    lines = list(check(models.load_file(models.read_file(model_file(tmp_path, "# init", "")))))
+    lines = list(outcomes(models.load_file(models.read_file(model_file(tmp_path, "# init", "")))))
     assert [line.name for line in lines] == list(CHECKS)
     assert all(line.passed for line in lines), lines
 
@@ -159,7 +159,7 @@ def test_a_sound_model_passes_every_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_model_fails_and_the_reason_is_named(tmp_path: Path, fault: str) -> None:
     old, new, name, message = BROKEN[fault]
-    [line] = check(models.load_file(models.read_file(model_file(tmp_path, old, new))), [name])
+    [line] = outcomes(models.load_file(models.read_file(model_file(tmp_path, old, new))), [name])
     assert line.name == name and not line.passed
     assert message in line.text
 

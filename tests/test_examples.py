@@ -141,10 +141,7 @@ def test_the_recomputation_uses_nothing_of_the_suite() -> None:
 @pytest.mark.slow
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
-    script.write_text(
-        "from benchmark import protocol\nfrom benchmark.execution.run import run\n"
-        'run(protocol.load("smoke", {"models": ["lr"], "budgets": [0.1]}), "results", jobs=1)\n'
-    )
+    script.write_text('from benchmark import run\nrun("smoke", changes={"models": ["lr"], "budgets": [0.1]}, jobs=1)\n')
     done = subprocess.run(
         [sys.executable, script],
         cwd=tmp_path,

@@ -17,7 +17,7 @@ from models.base import Budget
 def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     changes = {"models": ["mlp"], "budgets": [0.005, 0.02], "totals": [4096 * 0.02 / 1e3]}
     protocol = protocols.load("synthetic_isoflop", {**changes, "rows": [4096, 16384]}, smoke=True)
-    return run(protocol, tmp_path_factory.mktemp("results"), jobs=1, console=Console(quiet=True))
+    return run(protocol, tmp_path_factory.mktemp("results"), jobs=1, console=Console(quiet=True)).findings
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmark import protocol as protocols
 from benchmark.errors import ProtocolError, RunError
-from benchmark.execution.room import bytes_of, check_room, default_model
+from benchmark.execution.planning.room import bytes_of, check_room, default_model
 from benchmark.execution.studies import facts, studies_of
 from benchmark.records import store
 from benchmark.tuning import tuner
@@ -83,7 +83,7 @@ def test_parameters_that_cannot_fit_are_refused_with_the_bytes_needed_and_had(
     )
     check_room(small, about, 2)
     needed = [bytes_of(default_model(study, about["hotel"]), study) for study in small[:2]]
-    monkeypatch.setattr("benchmark.execution.room.memory", lambda device: max(needed))
+    monkeypatch.setattr("benchmark.execution.planning.room.memory", lambda device: max(needed))
     check_room(small, about, 1)
     with pytest.raises(RunError, match=r"hotel/.* at the same time need .* use a smaller --jobs or --per-gpu than 2"):
         check_room(small, about, 2)

@@ -5,7 +5,7 @@ import pytest
 from made_records import folder, make, protocol, replicated, with_predictions
 
 from benchmark import findings
-from benchmark.execution.detectable import ESTIMATES, differences
+from benchmark.execution.planning.detectable import ESTIMATES, differences
 from benchmark.findings.noise import components
 from benchmark.statistics import detectable
 

@@ -13,7 +13,7 @@ from benchmark.cli.own_data import Roles, named_datasets
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
 from benchmark.records import files
-from datamodules.own.paths import is_path
+from datamodules import is_path
 
 if TYPE_CHECKING:
     from datamodules.base import CTRDataModule

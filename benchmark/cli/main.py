@@ -87,13 +87,13 @@ def check(
     """
     import torch
 
-    from benchmark.checks.model import check
+    from benchmark.checks.model import outcomes
 
     torch.set_num_threads(1)
     console = Screen()
     model_class = models.load(named_model(model))
     passed = True
-    for line in check(model_class):
+    for line in outcomes(model_class):
         passed &= line.passed
         text = f"{'pass' if line.passed else 'FAIL'}  {line.name}: {line.text}"
         console.print(text, soft_wrap=True)

@@ -12,7 +12,7 @@ from benchmark.errors import ProtocolError
 from benchmark.output import Screen
 from benchmark.protocol import own_data
 from benchmark.records import files
-from datamodules.own.paths import is_path, name_of
+from datamodules import is_path
 
 if TYPE_CHECKING:
     from datamodules.own.draft import Draft
@@ -71,7 +71,7 @@ def recorded_datasets(text: str | None, folder: Path) -> "list[Declared]":
     for part in text.split(",") if text is not None else []:
         from datamodules.own import declaration
         from datamodules.own.module import Declared
-        from datamodules.own.paths import files_at
+        from datamodules.own.paths import files_at, name_of
 
         name = name_of(Path(part))
         path = folder / "datasets" / f"{name}.json"

@@ -87,16 +87,16 @@ def compare(
 @app.command()
 def export(
     name: ResultsName,
-    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="bars, hugging-face or parquet.")],
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="bars, hugging-face, parquet or optuna.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Output folder.", show_default="export/FORMAT in the results"),
     ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Export results for BARS, for Hugging Face or as parquet.
+    """Export results for BARS, Hugging Face or Optuna, or as parquet.
 
-    Writes BARS leaderboard rows, a Hugging Face model index or parquet frames.
+    Writes BARS leaderboard rows, a Hugging Face model index, parquet frames or a SQLite storage with every search.
     """
     from benchmark import findings
     from benchmark.reports import export

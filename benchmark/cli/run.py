@@ -38,7 +38,6 @@ from benchmark.cli.own import named_models
 from benchmark.cli.own_data import Roles, named_datasets, protocol_of
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
-from benchmark.protocol import Protocol
 from benchmark.study import STALL_MINUTES
 
 if TYPE_CHECKING:
@@ -78,13 +77,13 @@ def run_protocol(
     Covers every data set of the protocol and writes records, tables and figures. Rerun the command to resume after an
     interruption; finished trainings are not repeated.
     """
-    from benchmark.execution.run import run
+    from benchmark import run
 
     console = Screen()
     names, drafts = named_datasets(datasets, Roles(label, time, group, weight), console)
     model_names, own = named_models(models, [draft.declared for draft in drafts])
     values = _changes(set_, names, model_names, budgets, rename)
-    findings = run(
+    done = run(
         _protocol(name, values, drafts, console, smoke=smoke),
         results,
         data_dir=data,
@@ -101,7 +100,7 @@ def run_protocol(
         keep_weights=keep_weights,
         console=console,
     )
-    report.show(findings, console)
+    report.show(done.findings, console)
 
 
 @app.command()
@@ -127,8 +126,8 @@ def plan(
 
     Shows trials, FLOPs, measured time per step, estimated time and memory.
     """
-    from benchmark.execution import plan
     from benchmark.execution.devices import chosen_device, lanes_here
+    from benchmark.execution.planning import plan
 
     console = Screen()
     names, drafts = named_datasets(datasets, Roles(label, time, group, weight), console)
@@ -178,6 +177,7 @@ def _changes(
     budgets: str | None,
     rename: str | None,
 ) -> dict[str, Any]:
+    """Return what the options change in a protocol, by dotted key."""
     values = parsed(changes)
     if datasets is not None:
         values["datasets"] = datasets
@@ -192,7 +192,7 @@ def _changes(
 
 def _protocol(
     name: str | None, values: dict[str, Any], drafts: "list[Draft]", console: Screen, *, smoke: bool
-) -> Protocol:
+) -> protocols.Protocol:
     if name is not None:
         return protocols.load(name, values, smoke=smoke)
     if not drafts:

@@ -15,7 +15,7 @@ from benchmark.cli.own_data import Roles, named_datasets, recorded_datasets
 from benchmark.cli.run import parsed
 from benchmark.errors import ProtocolError
 from benchmark.output import Screen
-from datamodules.own.paths import is_path
+from datamodules import is_path
 
 app = typer.Typer()
 

@@ -1,4 +1,4 @@
-"""Show the progress of a run: a live display on a terminal, plain lines elsewhere."""
+"""Show the progress of a run: a live display on a terminal or in a notebook, plain lines elsewhere."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from benchmark.execution.notebook import CellOutput
 from benchmark.findings.summary import LABEL
+from benchmark.output import in_notebook
 from benchmark.study import Event, Study
 
 OVERHEAD_MFLOP = 0.6  # overhead of a step, as training MFLOP per example; keeps small budgets from counting as free
@@ -28,6 +30,7 @@ class RunDisplay:
         self.partial: dict[str, float] = {}
         self.best: dict[str, float] = {}
         self.started = time.monotonic()
+        self.cell = CellOutput() if in_notebook() and not console.quiet else None
         self.bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -36,7 +39,7 @@ class RunDisplay:
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             console=console,
-            disable=not console.is_terminal,
+            disable=self.cell is not None or not console.is_terminal,
         )
         self.overall = self.bars.add_task("all studies", total=1.0, note="")
         self.tasks: dict[str, TaskID] = {}
@@ -69,7 +72,7 @@ class RunDisplay:
                 value = record.valid[self.monitor]
                 better = max if self.monitor == "auc" else min
                 self.best[name] = better(value, self.best.get(name, value))
-            if not self.console.is_terminal:
+            if not self.console.is_terminal and self.cell is None:
                 self._line(event, run)
         note = f"{run}{self._best(name)}"
         self.bars.update(self.tasks[name], completed=self.partial[name], note=note)
@@ -78,6 +81,8 @@ class RunDisplay:
         self.bars.update(
             self.overall, completed=self._share(), note=f"{self.runs_done}/{self.runs} runs, {self._eta()}"
         )
+        if self.cell is not None:
+            self.cell.show(self.bars.get_renderable(), now=event.finished is not None)
 
     def _line(self, event: Event, run: str) -> None:
         record = event.finished

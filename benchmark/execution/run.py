@@ -1,37 +1,39 @@
-"""Run a whole protocol, from data to report; called by `wukong-bench run`, and usable from Python."""
+"""Run a whole protocol, from data to report; called by `wukong-bench run` and, as `benchmark.run`, from Python."""
 
-import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmark.errors import RunError
+from benchmark.errors import ProtocolError, RunError
 from benchmark.execution.devices import chosen_device, lanes_here
 from benchmark.execution.own import Own
 from benchmark.execution.studies import Facts, adopted, by_cell, check_reach, facts, studies_of
+from benchmark.execution.workers import check_main
 from benchmark.output import Screen
-from benchmark.protocol import Protocol
+from benchmark.protocol import Protocol, load
 from benchmark.records.folder import Folder, claimed
+from benchmark.reports.results import Results
 from benchmark.reports.write import write_report
 from benchmark.study import STALL_MINUTES, Study
 
 if TYPE_CHECKING:
     from benchmark.execution.workers import Work
-    from benchmark.findings import Findings
 
 RAY_LOOPBACK_SWITCH = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # if 0, Ray's processes bind to 127.0.0.1 only
 
 
 def run(
-    protocol: Protocol,
+    protocol: Protocol | Path | str,
     results: Path | str = "results",
     *,
+    changes: Mapping[str, Any] | None = None,
+    smoke: bool = False,
     data_dir: Path | None = None,
     device: str = "auto",
     jobs: int | None = None,
@@ -45,15 +47,18 @@ def run(
     own: Own = Own(),  # noqa: B008 (frozen)
     keep_weights: bool = False,
     console: Console | None = None,
-) -> "Findings":
-    """Tune every model of a protocol, measure the winners, write the report and return its findings.
+) -> Results:
+    """Tune every model of a protocol, measure the winners, write the report and return the results.
 
     Finished trainings are not repeated. Workers are spawned processes, so scripts must call this under
-    `if __name__ == "__main__":`. Raises RunError or ProtocolError for problems that the user can fix.
+    `if __name__ == "__main__":`; a notebook or an interactive session need not. Raises RunError or ProtocolError for problems
+    that the user can fix.
 
     Args:
-        protocol: what to compare, read by `benchmark.protocol.load`.
+        protocol: what to compare: the name of a shipped protocol, the path of a .toml file, or what `load_protocol` returns.
         results: folder that contains a results folder for each protocol.
+        changes: values by dotted key, as search.trials, that replace those of a protocol given by name or path; recorded.
+        smoke: start from the smallest form of a protocol given by name or path.
         data_dir: folder of the raw data sets; None: $WUKONG_BENCH_DATA or data.
         device: auto, cpu, cuda or cuda:N.
         jobs: number of studies at a time; None: one per core, or `per_gpu` per GPU.
@@ -66,13 +71,16 @@ def run(
         stall_minutes: without a further step, after which a training is recorded as failed and the next one starts.
         own: the user's files, read by `Own.read` before the protocol is loaded.
         keep_weights: whether to keep the weights of final runs, in `weights/` of the results folder.
-        console: shows the progress; None: standard output.
+        console: shows the progress; None: standard output, or the notebook.
     """
+    check_main()
     if keep_weights and cluster is not None:
         raise RunError("--keep-weights keeps weights on this machine only; leave out --cluster, or use `train --from`")
-    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
-        raise RunError(
-            'run() was called while a worker process imported this script; call it under `if __name__ == "__main__":`'
+    if not isinstance(protocol, Protocol):
+        protocol = load(str(protocol), dict(changes or {}), smoke=smoke)
+    elif changes or smoke:
+        raise ProtocolError(
+            "changes and smoke are for a protocol given by name or path; give them to load_protocol instead"
         )
     console, path = console or Screen(), Path(results) / protocol.name
     with claimed(path):
@@ -108,7 +116,7 @@ def run(
         else:
             _print(console, f"{protocol.name}: nothing to train, all {len(studies)} studies are finished")
     with console.status("drawing tables and figures ..."):
-        return write_report(path)
+        return Results(write_report(path))
 
 
 def _other_code(changes: dict[str, list[str]]) -> Iterator[str]:
@@ -136,7 +144,7 @@ def _prepared(
     at_a_time: int | None,
 ) -> list[Study]:
     """Return the studies ready to run, with storage and devices, after checking budgets, memory, code and search spaces."""
-    from benchmark.execution.room import check_room
+    from benchmark.execution.planning.room import check_room
     from benchmark.tuning.storage import storage_url
 
     ready = [

@@ -13,8 +13,8 @@ import models
 from benchmark.errors import RunError, disk_errors
 from benchmark.execution.configurations import Configuration
 from benchmark.execution.display import RunDisplay, duration
-from benchmark.execution.plan import seconds_per_step
-from benchmark.execution.room import bytes_of, memory
+from benchmark.execution.planning.plan import seconds_per_step
+from benchmark.execution.planning.room import bytes_of, memory
 from benchmark.execution.studies import facts
 from benchmark.protocol import Protocol, validated
 from benchmark.records.record import Record

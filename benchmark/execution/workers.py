@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolE
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -59,6 +60,24 @@ def in_processes(studies: Sequence[Study], work: Work, devices: list[str], on_ev
                     process.kill()  # ends stalled workers too; studies can resume from their records
                 wait(futures, timeout=0.1)
             raise
+
+
+def check_main() -> None:
+    """Raise RunError if workers could not import the script that this process runs, as spawned processes do first.
+
+    An interactive session has no script, so workers start from there; a script on standard input has one without a file.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
+        raise RunError(
+            'run() was called while a worker process imported this script; call it under `if __name__ == "__main__":`'
+        )
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None)
+    if script is not None and getattr(main, "__spec__", None) is None and not Path(script).is_file():
+        raise RunError(
+            f"worker processes import the script that calls run(), and {script} is no file; save the script, or call run() "
+            "in a notebook or with python -i"
+        )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Export of results: BARS leaderboard rows, a Hugging Face model index, parquet."""
+"""Export of results: BARS leaderboard rows, a Hugging Face model index, parquet, an Optuna storage."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from benchmark.output import printable
 from benchmark.records import files
 from benchmark.reports.formats import escape_csv
 
-FORMATS = ("bars", "hugging-face", "parquet")
+FORMATS = ("bars", "hugging-face", "parquet", "optuna")
 
 
 def write(findings: Findings, form: str, out: Path) -> list[Path]:
@@ -37,6 +37,10 @@ def write(findings: Findings, form: str, out: Path) -> list[Path]:
         for name, frame in written.items():
             frame.write_parquet(out / name)
         return [out / name for name in written]
+    if form == "optuna":
+        from benchmark.tuning.rebuild import rebuild  # imports Optuna, which takes a second
+
+        return [rebuild(findings, out)]
     make, suffix = {"bars": (bars, "csv"), "hugging-face": (model_index, "yaml")}[form]
     paths = []
     for dataset in findings.datasets:

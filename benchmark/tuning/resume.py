@@ -1,6 +1,7 @@
 """Resume after an interruption: bring the storage into line with the records and count lost trainings."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.records.record import Kind, Record
 from benchmark.study import Study
+from benchmark.tuning.attributes import of_trial
 from benchmark.tuning.storage import delete_study, open_study
 
 WORKER = uuid4().hex  # identifies this process; process ids of several machines may coincide
@@ -96,6 +98,8 @@ def tell(optuna_study: optuna.Study, trial: optuna.Trial, record: Record, monito
     """
     for epoch, value in _intermediate(record, monitor).items():
         trial.report(value, epoch)
+    for name, value in of_trial(record).items():
+        trial.set_user_attr(name, value)
     # Optuna takes the value of a pruned trial from what was reported
     optuna_study.tell(trial, _value(record, monitor) if record.status == "complete" else None, state=_state(record))
 
@@ -127,20 +131,23 @@ def _agrees(frozen: FrozenTrial, record: Record | None, monitor: str, space: Spa
     if record is None or frozen.state != _state(record):
         return False
     recorded = _frozen(record, monitor, space)
-    parts = ("value", "params", "distributions")
+    parts = ("value", "params", "distributions", "user_attrs")
     return all(getattr(frozen, part) == getattr(recorded, part) for part in parts)
 
 
 def _frozen(record: Record, monitor: str, space: Space) -> FrozenTrial:
     """Return the record as an Optuna trial; a failed one, ignored by the sampler, if it is outside the search space."""
     try:
-        return optuna.trial.create_trial(
+        trial = optuna.trial.create_trial(
             state=_state(record),
             value=_value(record, monitor),
             params=record.params,
             distributions=space(record.params),
-            user_attrs={"slot": record.trial},
+            user_attrs=of_trial(record),
             intermediate_values=_intermediate(record, monitor),
         )
     except ValueError:
-        return optuna.trial.create_trial(state=TrialState.FAIL, user_attrs={"slot": record.trial})
+        trial = optuna.trial.create_trial(state=TrialState.FAIL, user_attrs=of_trial(record))
+    finished = record.finished.astimezone().replace(tzinfo=None)  # Optuna keeps local times
+    trial.datetime_start, trial.datetime_complete = finished - timedelta(seconds=record.seconds or 0.0), finished
+    return trial

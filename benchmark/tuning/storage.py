@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from benchmark.errors import RunError, free_space
 from benchmark.study import Study
+from benchmark.tuning import attributes
 
 ERRORS = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 BACK_OFF = (1, 2, 4, 8, 15, *[30] * 20)  # seconds between attempts to reach a database; about ten minutes in total
@@ -78,13 +79,15 @@ def open_study(
         sampler: that draws its trials; None: no trials will be drawn.
         heartbeat: seconds between a worker's heartbeats; None: no heartbeats.
     """
-    return optuna.create_study(
+    optuna_study = optuna.create_study(
         storage=connect(study, heartbeat),
         study_name=study.storage_name,
         direction="maximize" if study.protocol.training.monitor == "auc" else "minimize",
         sampler=sampler,
         load_if_exists=True,
     )
+    attributes.describe(optuna_study, study)
+    return optuna_study
 
 
 def create_studies(studies: Sequence[Study]) -> Path | None:

@@ -4,16 +4,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from datamodules._paths import TABLES
 from datamodules.base.errors import DataError
 
-TABLES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 Files = dict[str, tuple[Path, ...]]  # by part; "" where the parts are yet to be made
-
-
-def is_path(text: str) -> bool:
-    """Return whether a data set is named by a path, and not by the name of an installed one."""
-    return any(sign in text for sign in "/\\*?") or text.endswith((*TABLES, ".toml"))
 
 
 def suffix(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""What a run will take and show before it starts: trainings, time, memory, and the difference it can detect."""
