@@ -1,5 +1,6 @@
 """Execution: precision, compilation and the optimiser of the embedding tables. The defaults are exact."""
 
+from contextlib import nullcontext
 from functools import cache
 from typing import Any, Literal
 
@@ -26,7 +27,9 @@ class Execution(BaseModel):
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the model's logit_B in float32."""
         dense_BN, sparse_BF, label_B, *_ = batch
-        with torch.autocast(label_B.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        # fp32 leaves a caller's autocast in force, such as that of Lightning's Trainer(precision="bf16-mixed")
+        bf16 = torch.autocast(label_B.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
+        with bf16:
             logit_B: Tensor = model(dense_BN, sparse_BF)
         return logit_B.float()
 
