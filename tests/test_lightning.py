@@ -147,7 +147,9 @@ def test_the_learning_rate_is_logged(data: CTRDataModule, tmp_path: Path) -> Non
     model = mlp(data)
     model.rate_of_step = lambda step: 1e-3 / (1 + step)
     logger = CSVLogger(tmp_path)
-    trainer(tmp_path, LearningRateMonitor("step"), max_steps=4, max_epochs=9, logger=logger, log_every_n_steps=1).fit(model, data)
+    trainer(tmp_path, LearningRateMonitor("step"), max_steps=4, max_epochs=9, logger=logger, log_every_n_steps=1).fit(
+        model, data
+    )
     lines = (Path(logger.log_dir) / "metrics.csv").read_text().splitlines()
     column = lines[0].split(",").index("lr-Adam/pg2")
     rates = [float(line.split(",")[column]) for line in lines[1:] if line.split(",")[column]]

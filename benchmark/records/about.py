@@ -57,3 +57,4 @@ class About(_Facts):
     bounds: dict[str, Bound] = {}
     dense_columns: list[str] | None = None
     sparse_columns: list[str] | None = None
+    weight_column: str | None = None  # weighs rows in the loss and in all metrics

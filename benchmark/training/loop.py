@@ -149,7 +149,8 @@ class TestPredictions(pl.Callback):
             torch.cat([CTRModel.unshard(x_B) for x_B in batches])
             for batches in (pl_module.predictions.logit_B, pl_module.predictions.label_B)
         )
-        self.digest = self.on_test(logit_N, label_N)
+        # the noise of test rows, which predictions are kept for, is not defined for weighted metrics
+        self.digest = None if len(pl_module.predictions.weight_B) else self.on_test(logit_N, label_N)
         self.diagnostics = self.data.diagnose(logit_N.cpu().numpy())
 
 

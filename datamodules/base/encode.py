@@ -3,18 +3,14 @@
 The first pass (`stream.py`) reads each part once: it checks the cells, gives each distinct text of a sparse field a code,
 counts codes in the train part and writes them. Then the rules (`rules.py`) map codes to ids, and the second pass replaces
 them in place. Vocabularies and scales come from the train part only.
-
-Dense fields under `clean`: sign(x) log(1 + |x|), standardised; a missing value becomes 0, and a field with missing values
-in the train part gets a second column that flags them. Under `bars`: the value unchanged, a missing one as 0. An empty
-cell is missing, quoted or not.
+Dense fields and row weights are scaled as `scales.py` says. An empty cell is missing, quoted or not.
 """
 
 import functools
 import hashlib
 import json
-import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +18,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datamodules.base.arrays import ArrayWriter, read_blocks, rewrite
+from datamodules.base.arrays import read_blocks, rewrite
+from datamodules.base.batches import damage_of
+from datamodules.base.cache import file_digest
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Fields, Source
 from datamodules.base.rules import FIRST_VALUE, MISSING, OOV, Vocabulary, vocabulary
+from datamodules.base.scales import Scale, fitted, scale_dense, scale_weights
 from datamodules.base.stream import PADDING, Stream
 
 SPLITS = ("train", "valid", "test")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Scaling of a dense field, (x - mean) / deviation, and whether a column flags its missing values."""
-
-    mean: float = 0.0
-    deviation: float = 1.0
-    flagged: bool = False
 
 
 def encode(
@@ -59,7 +49,7 @@ def encode(
         (folder / split).mkdir()
         stream.write(folder / split, split, parts[split], train_rows if split == "train" else None)
     with ThreadPoolExecutor(1) as background:
-        measured = background.submit(_scales, folder / "train", fields)
+        measured = background.submit(fitted, folder / "train", fields)
         tables = {name: _vocabulary(name, stream, parts) for name in fields.sparse}
         tables |= {name: _frozen(folder, name, stream) for name in fields.frozen}
         scales = dict(zip(fields.dense, measured.result(), strict=True))
@@ -82,6 +72,7 @@ def encode(
         "rows": stream.rows,
         "positives": stream.positives,
         "oov_cells": oov,
+        **({"weight_column": fields.weight, "mean_weight": stream.mean_weight} if fields.weight else {}),
         "fingerprint": fingerprint_of(folder, cardinalities),
     }
 
@@ -139,46 +130,12 @@ def _refusal(column: str, value: str, parts: dict[str, list[Source]], title: str
     raise AssertionError(value)
 
 
-def _scales(folder: Path, fields: Fields) -> list[Scale]:
-    """Return the scale of each dense field, fitted to the train part in the folder."""
-    moments = [Moments() for _ in fields.dense]
-    if fields.encoding == "bars":
-        return [Scale() for _ in fields.dense]
-    rows = 0
-    for block in read_blocks(folder / "dense.npy"):
-        rows += len(block)
-        for moment, x in zip(moments, _logarithm(block).T, strict=True):
-            moment.add(x[~np.isnan(x)])
-    return [Scale(m.mean, math.sqrt(m.squares / m.n) if m.n and m.squares else 1.0, m.n < rows) for m in moments]
-
-
-@dataclass
-class Moments:
-    """Count, mean and sum of squared deviations of a stream of blocks (Chan's update)."""
-
-    n: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-
-    def add(self, x: NDArray[np.float64]) -> None:
-        """Add a block of values, (R,)."""
-        if len(x):
-            shift = float(x.mean()) - self.mean
-            self.squares += float(x.var()) * len(x) + shift**2 * self.n * len(x) / (self.n + len(x))
-            self.mean += shift * len(x) / (self.n + len(x))
-            self.n += len(x)
-
-
-def _logarithm(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.sign(x) * np.log(1 + np.abs(x))
-
-
 def _finish(
     folder: Path, fields: Fields, tables: dict[str, Vocabulary], scales: dict[str, Scale], stream: Stream
 ) -> int:
     """Replace codes by ids in place and scale dense values; return the number of OOV cells in sparse fields."""
     with ThreadPoolExecutor(1) as background:
-        scaled = background.submit(_scale, folder, scales, fields)
+        scaled = background.submit(scale_dense, folder, scales, fields)
         oov = _to_ids(folder, fields, tables)
         scaled.result()
     if fields.group is not None:
@@ -188,6 +145,8 @@ def _finish(
             block[:] = rank_C[block]
 
         rewrite(folder / "group.npy", to_ranks)
+    if fields.weight is not None:
+        scale_weights(folder, stream.mean_weight)
     return oov
 
 
@@ -212,35 +171,28 @@ def _to_ids(folder: Path, fields: Fields, tables: dict[str, Vocabulary]) -> int:
     return oov
 
 
-def _scale(folder: Path, scales: dict[str, Scale], fields: Fields) -> None:
-    """Scale dense values."""
-    with ArrayWriter(folder / "scaled.npy", np.float32, sum(1 + s.flagged for s in scales.values())) as dense:
-        for block in read_blocks(folder / "dense.npy"):
-            dense.append(_scaled(block, scales, fields))
-    (folder / "scaled.npy").replace(folder / "dense.npy")
-
-
-def _scaled(x_RN: NDArray[np.float64], scales: dict[str, Scale], fields: Fields) -> NDArray[np.float32]:
-    columns = []
-    for i, scale in enumerate(scales.values()):
-        x = x_RN[:, i] if fields.encoding == "bars" else (_logarithm(x_RN[:, i]) - scale.mean) / scale.deviation
-        missing = np.isnan(x)
-        columns.append(np.where(missing, 0.0, x))
-        if scale.flagged:
-            columns.append(missing)
-    if not columns:
-        return np.empty((len(x_RN), 0), np.float32)
-    return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")  # three times as fast as stack, then astype
-
-
 def fingerprint_of(folder: Path, cardinalities: list[Any]) -> str:
     """Return a hash of all encoded arrays in the folder and of the cardinalities, regardless of the raw files."""
     content = hashlib.sha256(json.dumps(cardinalities).encode())
     for split in SPLITS:
-        for kind in ("dense", "sparse", "label"):
+        weighted = (folder / split / "weight.npy").exists()
+        for kind in ("dense", "sparse", "label", *(["weight"] if weighted else [])):
             for block in read_blocks(folder / split / f"{kind}.npy"):
                 content.update(block.data)
     for table in sorted(folder.glob(frozen_file(folder, "*").name)):
         for block in read_blocks(table):
             content.update(block.data)
     return content.hexdigest()[:16]
+
+
+def verified(folder: Path, meta: dict[str, Any]) -> str:
+    """Return the fingerprint of the arrays in the folder, read again. Raises DataError if something differs from `meta`."""
+    with damage_of(folder):
+        fingerprint = fingerprint_of(folder, meta["cardinalities"])
+        for name, digest in meta["digests"].items():
+            if file_digest(folder / name) != digest:
+                raise ValueError(f"{name} has changed since encoding")
+    if fingerprint != meta["fingerprint"]:
+        differ = f"fingerprint expected {meta['fingerprint']}, found {fingerprint}"
+        raise DataError(f"{folder}: {differ}; remove the folder and rerun to encode it again")
+    return fingerprint

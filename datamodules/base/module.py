@@ -16,7 +16,7 @@ from torch import distributed
 from datamodules._paths import cache_root
 from datamodules.base.batches import ROWS_TO_NORMALISE, Batches, check_ids, damage_of
 from datamodules.base.cache import ensure, file_digest, remembered_digest
-from datamodules.base.encode import SPLITS, encode, fingerprint_of, frozen_file
+from datamodules.base.encode import SPLITS, encode, frozen_file, verified
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Derived, Encoding, Fields, Frozen, Part, Sequence, sources
 from datamodules.base.twins import Layout
@@ -29,7 +29,8 @@ class CTRDataModule(pl.LightningDataModule):
     """Encodes a data set once to memory-mapped arrays and yields batches of (dense_BN, sparse_BF, label_B).
 
     A data set subclasses this and defines its fields, `sources`, `read` and, where needed, `full_title` and `check`. The ids
-    of sequences follow those of sparse fields in sparse_BF, padded with -1. With a group field comes group_B, int32.
+    of sequences follow those of sparse fields in sparse_BF, padded with -1. A group field adds group_B, int32, and a weight
+    field weight_B, float32, the weights over their mean in the train part.
 
     Args:
         data_dir: Folder of the raw data; None uses $WUKONG_BENCH_DATA or data.
@@ -49,6 +50,7 @@ class CTRDataModule(pl.LightningDataModule):
     derived_fields: ClassVar[dict[str, Derived]] = {}
     frozen_fields: ClassVar[dict[str, Frozen]] = {}
     group_field: ClassVar[str | None] = None
+    weight_field: ClassVar[str | None] = None  # finite numbers from 0 that weigh rows in the loss and in all metrics
     user_fields: ClassVar[tuple[str, ...]] = ()  # dense and sparse, for models that ask
     item_fields: ClassVar[tuple[str, ...]] = ()
     recipe: ClassVar[str] = "criteo_x1"  # whose published recipes are tried in slot 1, see models.recipe
@@ -110,6 +112,7 @@ class CTRDataModule(pl.LightningDataModule):
             "split": self.split,
             "train_rows": self.train_rows,
             **({"first_rows": self.first_rows} if self.first_rows else {}),
+            **({"weight": self.weight_field} if self.weight_field else {}),
         }
 
     @property
@@ -141,6 +144,7 @@ class CTRDataModule(pl.LightningDataModule):
             frozen={name: Vectors(f.column, files[f.file]) for name, f in self.frozen_fields.items()},
             fill=self.fill,
             group=self.group_field,
+            weight=self.weight_field,
             encoding=self.encoding,
             min_count=self.min_count,
         )
@@ -212,6 +216,10 @@ class CTRDataModule(pl.LightningDataModule):
         """Return the test part, in file order."""
         return self._batches("test")
 
+    def predict_dataloader(self) -> Batches:
+        """Return the test part."""
+        return self.test_dataloader()
+
     def _batches(self, split: str, *, seed: int | None = None, least: int = 1, first: int | None = None) -> Batches:
         rows = self.rows_of_tables()
         sequences = [c for c in self.meta["cardinalities"] if not isinstance(c, int)]
@@ -226,15 +234,7 @@ class CTRDataModule(pl.LightningDataModule):
         Raises DataError if the encoded arrays are damaged or their fingerprint has changed.
         """
         lines = [f"{path}: sha256 {file_digest(path)}" for path in self.sources()]
-        with damage_of(self.folder):
-            fingerprint = fingerprint_of(self.folder, self.meta["cardinalities"])
-            for name, digest in self.meta["digests"].items():
-                if file_digest(self.folder / name) != digest:
-                    raise ValueError(f"{name} has changed since encoding")
-        if fingerprint != self.fingerprint:
-            differ = f"fingerprint expected {self.fingerprint}, found {fingerprint}"
-            raise DataError(f"{self.folder}: {differ}; remove the folder and rerun to encode it again")
-        return [*lines, f"{self.folder}: fingerprint {fingerprint}, unchanged since encoding"]
+        return [*lines, f"{self.folder}: fingerprint {verified(self.folder, self.meta)}, unchanged since encoding"]
 
     def _encode(self, folder: Path) -> None:
         parts = {split: sources(part) for split, part in self.read().items()}

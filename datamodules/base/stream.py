@@ -1,10 +1,11 @@
 """The first pass over the raw rows: check the cells, code the distinct texts, count them, write the codes.
 
 For each part it writes label.npy (R,) float32, dense.npy (R, N) float64 unscaled with NaN for missing, sparse.npy
-(R, F + L) int32 dictionary codes and, if there is a group column, group.npy (R,) int32 codes. L is the total length of the
-sequence fields; a sequence shorter than its field is padded at the front with PADDING.
+(R, F + L) int32 dictionary codes and, if there are such columns, group.npy (R,) int32 codes and weight.npy (R,) float64. L is
+the total length of the sequence fields; a sequence shorter than its field is padded at the front with PADDING.
 """
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -37,6 +38,7 @@ class Stream:
         self.counts = {name: Counts() for name in (*fields.sparse, *counted)}
         self.rows: dict[str, int] = {}
         self.positives: dict[str, int] = {}
+        self.mean_weight = 1.0  # of the train part
         self.ignored: list[str] = []  # columns present but not declared
 
     def write(self, folder: Path, split: str, sources: list[Source], rows: int | None = None) -> None:
@@ -49,20 +51,22 @@ class Stream:
             rows: Write only the first rows; None writes all.
         """
         fields, positives, dictionaries = self.fields, 0, self.dictionaries.values()
+        weight_2 = np.zeros((2, 1))  # sums over negatives and positives
         with ExitStack() as stack, ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-            label, dense, sparse, group = (
+            label, dense, sparse, group, weight = (
                 stack.enter_context(ArrayWriter(folder / f"{name}.npy", dtype, *shape))
                 for name, dtype, shape in (
                     ("label", np.float32, ()),
                     ("dense", np.float64, (len(fields.dense),)),
                     ("sparse", np.int32, (self.width,)),
                     ("group", np.int32, ()),
+                    ("weight", np.float64, ()),
                 )
             )
             for source in sources:
                 first = label.rows
                 for batch in self._batches(source, None if rows is None else rows - first):
-                    label_R, dense_RN = self._numbers(batch, source, label.rows - first, split)
+                    label_R, dense_RN, weight_R1 = self._numbers(batch, source, label.rows - first, split)
                     positives += int(label_R.sum())
                     # one thread per column, so that its texts stay in one cache
                     columns = [batch[name] for name in self.dictionaries]
@@ -73,9 +77,14 @@ class Stream:
                     sparse.append(self._codes(batch, codes, counted=split == "train"))
                     if fields.group is not None:
                         group.append(codes[fields.group])
+                    if fields.weight is not None:
+                        weight.append(weight_R1[:, 0])
+                        with np.errstate(over="ignore"):  # `_weigh` refuses infinity
+                            weight_2 += (1 - label_R) @ weight_R1, label_R @ weight_R1
             self.rows[split], self.positives[split] = label.rows, positives
-        if fields.group is None:
-            (folder / "group.npy").unlink()
+        for name, column in (("group", fields.group), ("weight", fields.weight)):
+            if column is None:
+                (folder / f"{name}.npy").unlink()
         if not self.rows[split]:
             raise DataError(f"{self._named(sources)}: the {split} part has no rows")
         if positives in (0, self.rows[split]):
@@ -83,6 +92,8 @@ class Stream:
                 f"{self._named(sources)}: the {split} part has only one class "
                 f"({positives:,} positives in {self.rows[split]:,} rows); AUC needs both"
             )
+        if fields.weight is not None:
+            self._weigh(weight_2, split, sources)
 
     def values(self, field: str) -> pl.Series:
         """Return the distinct texts of a sparse field's table, in code order."""
@@ -102,6 +113,23 @@ class Stream:
         table = sources[0].table if sources else None
         return str(table.path) if isinstance(table, Delimited) else self.title
 
+    def _weigh(self, weight_2: NDArray[np.float64], split: str, sources: list[Source]) -> None:
+        """Keep the mean weight of the train part. Raises DataError if a class has no weight, or more than floats hold.
+
+        Args:
+            weight_2: sums of the weights of the negatives and the positives.
+            split: name of the part.
+            sources: its rows.
+        """
+        negatives, positives = weight_2.flatten().tolist()
+        if not (0 < negatives < math.inf and 0 < positives < math.inf):
+            raise DataError(
+                f"{self._named(sources)}: {self.fields.weight} adds up to {positives:g} over the positives and {negatives:g} "
+                f"over the negatives of the {split} part; expected two finite sums above 0"
+            )
+        if split == "train":
+            self.mean_weight = (negatives + positives) / self.rows[split]
+
     def _batches(self, source: Source, rows: int | None) -> Iterator[pl.DataFrame]:
         """Yield the first `rows` rows, or all, in blocks."""
         try:
@@ -114,28 +142,35 @@ class Stream:
 
     def _numbers(
         self, batch: pl.DataFrame, source: Source, first: int, split: str
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the labels (R,) and dense fields (R, N) of R rows that start at row `first` of the source; NaN if missing.
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return labels (R,), dense fields (R, N), NaN if missing, and weights (R, 0 or 1), of R rows from row `first` on.
 
-        Raises DataError for a label that is not 0 or 1 and for a dense value that is not a finite number.
+        Raises DataError for a label that is not 0 or 1, a dense value that is not a finite number and a weight that is not
+        a finite number from 0.
         """
-        names = (self.fields.label, *self.fields.dense)
-        numbers = batch.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
+        fields = self.fields
+        names = (fields.label, *fields.dense, *([fields.weight] if fields.weight else []))
+        numbers = batch.select(
+            pl.col(name).cast(pl.Float64, strict=False).alias(str(i)) for i, name in enumerate(names)
+        )
         x_RN = numbers.to_numpy()
         for i, name in enumerate(names):
+            x = numbers[str(i)]
             # a column of numbers may hold nan for a missing value; as a text it is refused
-            infinite = numbers[name].is_infinite() if batch[name].dtype.is_float() else ~numbers[name].is_finite()
+            infinite = x.is_infinite() if batch[name].dtype.is_float() else ~x.is_finite()
             bad_R = infinite.fill_null(False).to_numpy() if i else (x_RN[:, 0] != 0) & (x_RN[:, 0] != 1)
             # empty quoted cells, or cells that are not numbers
-            if numbers[name].null_count() > batch[name].null_count():
-                unread = numbers[name].is_null() & (batch[name].cast(pl.String) != "").fill_null(False)
+            if x.null_count() > batch[name].null_count():
+                unread = x.is_null() & (batch[name].cast(pl.String) != "").fill_null(False)
                 bad_R |= unread.to_numpy()
+            expected = "a finite number, or an empty cell if it is missing" if i else "0 or 1"
+            if i > len(fields.dense):
+                bad_R, expected = bad_R | ~(x_RN[:, i] >= 0), "a finite number from 0"
             if bad_R.any():
                 row = int(bad_R.argmax())
                 place = source.where(first + row, self.title, split)
-                expected = "a finite number, or an empty cell if it is missing" if i else "0 or 1"
                 raise DataError(f"{place}: {name} is {batch[name][row]!r}; expected {expected}")
-        return x_RN[:, 0], x_RN[:, 1:]
+        return x_RN[:, 0], x_RN[:, 1 : 1 + len(fields.dense)], x_RN[:, 1 + len(fields.dense) :]
 
     def _codes(self, batch: pl.DataFrame, codes: dict[str, NDArray[np.int32]], *, counted: bool) -> NDArray[np.int32]:
         """Return the codes of R rows, (R, F + L), from the codes of the sparse fields' columns."""

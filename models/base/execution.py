@@ -11,8 +11,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.base.optimiser import SparseOptimiser
 
-# dense_BN float32, sparse_BF int32 or int64, label_B float32; then group_B where rows have groups
+# dense_BN float32, sparse_BF int32 or int64, label_B float32; then group_B int32, if rows have groups, and weight_B float32
+# if they have weights
 Batch = tuple[Tensor, ...]
+
+
+def groups_and_weights(batch: Batch) -> tuple[Tensor | None, Tensor | None]:
+    """Return group_B and weight_B of a batch, None for what its rows do not have: integers are groups, floats weights."""
+    further = {part.is_floating_point(): part for part in batch[3:]}
+    return further.get(False), further.get(True)
 
 
 class Execution(BaseModel):
@@ -34,7 +41,12 @@ class Execution(BaseModel):
         return logit_B.float()
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Return the mean cross-entropy of the batch."""
+        """Return the mean over the batch's rows of the cross-entropy, times its weight where rows have weights.
+
+        A data set gives weights over their mean in the train part, so the loss is sum_i w_i l_i / (B mean w). Dividing by the
+        batch's own sum of weights instead would let a row count more the less its neighbours weigh: a biased estimate of the
+        part's weighted mean, and undefined for a batch without any weight. With equal weights it is the plain mean.
+        """
         if self.compile:
             loss: Tensor = compiled()(self, model, batch)
             return loss.clone()  # the next replay of a CUDA graph overwrites its outputs
@@ -42,7 +54,8 @@ class Execution(BaseModel):
 
 
 def _loss(execution: Execution, model: nn.Module, batch: Batch) -> Tensor:
-    return binary_cross_entropy_with_logits(execution.logits(model, batch), batch[2])
+    _, weight_B = groups_and_weights(batch)
+    return binary_cross_entropy_with_logits(execution.logits(model, batch), batch[2], weight_B)
 
 
 @cache

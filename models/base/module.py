@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.base import checkpoint as checkpoints
 from models.base import config as base
-from models.base.execution import Batch, Execution
+from models.base.execution import Batch, Execution, groups_and_weights
 from models.base.layers import FROZEN, Cardinality, FieldEmbedding
 from models.base.metrics import Diverged, Predictions
 from models.base.optimiser import Optimiser, Update
@@ -178,7 +178,7 @@ class CTRModel(pl.LightningModule):
         """Collect the predictions of the batch, or of each batch of a block."""
         for one in batch if isinstance(batch, Iterator) else [batch]:
             rows = self.shard(one)
-            self.predictions.update(self.execution.logits(self, rows), *rows[2:])
+            self.predictions.update(self.execution.logits(self, rows), rows[2], *groups_and_weights(rows))
 
     def on_validation_epoch_end(self) -> None:
         """Compute and log the metrics of the validation part."""
@@ -197,9 +197,10 @@ class CTRModel(pl.LightningModule):
         return self.execution.logits(self, batch).sigmoid()
 
     def _loss_of_ranks(self, batch: Batch) -> Tensor:
-        """Return this rank's loss; its mean over DDP's ranks is the batch's mean cross-entropy, however many rows each has."""
+        """Return this rank's loss; its mean over DDP's ranks is the batch's loss, however many rows each has."""
         rows = self.shard(batch)
-        total = binary_cross_entropy_with_logits(self.execution.logits(self, rows), rows[2], reduction="sum")
+        _, weight_B = groups_and_weights(rows)
+        total = binary_cross_entropy_with_logits(self.execution.logits(self, rows), rows[2], weight_B, reduction="sum")
         return total * (distributed.get_world_size() / len(batch[2]))
 
     def _score(self, split: str) -> None:
