@@ -164,6 +164,15 @@ def test_a_toml_beside_the_file_corrects_what_was_guessed(tmp_path):
         assert str(tmp_path) not in str(data.about)
 
 
+def test_weights_of_rows_reach_the_batches_over_their_mean(tmp_path):
+    log = click_log(ROWS)
+    data = data_of(write_parquet(log, tmp_path / "clicks.parquet"), time="event_time", weight="importance")
+    raw = log["importance"].to_numpy()[: data.meta["rows"]["train"]]
+    weight = np.load(data.folder / "train/weight.npy")
+    assert weight == pytest.approx(raw / raw.mean(), rel=1e-6)
+    assert data.about["weight_column"] == "importance" and "importance" not in data.meta["dense_columns"]
+
+
 def test_what_is_declared_enters_the_key_of_the_cache(tmp_path):
     path = write_parquet(click_log(ROWS), tmp_path / "clicks.parquet")
     folders = [data_of(path, time="event_time").folder]

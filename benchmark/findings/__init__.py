@@ -64,8 +64,10 @@ class Findings:
         return self.of(dataset).title or dataset
 
     def heading(self, dataset: str) -> str:
-        """Return the data set and protocol as the heading of a table or figure."""
-        return f"{self.title(dataset)}, protocol {self.protocol.name}"
+        """Return the data set, its weights and the protocol as the heading of a table or figure."""
+        column = self.of(dataset).weight_column
+        weights = f", metrics weighted by {column}" if column else ""
+        return f"{self.title(dataset)}{weights}, protocol {self.protocol.name}"
 
     def rows(self, dataset: str) -> pl.DataFrame:
         """Return the summary rows of a data set."""

@@ -152,7 +152,8 @@ def _rows_unknown(findings: Findings, dataset: str) -> list[str]:
     scores, examples = findings.scores(dataset, findings.metric), findings.of(dataset).rows
     if not scores.replicated or scores.blocks.rows is not None or examples.get("test", 0) > LIMIT:
         return []
-    return ["the noise of the test rows is unknown: predictions are missing"]
+    why = "metrics are weighted" if findings.of(dataset).weight_column else "predictions are missing"
+    return [f"the noise of the test rows is unknown: {why}"]
 
 
 def _trend(findings: Findings, dataset: str, best: str) -> str:

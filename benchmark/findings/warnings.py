@@ -134,7 +134,9 @@ def _mixed(findings: Findings, dataset: str) -> list[str]:
     if findings.protocol.overrides:
         texts.append(f"The protocol was changed on the command line: {', '.join(findings.protocol.overrides)}.")
     scores = findings.scores(dataset, findings.metric)
-    if scores.replicated and scores.blocks.rows is None:
+    if column := findings.of(dataset).weight_column:
+        texts.append(f"Metrics are weighted by {column}; the intervals do not hold the noise of the test rows.")
+    elif scores.replicated and scores.blocks.rows is None:
         texts.append("Test predictions are missing, so the noise of the test rows is unknown and not in the intervals.")
     if assumed := sorted({title(model) for model, _ in scores.assumed}):
         texts.append(

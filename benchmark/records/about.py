@@ -58,3 +58,4 @@ class About(_Facts):
     dense_columns: list[str] | None = None
     sparse_columns: list[str] | None = None
     warnings: list[str] = []  # of a user's files: leaks, drift
+    weight_column: str | None = None  # weighs rows in the loss and in all metrics

@@ -44,7 +44,8 @@ def text(data: CTRDataModule, fields: pl.DataFrame, picture_name: str) -> str:
         "",
         f"{data.n_dense} dense columns: {', '.join(meta['dense_columns']) or 'none'}. "
         f"{len(fields)} sparse fields with {fields['table_rows'].sum():,} table rows. "
-        f"Sequence fields: {', '.join(meta['sparse_columns'][len(fields) :]) or 'none'}.",
+        f"Sequence fields: {', '.join(meta['sparse_columns'][len(fields) :]) or 'none'}."
+        + (f" Rows are weighted by {meta['weight_column']}." if "weight_column" in meta else ""),
         "",
         "## Parts",
         "",

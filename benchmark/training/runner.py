@@ -10,6 +10,7 @@ import torch
 import models
 from benchmark import budget as budgets
 from benchmark.errors import RunError
+from benchmark.records.predictions import Labels, Logits
 from benchmark.records.provenance import anonymous, device_name, provenance
 from benchmark.records.record import Kind, Record
 from benchmark.study import LOSSES_ALLOWED, Event, Ledger, OnEvent, Study
@@ -141,7 +142,7 @@ class Runner:
 
             def on_test(model: CTRModel, logit_N: torch.Tensor, label_N: torch.Tensor) -> str | None:
                 self._state = state_of(model) if self.study.keep_weights else {}
-                return self.ledger.keep_predictions(seed, logit_N.cpu().numpy(), label_N.cpu().numpy())
+                return self._kept(seed, logit_N.cpu().numpy(), label_N.cpu().numpy())
 
             with Watch(self.study.stall_seconds, give_up) as watch:
                 self.data.on_batch = watch.alive
@@ -153,7 +154,11 @@ class Runner:
         if tested is None:
             return outcome
         logits, labels, self._state = tested
-        return replace(outcome, predictions=self.ledger.keep_predictions(seed, logits, labels))
+        return replace(outcome, predictions=self._kept(seed, logits, labels))
+
+    def _kept(self, seed: int, logits: Logits, labels: Labels) -> str | None:
+        """Keep test predictions, unless rows have weights: the noise of test rows is not defined for weighted metrics."""
+        return None if self.data.weight_field else self.ledger.keep_predictions(seed, logits, labels)
 
     def record(
         self,

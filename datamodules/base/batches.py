@@ -19,7 +19,7 @@ from torch import Tensor
 from datamodules.base.arrays import read_blocks
 from datamodules.base.errors import DataError
 
-# dense_BN float32, sparse_BF int32, label_B float32; then, for a set with groups, group_B int32
+# dense_BN float32, sparse_BF int32, label_B float32; then group_B int32, if rows have groups, and weight_B float32, if weights
 Batch = tuple[Tensor, ...]
 
 ROWS_TO_NORMALISE = 2  # the fewest rows that batch norm can train on
@@ -55,7 +55,8 @@ class Batches:
         rows: int | None = None,
         on_batch: Callable[[], None] = lambda: None,
     ):
-        kinds = ["dense", "sparse", "label", *(["group"] if (folder / "group.npy").exists() else [])]
+        further = [kind for kind in ("group", "weight") if (folder / f"{kind}.npy").exists()]
+        kinds = ["dense", "sparse", "label", *further]
         with damage_of(folder.parent):
             maps = [torch.from_numpy(np.load(folder / f"{kind}.npy", mmap_mode="c")[:rows]) for kind in kinds]
         fits = sum(array.nbytes for array in maps) <= DEVICE_SHARE * _free(torch.device(device))

@@ -3,10 +3,7 @@
 The first pass (`stream.py`) reads each part once: it checks the cells, gives each distinct text of a sparse field a code,
 counts codes in the train part and writes them. Then the rules (`rules.py`) map codes to ids, and the second pass replaces
 them in place. Vocabularies and scales come from the train part only.
-
-Dense fields under `clean`: sign(x) log(1 + |x|), standardised; a missing value becomes 0, and a field with missing values
-in the train part gets a second column that flags them. Under `bars`: the value unchanged, a missing one as 0. An empty
-cell is missing, quoted or not.
+Dense fields and row weights are scaled as `scales.py` says. An empty cell is missing, quoted or not.
 """
 
 import functools
@@ -21,11 +18,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datamodules.base.arrays import ArrayWriter, read_blocks, rewrite
+from datamodules.base.arrays import read_blocks, rewrite
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Fields, Source
 from datamodules.base.rules import FIRST_VALUE, MISSING, OOV, Vocabulary, vocabulary
-from datamodules.base.scales import Scale, fit_scales, scaled
+from datamodules.base.scales import Scale, fit_scales, scale_dense, scale_weights
 from datamodules.base.stream import PADDING, Stream
 
 SPLITS = ("train", "valid", "test")
@@ -73,6 +70,7 @@ def encode(
         "rows": stream.rows,
         "positives": stream.positives,
         "oov_cells": oov,
+        **({"weight_column": fields.weight, "mean_weight": stream.mean_weight} if fields.weight else {}),
         "fingerprint": fingerprint_of(folder, cardinalities),
     }
 
@@ -135,7 +133,7 @@ def _finish(
 ) -> int:
     """Replace codes by ids in place and scale dense values; return the number of OOV cells in sparse fields."""
     with ThreadPoolExecutor(1) as background:
-        scaling = background.submit(_scale, folder, scales, fields)
+        scaling = background.submit(scale_dense, folder, list(scales.values()), fields)
         oov = _to_ids(folder, fields, tables)
         scaling.result()
     if fields.group is not None:
@@ -145,6 +143,8 @@ def _finish(
             block[:] = rank_C[block]
 
         rewrite(folder / "group.npy", to_ranks)
+    if fields.weight is not None:
+        scale_weights(folder, stream.mean_weight)
     return oov
 
 
@@ -169,19 +169,12 @@ def _to_ids(folder: Path, fields: Fields, tables: dict[str, Vocabulary]) -> int:
     return oov
 
 
-def _scale(folder: Path, scales: dict[str, Scale], fields: Fields) -> None:
-    """Scale dense values."""
-    with ArrayWriter(folder / "scaled.npy", np.float32, sum(1 + s.flagged for s in scales.values())) as dense:
-        for block in read_blocks(folder / "dense.npy"):
-            dense.append(scaled(block, list(scales.values()), fields.encoding))
-    (folder / "scaled.npy").replace(folder / "dense.npy")
-
-
 def fingerprint_of(folder: Path, cardinalities: list[Any]) -> str:
     """Return a hash of all encoded arrays in the folder and of the cardinalities, regardless of the raw files."""
     content = hashlib.sha256(json.dumps(cardinalities).encode())
     for split in SPLITS:
-        for kind in ("dense", "sparse", "label"):
+        weighted = (folder / split / "weight.npy").exists()
+        for kind in ("dense", "sparse", "label", *(["weight"] if weighted else [])):
             for block in read_blocks(folder / split / f"{kind}.npy"):
                 content.update(block.data)
     for table in sorted(folder.glob(frozen_file(folder, "*").name)):

@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt, Validation
 from datamodules._names import nearest
 from datamodules.base.batches import damage_of
 from datamodules.base.cache import ensure
+from datamodules.base.cells import numbers
 from datamodules.base.errors import DataError
 from datamodules.base.fields import Derived, Encoding, Fields, sources
 from datamodules.base.module import CTRDataModule
 from datamodules.base.rules import FIRST_VALUE, MISSING, OOV
 from datamodules.base.scales import Scale, fit_scales, scaled
-from datamodules.base.stream import PADDING, Stream, in_sequences, numbers, padded
+from datamodules.base.stream import PADDING, Stream, in_sequences, padded
 
 
 class _Rule(BaseModel):
@@ -130,7 +131,7 @@ class Encoder:
         absent = [pl.lit(None, pl.String).alias(name) for name in self.rules.columns if name not in rows.columns]
         rows = rows.with_columns(absent) if absent else rows
         names = list(self.rules.dense)
-        x_RN = numbers(rows, names, place, first, labelled=False) if names else np.empty((len(rows), 0))
+        x_RN = numbers(rows, names, place, first)
         columns = []
         for name, table in self.rules.tables.items():
             columns.append(self._ids(name, rows[table.column].cast(pl.String), place, first))

@@ -52,6 +52,7 @@ class Fields:
     frozen: dict[str, Vectors] = field(default_factory=dict)  # sparse fields after the trained ones
     fill: dict[str, str] = field(default_factory=dict)  # `bars`: the value that replaces a missing one, if not ""
     group: str | None = None  # the column that groups rows for gAUC
+    weight: str | None = None  # the column that weighs rows in the loss and in all metrics
     encoding: Encoding = "clean"
     min_count: int = 1  # values seen fewer times in the train part are rare
 
@@ -68,7 +69,7 @@ class Fields:
 
     def columns(self) -> list[str]:
         """Return all columns that are read, without repeats."""
-        names = [self.label, *self.dense, *map(self.column, (*self.tables(), *self.sequences)), self.group]
+        names = [self.label, *self.dense, *map(self.column, (*self.tables(), *self.sequences)), self.group, self.weight]
         return list(dict.fromkeys(name for name in names if name is not None))
 
 

@@ -30,8 +30,9 @@ FORMAT = 3  # of the encoded cache; raise it when the encoding changes
 class CTRDataModule(pl.LightningDataModule):
     """Encodes a data set once to memory-mapped arrays and yields batches of (dense_BN, sparse_BF, label_B).
 
-    A data set subclasses this and defines its fields, `sources`, `read` and, where needed, `full_title` and `check`. The ids
-    of sequences follow those of sparse fields in sparse_BF, padded with -1. With a group field comes group_B, int32.
+    A data set subclasses this and defines its fields, `sources`, `read` and, where needed, `full_title` and `check`. Ids of
+    sequences follow those of sparse fields, padded with -1. A group field adds group_B, int32, and a weight field weight_B,
+    float32, the weights over their mean in the train part.
 
     Args:
         data_dir: Folder of the raw data; None uses $WUKONG_BENCH_DATA or data.
@@ -51,6 +52,7 @@ class CTRDataModule(pl.LightningDataModule):
     derived_fields: ClassVar[dict[str, Derived]] = {}
     frozen_fields: ClassVar[dict[str, Frozen]] = {}
     group_field: ClassVar[str | None] = None
+    weight_field: ClassVar[str | None] = None  # finite numbers from 0 that weigh rows in the loss and in all metrics
     user_fields: ClassVar[tuple[str, ...]] = ()  # dense and sparse, for models that ask
     item_fields: ClassVar[tuple[str, ...]] = ()
     recipe: ClassVar[str] = "criteo_x1"  # whose published recipes are tried in slot 1, see models.recipe
@@ -115,7 +117,7 @@ class CTRDataModule(pl.LightningDataModule):
             "encoding": self.encoding,
             "split": self.split,
             "train_rows": self.train_rows,
-            **({"first_rows": self.first_rows} if self.first_rows else {}),
+            **{key: value for key, value in (("first_rows", self.first_rows), ("weight", self.weight_field)) if value},
         }
 
     @property
@@ -147,6 +149,7 @@ class CTRDataModule(pl.LightningDataModule):
             frozen={name: Vectors(f.column, files[f.file]) for name, f in self.frozen_fields.items()},
             fill=self.fill,
             group=self.group_field,
+            weight=self.weight_field,
             encoding=self.encoding,
             min_count=self.min_count,
         )
@@ -218,6 +221,8 @@ class CTRDataModule(pl.LightningDataModule):
         """Return the test part, in file order."""
         return self._batches("test")
 
+    predict_dataloader = test_dataloader  # of Lightning's Trainer.predict
+
     def _batches(self, split: str, *, seed: int | None = None, least: int = 1, first: int | None = None) -> Batches:
         rows = self.rows_of_tables()
         sequences = [c for c in self.meta["cardinalities"] if not isinstance(c, int)]
@@ -227,12 +232,8 @@ class CTRDataModule(pl.LightningDataModule):
         return Batches(folder, size, seed=seed, device=self.device, least=least, rows=first, on_batch=self.on_batch)
 
     def verify(self) -> list[str]:
-        """Read every byte again and return a line for each raw file and for the encoded arrays.
-
-        Raises DataError if the encoded arrays are damaged or their fingerprint has changed.
-        """
-        lines = [f"{path}: sha256 {file_digest(path)}" for path in self.sources()]
-        return [*lines, verify(self.folder, self.meta)]
+        """Read every byte again; return a line for each raw file and one for the arrays. Raises DataError if these differ."""
+        return [*(f"{path}: sha256 {file_digest(path)}" for path in self.sources()), verify(self.folder, self.meta)]
 
     def _encode(self, folder: Path) -> None:
         parts = {split: sources(part) for split, part in self.read().items()}

@@ -1,4 +1,9 @@
-"""The scale of dense fields: fitted to the train part, applied to any rows."""
+"""Scales of dense fields and row weights, fitted to the train part and applied to any rows.
+
+Dense fields under `clean`: sign(x) log(1 + |x|), standardised; a missing value becomes 0, and a field with missing values
+in the train part gets a second column that flags them. Under `bars`: the value unchanged, a missing one as 0. Weights are
+divided by their mean over the train part.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.base.arrays import read_blocks
+from datamodules.base.arrays import ArrayWriter, read_blocks
 from datamodules.base.fields import Encoding, Fields
 
 
@@ -72,3 +77,25 @@ def scaled(x_RN: NDArray[np.float64], scales: list[Scale], encoding: Encoding) -
     if not columns:
         return np.empty((len(x_RN), 0), np.float32)
     return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")  # three times as fast as stack, then astype
+
+
+def scale_dense(folder: Path, scales: list[Scale], fields: Fields) -> None:
+    """Scale the dense values of a part in place.
+
+    Args:
+        folder: of the part.
+        scales: of the dense fields.
+        fields: which encoding they have.
+    """
+    with ArrayWriter(folder / "scaled.npy", np.float32, sum(1 + s.flagged for s in scales)) as dense:
+        for block in read_blocks(folder / "dense.npy"):
+            dense.append(scaled(block, scales, fields.encoding))
+    (folder / "scaled.npy").replace(folder / "dense.npy")
+
+
+def scale_weights(folder: Path, mean: float) -> None:
+    """Divide the weights of a part by the train part's mean weight, in place."""
+    with ArrayWriter(folder / "scaled.npy", np.float32) as weight:
+        for block in read_blocks(folder / "weight.npy"):
+            weight.append(block / mean)
+    (folder / "scaled.npy").replace(folder / "weight.npy")

@@ -1,11 +1,12 @@
 """The first pass over the raw rows: check the cells, code the distinct texts, count them, write the codes.
 
 For each part it writes label.npy (R,) float32, dense.npy (R, N) float64 unscaled with NaN for missing, sparse.npy
-(R, F + L) int32 dictionary codes and, if there is a group column, group.npy (R,) int32 codes. L is the total length of the
-sequence fields; a sequence shorter than its field is padded at the front with PADDING.
+(R, F + L) int32 dictionary codes and, if there are such columns, group.npy (R,) int32 codes and weight.npy (R,) float64. L is
+the total length of the sequence fields; a sequence shorter than its field is padded at the front with PADDING.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from datamodules._names import nearest
 from datamodules.base.arrays import ArrayWriter
+from datamodules.base.cells import labelled
 from datamodules.base.delimited import Delimited
 from datamodules.base.dictionary import Counts, Dictionary
 from datamodules.base.errors import DataError
@@ -38,6 +40,7 @@ class Stream:
         self.counts = {name: Counts() for name in (*fields.sparse, *counted)}
         self.rows: dict[str, int] = {}
         self.positives: dict[str, int] = {}
+        self.mean_weight = 1.0  # of the train part
         self.ignored: list[str] = []  # columns present but not declared
 
     def write(self, folder: Path, split: str, sources: list[Source], rows: int | None = None) -> None:
@@ -50,22 +53,23 @@ class Stream:
             rows: Write only the first rows; None writes all.
         """
         fields, positives, dictionaries = self.fields, 0, self.dictionaries.values()
+        weight_2 = np.zeros((2, 1))  # sums over negatives and positives
         with ExitStack() as stack, ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-            label, dense, sparse, group = (
+            label, dense, sparse, group, weight = (
                 stack.enter_context(ArrayWriter(folder / f"{name}.npy", dtype, *shape))
                 for name, dtype, shape in (
                     ("label", np.float32, ()),
                     ("dense", np.float64, (len(fields.dense),)),
                     ("sparse", np.int32, (self.width,)),
                     ("group", np.int32, ()),
+                    ("weight", np.float64, ()),
                 )
             )
             for source in sources:
                 first = label.rows
                 for batch in self._batches(source, None if rows is None else rows - first):
                     place = partial(source.where, title=self.title, split=split)
-                    x_RN = numbers(batch, (fields.label, *fields.dense), place, label.rows - first, labelled=True)
-                    label_R, dense_RN = x_RN[:, 0], x_RN[:, 1:]
+                    label_R, dense_RN, weight_R1 = labelled(batch, fields, place, label.rows - first)
                     positives += int(label_R.sum())
                     # one thread per column, so that its texts stay in one cache
                     columns = [batch[name] for name in self.dictionaries]
@@ -76,9 +80,14 @@ class Stream:
                     sparse.append(self._codes(batch, codes, counted=split == "train"))
                     if fields.group is not None:
                         group.append(codes[fields.group])
+                    if fields.weight is not None:
+                        weight.append(weight_R1[:, 0])
+                        with np.errstate(over="ignore"):  # `_weigh` refuses infinity
+                            weight_2 += (1 - label_R) @ weight_R1, label_R @ weight_R1
             self.rows[split], self.positives[split] = label.rows, positives
-        if fields.group is None:
-            (folder / "group.npy").unlink()
+        for name, column in (("group", fields.group), ("weight", fields.weight)):
+            if column is None:
+                (folder / f"{name}.npy").unlink()
         if not self.rows[split]:
             raise DataError(f"{self._named(sources)}: the {split} part has no rows")
         if positives in (0, self.rows[split]):
@@ -86,6 +95,8 @@ class Stream:
                 f"{self._named(sources)}: the {split} part has only one class "
                 f"({positives:,} positives in {self.rows[split]:,} rows); AUC needs both"
             )
+        if fields.weight is not None:
+            self._weigh(weight_2, split, sources)
 
     def values(self, field: str) -> pl.Series:
         """Return the distinct texts of a sparse field's table, in code order."""
@@ -104,6 +115,23 @@ class Stream:
     def _named(self, sources: list[Source]) -> str:
         table = sources[0].table if sources else None
         return str(table.path) if isinstance(table, Delimited) else self.title
+
+    def _weigh(self, weight_2: NDArray[np.float64], split: str, sources: list[Source]) -> None:
+        """Keep the mean weight of the train part. Raises DataError if a class has no weight, or more than floats hold.
+
+        Args:
+            weight_2: sums of the weights of the negatives and the positives.
+            split: name of the part.
+            sources: its rows.
+        """
+        negatives, positives = weight_2.flatten().tolist()
+        if not (0 < negatives < math.inf and 0 < positives < math.inf):
+            raise DataError(
+                f"{self._named(sources)}: {self.fields.weight} adds up to {positives:g} over the positives and {negatives:g} "
+                f"over the negatives of the {split} part; expected two finite sums above 0"
+            )
+        if split == "train":
+            self.mean_weight = (negatives + positives) / self.rows[split]
 
     def _batches(self, source: Source, rows: int | None) -> Iterator[pl.DataFrame]:
         """Yield the first `rows` rows, or all, in blocks."""
@@ -135,38 +163,6 @@ class Stream:
                 hint = nearest(name, columns)
                 raise DataError(f"{self._named([source])}: no column {name!r}; {hint}it has {', '.join(columns)}")
         self.ignored = [name for name in columns if name not in self.fields.columns()]
-
-
-def numbers(
-    batch: pl.DataFrame, names: Sequence[str], place: Callable[[int], str], first: int, *, labelled: bool
-) -> NDArray[np.float64]:
-    """Return columns of R rows as numbers, (R, len(names)); NaN if missing.
-
-    Raises DataError for a value that is not a finite number, and for a label that is not 0 or 1.
-
-    Args:
-        batch: The rows.
-        names: Of the columns.
-        place: Describes a row, counted from 0, in an error message.
-        first: Rows before the batch.
-        labelled: Whether the first column is the label.
-    """
-    columns = batch.select(pl.col(name).cast(pl.Float64, strict=False) for name in names)
-    x_RN = columns.to_numpy()
-    for i, name in enumerate(names):
-        is_label = labelled and i == 0
-        # a column of numbers may hold nan for a missing value; as a text it is refused
-        infinite = columns[name].is_infinite() if batch[name].dtype.is_float() else ~columns[name].is_finite()
-        bad_R = (x_RN[:, i] != 0) & (x_RN[:, i] != 1) if is_label else infinite.fill_null(False).to_numpy()
-        # empty quoted cells, or cells that are not numbers
-        if columns[name].null_count() > batch[name].null_count():
-            unread = columns[name].is_null() & (batch[name].cast(pl.String) != "").fill_null(False)
-            bad_R = bad_R | unread.to_numpy()
-        if bad_R.any():
-            row = int(bad_R.argmax())
-            expected = "0 or 1" if is_label else "a finite number, or an empty cell if it is missing"
-            raise DataError(f"{place(first + row)}: {name} is {batch[name][row]!r}; expected {expected}")
-    return x_RN
 
 
 def in_sequences(column: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:

@@ -94,6 +94,7 @@ def module_class(declared: Declared) -> type[FileDataModule]:
         "sparse_fields": prepare.sparse_fields(declaration),
         "sequence_fields": prepare.sequence_fields(declaration),
         "group_field": declaration.group,
+        "weight_field": declaration.weight,
         "user_fields": declaration.user_fields,
         "item_fields": declaration.item_fields,
         "min_count": declaration.min_count,

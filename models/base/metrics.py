@@ -10,6 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torchmetrics import Metric
 
 from models.base.grouped_auc import grouped_auc
+from models.base.weighted import weighted_auc, weighted_means
 
 Floats = NDArray[np.float32]
 PIECE = 1 << 16  # rows computed in float64 at a time
@@ -26,26 +27,30 @@ class Predictions(Metric):
     normalised_entropy: logloss over the entropy of the split's own positive rate (He et al. 2014).
     calibration: mean predicted probability divided by the positive rate; 1 is calibrated on average.
     gauc: AUC within groups (see `grouped_auc`), if rows have groups and some group has both classes.
+    Weights weigh rows in all of them (see `weighted.py`).
     """
 
     full_state_update = False
     logit_B: list[Tensor] | Tensor
     label_B: list[Tensor] | Tensor
     group_B: list[Tensor] | Tensor
+    weight_B: list[Tensor] | Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("logit_B", [], dist_reduce_fx="cat")
-        self.add_state("label_B", [], dist_reduce_fx="cat")
-        self.add_state("group_B", [], dist_reduce_fx="cat")
+        for state in ("logit_B", "label_B", "group_B", "weight_B"):
+            self.add_state(state, [], dist_reduce_fx="cat")
 
-    def update(self, logit_B: Tensor, label_B: Tensor, group_B: Tensor | None = None) -> None:
+    def update(
+        self, logit_B: Tensor, label_B: Tensor, group_B: Tensor | None = None, weight_B: Tensor | None = None
+    ) -> None:
         """Add a batch.
 
         Args:
             logit_B: logits, float.
             label_B: 0 or 1.
             group_B: integer group of each row; None if rows have no groups.
+            weight_B: weight of each row; None if rows have no weights.
         """
         assert isinstance(self.logit_B, list) and isinstance(self.label_B, list)  # noqa: S101 (tells mypy)
         self.logit_B.append(logit_B.float())
@@ -53,35 +58,45 @@ class Predictions(Metric):
         if group_B is not None:
             assert isinstance(self.group_B, list)  # noqa: S101 (tells mypy)
             self.group_B.append(group_B)
+        if weight_B is not None:
+            assert isinstance(self.weight_B, list)  # noqa: S101 (tells mypy)
+            self.weight_B.append(weight_B)
 
     def compute(self) -> dict[str, float]:
         """Return the metrics over all batches. Raises Diverged if a logit is not finite, ValueError if a class is missing."""
-        logit_B, label_B = self._concatenated()
+        logit_B, label_B, group_B, weight_B = (
+            _whole(state) for state in (self.logit_B, self.label_B, self.group_B, self.weight_B)
+        )
+        assert logit_B is not None and label_B is not None  # noqa: S101 (tells mypy)
         # one pass: the float64 sum is finite exactly if all float32 logits are
         if not logit_B.sum(dtype=torch.float64).isfinite():
             n_bad = int((~logit_B.isfinite()).sum())
             raise Diverged(f"{n_bad} of {len(logit_B)} predictions are not finite")
-        rate = label_B.mean(dtype=torch.float64).item()
+        if weight_B is None:
+            rate, (logloss, probability) = label_B.mean(dtype=torch.float64).item(), means(logit_B, label_B)
+        else:
+            rate, logloss, probability = weighted_means(logit_B, label_B, weight_B)
         if not 0 < rate < 1:
             raise ValueError(f"AUC needs both classes; all {len(label_B)} labels are {rate:.0f}")
-        logloss, probability = means(logit_B, label_B)
         entropy = -rate * math.log(rate) - (1 - rate) * math.log1p(-rate)
         metrics = {
-            "auc": auc(logit_B, label_B),
+            "auc": auc(logit_B, label_B) if weight_B is None else weighted_auc(logit_B, label_B, weight_B),
             "logloss": logloss,
             "normalised_entropy": logloss / entropy,
             "calibration": probability / rate,
         }
-        if len(self.group_B):
-            group_B = torch.cat(self.group_B) if isinstance(self.group_B, list) else self.group_B
-            gauc = grouped_auc(logit_B, label_B, group_B)
-            metrics |= {} if math.isnan(gauc) else {"gauc": gauc}
-        return metrics
+        if group_B is not None and weight_B is None:
+            metrics["gauc"] = grouped_auc(logit_B, label_B, group_B)
+        elif group_B is not None and weight_B is not None:
+            metrics["gauc"] = weighted_auc(logit_B, label_B, weight_B, group_B)
+        return {name: value for name, value in metrics.items() if not math.isnan(value)}  # gAUC without any pair
 
-    def _concatenated(self) -> tuple[Tensor, Tensor]:
-        """Return the logits and labels of all batches: they are lists before a gather over processes, tensors after it."""
-        logit, label = (torch.cat(x) if isinstance(x, list) else x for x in (self.logit_B, self.label_B))
-        return logit, label
+
+def _whole(state: list[Tensor] | Tensor) -> Tensor | None:
+    """Return a state of all batches, None if it is empty; it is a list before a gather over processes, a tensor after it."""
+    if not len(state):
+        return None
+    return torch.cat(state) if isinstance(state, list) else state
 
 
 def means(logit_B: Tensor, label_B: Tensor) -> tuple[float, float]:

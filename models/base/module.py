@@ -1,20 +1,27 @@
 """CTRModel: the LightningModule that every model extends with only its maths."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from models.base import checkpoint as checkpoints
 from models.base import config as base
-from models.base.execution import Batch, Execution
+from models.base.execution import Batch, Execution, groups_and_weights
 from models.base.layers import FROZEN, Cardinality, FieldEmbedding
 from models.base.metrics import Diverged, Predictions
 from models.base.optimiser import Optimiser, Update
+from models.base.ranks import mean_over_ranks, shard, unshard
 
 STEPS_PER_FINITE_CHECK = 50  # each check is a host synchronisation
+PRECISIONS = (
+    "32-true",
+    "bf16-mixed",
+)  # of a Trainer; others scale the loss or convert weights, for which `Update` is not made
 
 
 class CTRModel(pl.LightningModule):
@@ -31,6 +38,7 @@ class CTRModel(pl.LightningModule):
 
     Config: ClassVar[type[base.Config]]
     bottom_relu: ClassVar[bool] = False  # whether the bottom MLP ends in an activation
+    shard, unshard = staticmethod(shard), staticmethod(unshard)
 
     def __init__(self, config: base.Config, n_dense: int, cardinalities: Sequence[Cardinality]):
         super().__init__()
@@ -46,6 +54,39 @@ class CTRModel(pl.LightningModule):
         self.metrics: dict[str, float] = {}  # of the last validation or test epoch, in float64
         self._losses: list[Tensor] = []  # of the last steps; the epoch's earlier ones are in `_epoch_losses`
         self._epoch_losses: list[Tensor] = []
+        self.remember(n_dense, cardinalities)
+
+    def remember(self, n_dense: int, cardinalities: Sequence[Cardinality]) -> None:
+        """Put the arguments that build this model into checkpoints; a subclass that passes others on calls it again."""
+        arguments = checkpoints.arguments(self.config, n_dense, cardinalities)
+        self.save_hyperparameters({"model": type(self).__name__, **arguments})
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:  # type: ignore[override]
+        """Return the model of a checkpoint, with its weights, its optimiser's settings and its number of steps.
+
+        Needs no arguments but `cardinalities` where the data set has frozen tables. Raises ValueError for a checkpoint of
+        another model.
+
+        Args:
+            checkpoint_path: file that a Trainer wrote.
+            kwargs: Lightning's further arguments, such as `map_location`, and those of the model that replace the stored ones.
+        """
+        given: dict[str, Any] = {name: kwargs[name] for name in checkpoints.ARGUMENTS if name in kwargs}
+        arguments = checkpoints.read(checkpoint_path, cls.__name__, cls.Config, given)
+        return super().load_from_checkpoint(checkpoint_path, **{**kwargs, **arguments})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the settings and state of the training that Lightning does not know."""
+        settings = {name: getattr(self, name).model_dump() for name in ("optimiser", "execution")}
+        checkpoint["training"] = {**settings, "steps": self.steps}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over the settings and state of the training, so that it goes on as it began."""
+        training = checkpoint["training"]
+        self.optimiser = Optimiser.model_validate(training["optimiser"])
+        self.execution = Execution.model_validate(training["execution"])
+        self.steps = training["steps"]
 
     def embedding_parameters(self) -> list[nn.Parameter]:
         """Return the embedding tables, the v_i of dense fields without a bottom MLP, and the first-order weights."""
@@ -60,6 +101,11 @@ class CTRModel(pl.LightningModule):
     def _ddp_params_and_buffers_to_ignore(self) -> list[str]:
         """Return the frozen tables, which every process has loaded itself, so that DDP does not broadcast them."""
         return [name for name, _ in self.named_buffers(remove_duplicate=False) if FROZEN in name]
+
+    def setup(self, stage: str) -> None:
+        """Raise ValueError if the Trainer's precision is none that the optimisers can take."""
+        if self.trainer.precision not in PRECISIONS:
+            raise ValueError(f"Trainer(precision={self.trainer.precision!r}): expected {' or '.join(PRECISIONS)}")
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return the optimisers of `update`; `step` drives them."""
@@ -79,21 +125,33 @@ class CTRModel(pl.LightningModule):
         return self.update.optimisers
 
     def training_step(self, batch: Batch | Iterator[Batch], batch_idx: int) -> None:
-        """Take one optimisation step on the batch, or on each batch of a block."""
-        for one in batch if isinstance(batch, Iterator) else [batch]:
-            self.step(one)
+        """Take one optimisation step on the batch, or on each batch of a block; only the former runs Lightning's hooks.
 
-    def step(self, batch: Batch) -> None:
-        """Take one optimisation step on the batch's mean cross-entropy plus regularisation."""
+        The hooks take about 0.1 ms, which steps of a small model would notice.
+        """
+        if isinstance(batch, Iterator):
+            for one in batch:
+                self.step(one)
+        else:
+            self.step(batch, hooks=True)
+
+    def step(self, batch: Batch, *, hooks: bool = False) -> None:
+        """Take one optimisation step on the batch's mean cross-entropy plus regularisation.
+
+        Args:
+            batch: all rows, also under DDP.
+            hooks: whether Lightning runs its hooks and counts the step, as one of its `global_step`.
+        """
         if self.rate_of_step is not None:
             self.update.set_learning_rate(self.rate_of_step(self.steps))
-        if distributed.is_initialized():
-            loss = self._loss_of_ranks(batch)
+        loss = self._loss_of_ranks(batch) if distributed.is_initialized() else self.execution.loss(self, batch)
+        if hooks:
             self.manual_backward(loss)
+            wrapped = self.optimizers()
+            self.update.step(wrapped[0] if isinstance(wrapped, list) else wrapped)  # type: ignore[arg-type]
         else:
-            loss = self.execution.loss(self, batch)
             loss.backward()
-        self.update.step()
+            self.update.step()
         self.steps += 1
         self._losses.append(loss.detach())
         if len(self._losses) == STEPS_PER_FINITE_CHECK:
@@ -110,7 +168,7 @@ class CTRModel(pl.LightningModule):
     def train_loss(self) -> float:
         """Return the mean loss of the epoch's steps so far. Raises Diverged if one is not finite."""
         self._gather_losses()
-        return _mean_over_ranks(torch.cat(self._epoch_losses).double().mean()).item()
+        return mean_over_ranks(torch.cat(self._epoch_losses).double().mean()).item()
 
     def on_validation_epoch_start(self) -> None:
         """Raise Diverged for a training loss that is not finite, before its predictions raise it."""
@@ -120,7 +178,7 @@ class CTRModel(pl.LightningModule):
         """Collect the predictions of the batch, or of each batch of a block."""
         for one in batch if isinstance(batch, Iterator) else [batch]:
             rows = self.shard(one)
-            self.predictions.update(self.execution.logits(self, rows), *rows[2:])
+            self.predictions.update(self.execution.logits(self, rows), rows[2], *groups_and_weights(rows))
 
     def on_validation_epoch_end(self) -> None:
         """Compute and log the metrics of the validation part."""
@@ -138,34 +196,17 @@ class CTRModel(pl.LightningModule):
         """Return the click probabilities of the batch, (B,)."""
         return self.execution.logits(self, batch).sigmoid()
 
-    @staticmethod
-    def shard(batch: Batch) -> Batch:
-        """Return this process's rows of a batch: all of them, or every n-th under DDP, so that each row is used once."""
-        if not distributed.is_initialized():
-            return batch
-        rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
-        return tuple(part[rank::n_ranks] for part in batch)
-
-    @staticmethod
-    def unshard(x_B: Tensor) -> Tensor:
-        """Undo `shard`: return all processes' rows of a batch in the batch's order, on every process."""
-        if not distributed.is_initialized():
-            return x_B
-        n_ranks = distributed.get_world_size()
-        shares: list[Tensor] = [x_B] * n_ranks
-        distributed.all_gather_object(shares, x_B.cpu())
-        whole_B = torch.empty(sum(map(len, shares)), dtype=x_B.dtype)
-        for rank, share in enumerate(shares):
-            whole_B[rank::n_ranks] = share
-        return whole_B
-
     def _loss_of_ranks(self, batch: Batch) -> Tensor:
-        """Return this rank's loss; its mean over DDP's ranks is the batch's mean cross-entropy, however many rows each has."""
+        """Return this rank's loss; its mean over DDP's ranks is the batch's loss, however many rows each has."""
         rows = self.shard(batch)
-        total = binary_cross_entropy_with_logits(self.execution.logits(self, rows), rows[2], reduction="sum")
+        _, weight_B = groups_and_weights(rows)
+        total = binary_cross_entropy_with_logits(self.execution.logits(self, rows), rows[2], weight_B, reduction="sum")
         return total * (distributed.get_world_size() / len(batch[2]))
 
     def _score(self, split: str) -> None:
+        if self.trainer.sanity_checking:  # a few batches, which may have one class only
+            self.predictions.reset()
+            return
         self.metrics = self.predictions.compute()
         self.predictions.reset()
         self.log_dict({f"{split}_{name}": value for name, value in self.metrics.items()})
@@ -174,7 +215,7 @@ class CTRModel(pl.LightningModule):
         """Stack the last steps' losses into one tensor. Raises Diverged, naming the first step whose loss is not finite."""
         if not self._losses:
             return
-        block = _mean_over_ranks(torch.stack(self._losses))  # so that all ranks stop together
+        block = mean_over_ranks(torch.stack(self._losses))  # so that all ranks stop together
         self._losses = []
         self._epoch_losses.append(block)
         bad = (~block.isfinite()).nonzero()
@@ -184,10 +225,3 @@ class CTRModel(pl.LightningModule):
                 f"loss is {block[bad[0]].item()} in step {step} of epoch {self.current_epoch}, "
                 f"learning rate {self.optimiser.learning_rate:.3g}"
             )
-
-
-def _mean_over_ranks(x: Tensor) -> Tensor:
-    if distributed.is_initialized():
-        distributed.all_reduce(x)
-        x /= distributed.get_world_size()
-    return x

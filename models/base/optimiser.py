@@ -76,14 +76,17 @@ class Update:
                 group["lr"] = rate * group.get("times", 1.0)
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Apply L2, then clipping, then the update, so that clipping includes the L2 gradient, as in BARS."""
+    def step(self, first: torch.optim.Optimizer | None = None) -> None:
+        """Apply L2, then clipping, then the update, so that clipping includes the L2 gradient, as in BARS.
+
+        `first` stands for the first optimiser: Lightning's wrapper of it, which counts. Wrapping all would count each.
+        """
         gathered = {p: p.grad for p in self.embeddings if p.grad is not None}
         for p, gradient in gathered.items():
             p.grad = self._regularised(p, gradient)
         if self.settings.clip_norm:
             self._clip()
-        for optimiser in self.optimisers:
+        for optimiser in [first or self.optimisers[0], *self.optimisers[1:]]:
             optimiser.step()
         for p in self.parameters:
             p.grad = None

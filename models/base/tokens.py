@@ -65,6 +65,7 @@ class TokenModel(CTRModel):
     def __init__(self, config: TokenConfig, n_dense: int, cardinalities: Sequence[int]):
         columns = config.columns(len(cardinalities))
         super().__init__(config, n_dense, [cardinalities[f] for f in columns])
+        self.remember(n_dense, cardinalities)
         self.n_tokens = config.n_tokens(n_dense, len(cardinalities))
         self.columns, self.all_once = columns, columns == list(range(len(cardinalities)))
         self.group_columns = [list(group) for group in config.groups]
