@@ -18,6 +18,7 @@ from benchmark.cli.options import (
     Device,
     Devices,
     Jobs,
+    Logger,
     Models,
     PerGpu,
     ProtocolName,
@@ -57,6 +58,7 @@ def run_protocol(
     share_studies: Share = 1,
     accept: Accept = False,
     stall_minutes: StallMinutes = STALL_MINUTES,
+    logger: Logger = None,
 ) -> None:
     """Tune every model at every budget and measure the winners.
 
@@ -79,6 +81,7 @@ def run_protocol(
         share_studies=share_studies,
         accept=accept,
         stall_minutes=stall_minutes,
+        logger=logger,
         console=console,
     )
     report.show(findings, console)

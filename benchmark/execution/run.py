@@ -13,6 +13,7 @@ from rich.console import Console
 
 from benchmark.errors import RunError
 from benchmark.execution.devices import chosen_device, lanes_here
+from benchmark.execution.loggers import check_logger, logged
 from benchmark.execution.studies import Facts, adopted, by_cell, check_reach, facts, studies_of
 from benchmark.output import Screen
 from benchmark.protocol import Protocol
@@ -41,6 +42,7 @@ def run(
     share_studies: int = 1,
     accept: bool = False,
     stall_minutes: float = STALL_MINUTES,
+    logger: str | None = None,
     console: Console | None = None,
 ) -> "Findings":
     """Tune every model of a protocol, measure the winners, write the report and return its findings.
@@ -61,6 +63,7 @@ def run(
         share_studies: workers per study of a cluster; above 1 reruns draw other trials, and records say so.
         accept: continue although protocol, space, data or code changed; later records say so.
         stall_minutes: without a further step, after which a training is recorded as failed and the next one starts.
+        logger: csv, tensorboard, wandb or mlflow, which gets every training too, in logs/; None: none.
         console: shows the progress; None: standard output.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
@@ -68,6 +71,8 @@ def run(
             'run() was called while a worker process imported this script; call it under `if __name__ == "__main__":`'
         )
     console, path = console or Screen(), Path(results) / protocol.name
+    if logger:
+        check_logger(logger)
     with claimed(path):
         folder = Folder(path, accept=accept)
         folder.adopt(protocol)
@@ -95,9 +100,9 @@ def run(
 
             if cluster is None:
                 create(left, console)
-                in_lanes(left, tuner.run, lanes, console)
+                in_lanes(left, tuner.run, lanes, console, logger)
             else:
-                on_cluster(left, cluster, about, per_gpu, share_studies, console)
+                on_cluster(left, cluster, about, per_gpu, share_studies, console, logger)
         else:
             _print(console, f"{protocol.name}: nothing to train, all {len(studies)} studies are finished")
     with console.status("drawing tables and figures ..."):
@@ -140,7 +145,9 @@ def _prepared(
     return adopted(ready, folder, about)
 
 
-def in_lanes(studies: Sequence[Study], work: "Work", devices: list[str], console: Console) -> None:
+def in_lanes(
+    studies: Sequence[Study], work: "Work", devices: list[str], console: Console, logger: str | None = None
+) -> None:
     """Run the studies in one spawned process per entry of `devices` and show their progress.
 
     Args:
@@ -148,16 +155,23 @@ def in_lanes(studies: Sequence[Study], work: "Work", devices: list[str], console
         work: finishes one study.
         devices: device of each worker.
         console: shows the progress.
+        logger: that gets the trainings too.
     """
     from benchmark.execution.display import RunDisplay
     from benchmark.execution.workers import in_processes
 
     with RunDisplay(studies, console) as display:
-        in_processes(studies, work, devices, display)
+        in_processes(studies, work, devices, logged(logger, studies[0], display, console))
 
 
 def on_cluster(
-    studies: Sequence[Study], address: str, about: Facts, per_gpu: int, share: int, console: Console
+    studies: Sequence[Study],
+    address: str,
+    about: Facts,
+    per_gpu: int,
+    share: int,
+    console: Console,
+    logger: str | None = None,
 ) -> None:
     """Run the studies as tasks of a Ray cluster and show their progress.
 
@@ -170,6 +184,7 @@ def on_cluster(
         per_gpu: number of studies at a time on each GPU.
         share: workers per study.
         console: shows the progress.
+        logger: that gets the trainings too, from this machine.
     """
     from benchmark.execution.display import RunDisplay
     from benchmark.training.inputs import budget_of
@@ -194,7 +209,7 @@ def on_cluster(
             renumbered(study, trials, partial(space.distributions, study=study, budget=budget))
     gpus_each = 1 / per_gpu if studies[0].device.startswith("cuda") else 0
     with cluster.connected(address), RunDisplay(studies, console) as display:
-        cluster.in_cluster(list(studies), gpus_each, display, share=share)
+        cluster.in_cluster(list(studies), gpus_each, logged(logger, studies[0], display, console), share=share)
 
 
 def create(studies: Sequence[Study], console: Console) -> None:
