@@ -20,7 +20,7 @@ import models
 from benchmark import Results
 from benchmark.checks import model as checks
 from benchmark.errors import CheckError, ProtocolError, RecordError
-from benchmark.execution import notebook
+from benchmark.execution.progress import notebook
 from benchmark.findings import read
 from benchmark.reports import formats, tables
 

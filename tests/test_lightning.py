@@ -1,6 +1,7 @@
 """Models and data sets work with Lightning's own Trainer as any other module does."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,12 @@ def test_hooks_of_a_step_are_called(data: CTRDataModule, tmp_path: Path) -> None
 
     trainer(tmp_path, Listener(), max_steps=2, max_epochs=9).fit(mlp(data), data)
     assert calls == ["backward", "step"] * 2
+
+
+def test_the_example_of_the_documentation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(models.__file__).parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(example.replace("max_steps=200", "max_steps=20, val_check_interval=10, enable_progress_bar=False"), names)
+    assert names["trainer"].callback_metrics["test_auc"] > 0.5 and names["model"].steps in (10, 20)

@@ -76,3 +76,6 @@ StallMinutes = Annotated[
 Cluster = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ray cluster: auto, local or its address.")]
 KeepWeights = Annotated[bool, typer.Option("--keep-weights", help="Keep the weights of final runs, in weights/.")]
 Rename = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Rename the protocol and its results.")]
+Logger = Annotated[
+    str | None, typer.Option("--logger", metavar="NAME", help="Also log to csv, tensorboard, wandb or mlflow.")
+]

@@ -21,6 +21,7 @@ from benchmark.cli.options import (
     Jobs,
     KeepWeights,
     Label,
+    Logger,
     Models,
     PerGpu,
     ProtocolOrNone,
@@ -71,6 +72,7 @@ def run_protocol(
     accept: Accept = False,
     stall_minutes: StallMinutes = STALL_MINUTES,
     keep_weights: KeepWeights = False,
+    logger: Logger = None,
 ) -> None:
     """Tune every model at every budget and measure the winners.
 
@@ -98,6 +100,7 @@ def run_protocol(
         stall_minutes=stall_minutes,
         own=own,
         keep_weights=keep_weights,
+        logger=logger,
         console=console,
     )
     report.show(done.findings, console)

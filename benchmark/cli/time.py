@@ -43,7 +43,7 @@ def time(
     with claimed(folder):
         with console.status("loading PyTorch and the data ..."):
             from benchmark.execution.devices import chosen_device
-            from benchmark.execution.display import duration
+            from benchmark.execution.progress.display import duration
             from benchmark.records.provenance import device_name
             from benchmark.speed.winners import contests
 

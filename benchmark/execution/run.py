@@ -13,6 +13,7 @@ from rich.console import Console
 from benchmark.errors import ProtocolError, RunError
 from benchmark.execution.devices import chosen_device, lanes_here
 from benchmark.execution.own import Own
+from benchmark.execution.progress.loggers import check_logger, logged
 from benchmark.execution.studies import Facts, adopted, by_cell, check_reach, facts, studies_of
 from benchmark.execution.workers import check_main
 from benchmark.output import Screen
@@ -46,6 +47,7 @@ def run(
     stall_minutes: float = STALL_MINUTES,
     own: Own = Own(),  # noqa: B008 (frozen)
     keep_weights: bool = False,
+    logger: str | None = None,
     console: Console | None = None,
 ) -> Results:
     """Tune every model of a protocol, measure the winners, write the report and return the results.
@@ -71,6 +73,7 @@ def run(
         stall_minutes: without a further step, after which a training is recorded as failed and the next one starts.
         own: the user's files, read by `Own.read` before the protocol is loaded.
         keep_weights: whether to keep the weights of final runs, in `weights/` of the results folder.
+        logger: csv, tensorboard, wandb or mlflow, which gets every training too, in logs/; None: none.
         console: shows the progress; None: standard output, or the notebook.
     """
     check_main()
@@ -83,6 +86,8 @@ def run(
             "changes and smoke are for a protocol given by name or path; give them to load_protocol instead"
         )
     console, path = console or Screen(), Path(results) / protocol.name
+    if logger:
+        check_logger(logger)
     with claimed(path):
         folder = Folder(path, accept=accept)
         folder.adopt(protocol)
@@ -110,9 +115,9 @@ def run(
 
             if cluster is None:
                 create(left, console)
-                in_lanes(left, tuner.run, lanes, console)
+                in_lanes(left, tuner.run, lanes, console, logger)
             else:
-                on_cluster(left, cluster, about, per_gpu, share_studies, console)
+                on_cluster(left, cluster, about, per_gpu, share_studies, console, logger)
         else:
             _print(console, f"{protocol.name}: nothing to train, all {len(studies)} studies are finished")
     with console.status("drawing tables and figures ..."):
@@ -155,7 +160,9 @@ def _prepared(
     return adopted(ready, folder, about)
 
 
-def in_lanes(studies: Sequence[Study], work: "Work", devices: list[str], console: Console) -> None:
+def in_lanes(
+    studies: Sequence[Study], work: "Work", devices: list[str], console: Console, logger: str | None = None
+) -> None:
     """Run the studies in one spawned process per entry of `devices` and show their progress.
 
     Args:
@@ -163,16 +170,23 @@ def in_lanes(studies: Sequence[Study], work: "Work", devices: list[str], console
         work: finishes one study.
         devices: device of each worker.
         console: shows the progress.
+        logger: that gets the trainings too.
     """
-    from benchmark.execution.display import RunDisplay
+    from benchmark.execution.progress.display import RunDisplay
     from benchmark.execution.workers import in_processes
 
     with RunDisplay(studies, console) as display:
-        in_processes(studies, work, devices, display)
+        in_processes(studies, work, devices, logged(logger, studies[0], display, console))
 
 
 def on_cluster(
-    studies: Sequence[Study], address: str, about: Facts, per_gpu: int, share: int, console: Console
+    studies: Sequence[Study],
+    address: str,
+    about: Facts,
+    per_gpu: int,
+    share: int,
+    console: Console,
+    logger: str | None = None,
 ) -> None:
     """Run the studies as tasks of a Ray cluster and show their progress.
 
@@ -185,8 +199,9 @@ def on_cluster(
         per_gpu: number of studies at a time on each GPU.
         share: workers per study.
         console: shows the progress.
+        logger: that gets the trainings too, from this machine.
     """
-    from benchmark.execution.display import RunDisplay
+    from benchmark.execution.progress.display import RunDisplay
     from benchmark.training.inputs import budget_of
     from benchmark.tuning import space
     from benchmark.tuning.resume import renumbered
@@ -209,7 +224,7 @@ def on_cluster(
             renumbered(study, trials, partial(space.distributions, study=study, budget=budget))
     gpus_each = 1 / per_gpu if studies[0].device.startswith("cuda") else 0
     with cluster.connected(address), RunDisplay(studies, console) as display:
-        cluster.in_cluster(list(studies), gpus_each, display, share=share)
+        cluster.in_cluster(list(studies), gpus_each, logged(logger, studies[0], display, console), share=share)
 
 
 def create(studies: Sequence[Study], console: Console) -> None:

@@ -12,9 +12,9 @@ from rich.console import Console
 import models
 from benchmark.errors import RunError, disk_errors
 from benchmark.execution.configurations import Configuration
-from benchmark.execution.display import RunDisplay, duration
 from benchmark.execution.planning.plan import seconds_per_step
 from benchmark.execution.planning.room import bytes_of, memory
+from benchmark.execution.progress.display import RunDisplay, duration
 from benchmark.execution.studies import facts
 from benchmark.protocol import Protocol, validated
 from benchmark.records.record import Record

@@ -13,9 +13,9 @@ from rich.progress import track
 
 import models
 from benchmark import budget as budgets
-from benchmark.execution.display import duration
 from benchmark.execution.planning.detectable import differences
 from benchmark.execution.planning.room import BYTES_PER_PARAMETER, check_room
+from benchmark.execution.progress.display import duration
 from benchmark.execution.studies import by_cell, check_reach, facts, studies_of
 from benchmark.protocol import Protocol
 from benchmark.reports import formats

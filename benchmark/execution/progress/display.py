@@ -8,7 +8,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmark.execution.notebook import CellOutput
+from benchmark.execution.progress.notebook import CellOutput
 from benchmark.findings.summary import LABEL
 from benchmark.output import in_notebook
 from benchmark.study import Event, Study
