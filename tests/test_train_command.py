@@ -69,9 +69,7 @@ def test_a_folder_that_exists_is_not_touched(small: Path, tmp_path: Path, monkey
     ]
 
 
-def test_a_folder_that_cannot_be_made_is_named_before_the_training(
-    small: Path, monkeypatch: Any, capsys: Any
-) -> None:
+def test_a_folder_that_cannot_be_made_is_named_before_the_training(small: Path, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr(single, "Runner", None)  # nothing is trained
     code = train(monkeypatch, "mlp", "--datasets", "hotel", "--config", small, "--out", small / "w")
     errors = capsys.readouterr().err.splitlines()
