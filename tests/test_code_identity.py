@@ -242,6 +242,7 @@ DECIDES_NOTHING = {  # imported by what is hashed, and why its code need not be
     "benchmark.errors": "words",
     "benchmark.protocol": "its values are compared as protocol.toml",
     "benchmark.records": "keeps what was trained",
+    "benchmark.weights": "keeps what was trained",
     "datamodules.base": "its arrays are compared by fingerprint",
 }
 

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 import datamodules
-from datamodules.base import MISSING, OOV, CTRDataModule, DataError, twins
+from datamodules.base import MISSING, OOV, CTRDataModule, DataError, Frozen, Sequence, twins
 from datamodules.base.encoder import Encoder, encoder_of
 from datamodules.base.fields import sources
+from datamodules.base.vectors import write_vectors
 
 RESULTS = Path(__file__).parents[1] / "results"
 TWINS = [
@@ -54,6 +55,28 @@ def test_the_rows_of_every_kind_of_set_are_encoded_to_its_arrays(name: str, tmp_
     dataset = datamodules.load(name)
     twins.write(dataset.layout(), tmp_path, 1500)
     check_all_parts(dataset(tmp_path))
+
+
+def test_a_value_that_occurs_only_in_a_frozen_sequence_is_unseen_not_rare(tmp_path: Path) -> None:
+    """The column's texts are shared, its counts are not."""
+
+    class Clicks(CTRDataModule):
+        title, licence, citation = "Clicks", "", ""
+        sparse_fields = ("item",)
+        frozen_fields = {"cover": Frozen("item", "vectors.h5")}
+        sequence_fields = {"seen": Sequence(2, "cover", "history")}
+        min_count = 2
+
+        def sources(self) -> list[Path]:
+            return [tmp_path / "vectors.h5"]
+
+        def read(self) -> dict[str, pl.DataFrame]:
+            columns = {"item": ["a", "a", "b", "z"], "history": ["z", "a^z", "b", None], "label": [0, 1, 0, 1]}
+            rows = pl.DataFrame(columns)
+            return {"train": rows[:3], "valid": rows, "test": rows}
+
+    write_vectors(tmp_path / "vectors.h5", np.arange(2), np.ones((2, 3)))
+    check_all_parts(Clicks())
 
 
 def test_fitting_the_encoder_leaves_fingerprint_and_cache_folder_as_they_were() -> None:
@@ -135,12 +158,12 @@ def test_a_damaged_encoder_is_one_line_that_says_what_to_do(tmp_path: Path, monk
     dataset = datamodules.load("avazu_x4_001.clean")
     twins.write(dataset.layout(), tmp_path, 300)
     data = dataset(tmp_path)
-    folder = data.folder / "encoder"
+    folder = data.folder / "encoder-1"
     encoder_of(data)
     for name in ("rules.json", "vocabulary.parquet"):
         kept = (folder / name).read_bytes()
         (folder / name).write_bytes(kept[: len(kept) // 2])
-        with pytest.raises(DataError, match=r"encoder: damaged .*remove the folder and rerun") as raised:
+        with pytest.raises(DataError, match=r"encoder-1: damaged .*remove the folder and rerun") as raised:
             encoder_of(data)
         assert "\n" not in str(raised.value)
         (folder / name).write_bytes(kept)

@@ -14,7 +14,7 @@ from benchmark.records import store
 from benchmark.records.predictions import Labels, Logits, digest
 from benchmark.records.record import Record
 from benchmark.study import Event, Study, winner
-from benchmark.training import runner
+from benchmark.training import task
 from benchmark.tuning import tuner
 from benchmark.tuning.sampler import SlotSampler
 from datamodules.base import DataError
@@ -117,7 +117,7 @@ def test_the_same_protocol_gives_the_same_records_bit_for_bit(whole: Study, tmp_
 
 
 def test_a_finished_study_trains_nothing(whole: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "train", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(task, "train", lambda *_, **__: pytest.fail("trained"))
     before = whole.records()
     tuner.run(whole)
     assert whole.records() == before
@@ -132,7 +132,7 @@ def test_a_killed_study_resumes_to_the_records_of_an_uninterrupted_one(
     whole: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
 ) -> None:
     interrupted = study(tmp_path)
-    original, calls = runner.train, []
+    original, calls = task.train, []
 
     def dies(*args: Any, **kwargs: Any) -> Any:
         calls.append(None)
@@ -140,7 +140,7 @@ def test_a_killed_study_resumes_to_the_records_of_an_uninterrupted_one(
             raise Killed
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(runner, "train", dies)
+    monkeypatch.setattr(task, "train", dies)
     with pytest.raises(Killed):
         tuner.run(interrupted)
     assert len(interrupted.records()) == kill_at

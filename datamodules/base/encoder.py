@@ -1,8 +1,8 @@
 """Encodes rows that a data set has never seen as it encoded its own: the same ids, scales and missing values.
 
-What that takes beyond the arrays is kept in `encoder/` in the cache folder, fitted when it is first asked for: the rules
-with the scale of each dense field (rules.json), and the id of each value of each table (vocabulary.parquet). Values that
-are rare in the train part are among them, since `clean` keeps them apart from unseen ones.
+What that takes beyond the arrays is kept in `encoder-<format>/` in the cache folder, fitted when it is first asked for: the
+rules with the scale of each dense field (rules.json), and the id of each value of each table (vocabulary.parquet). Values
+that are rare in the train part are among them, since `clean` keeps them apart from unseen ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +25,8 @@ from datamodules.base.module import CTRDataModule
 from datamodules.base.rules import FIRST_VALUE, MISSING, OOV
 from datamodules.base.scales import Scale, fit_scales, scaled
 from datamodules.base.stream import PADDING, Stream, in_sequences, padded
+
+FORMAT = 1  # of the kept rules and vocabulary; raise it when what is fitted changes
 
 
 class _Rule(BaseModel):
@@ -172,7 +174,7 @@ class Encoder:
 
 def encoder_of(data: CTRDataModule) -> Encoder:
     """Return the encoder of a data set, fitted to its train part unless that was done before. Raises DataError."""
-    folder = ensure(data.folder / "encoder", partial(_fit, data))
+    folder = ensure(data.folder / f"encoder-{FORMAT}", partial(_fit, data))
     with damage_of(folder):
         try:
             rules = Rules.model_validate_json((folder / "rules.json").read_bytes())

@@ -46,8 +46,8 @@ DIES_IN_TRIAL_0 = """
     if any("spawn_main" in argument for argument in sys.orig_argv):
         import os, signal
         from pathlib import Path
-        import benchmark.training.runner as runner
-        train = runner.train
+        import benchmark.training.task as task
+        train = task.train
         first = Path(__file__).with_name("first")  # the workers' common memory
         def dies(model, config, optimiser, *rest, **more):
             configuration = repr((config, optimiser))
@@ -56,7 +56,7 @@ DIES_IN_TRIAL_0 = """
             if first.read_text() == configuration and not more["test"]:
                 os.kill(os.getpid(), signal.SIGKILL)
             return train(model, config, optimiser, *rest, **more)
-        runner.train = dies
+        task.train = dies
 """
 
 

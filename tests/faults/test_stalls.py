@@ -16,13 +16,13 @@ from benchmark.execution.workers import in_processes
 from benchmark.output import Screen
 from benchmark.records.record import Record
 from benchmark.study import OnEvent, Study
-from benchmark.training import runner
+from benchmark.training import runner, task
 from benchmark.training.watch import FLUSH_SECONDS, Watch
 from benchmark.tuning import tuner
 from models.mlp import MLP
 
 FOREVER = 10_000.0
-training_in_rank = runner._training_in_rank
+training_in_rank = task.training_in_rank
 SEARCH = {"trials": 2, "blocks": 1, "dropout": [0.0, 0.2]}
 
 
@@ -72,7 +72,7 @@ def _stall_in_trial_0_of_rank_1(stalled: Path, found: Study, *arguments: Any) ->
 def test_of_several_devices_one_that_stands_still_ends_its_training_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "_training_in_rank", _stall_in_trial_0_of_rank_1)
+    monkeypatch.setattr(runner, "training_in_rank", _stall_in_trial_0_of_rank_1)
     both = replace(study(tmp_path, search=SEARCH, final={"seeds": [1]}), stall_seconds=8.0, devices=2)
     tuner.run(both)  # a training of 8 steps takes longer than the limit
     assert [(r.kind, r.status, r.error) for r in both.records()] == [

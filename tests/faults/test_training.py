@@ -18,7 +18,7 @@ from benchmark.execution.devices import lanes
 from benchmark.records import record as record_file
 from benchmark.records.provenance import anonymous
 from benchmark.study import winner
-from benchmark.training import runner
+from benchmark.training import task
 from benchmark.tuning import tuner
 from datamodules.base import DataError
 from models.base import Diverged, Predictions
@@ -58,7 +58,7 @@ def test_an_error_in_a_step_is_a_failed_trial_and_the_study_continues(
 def test_a_failed_final_run_is_recorded_once_without_test_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, found = runner.train, study(tmp_path, final={"seeds": [1, 2]})
+    original, found = task.train, study(tmp_path, final={"seeds": [1, 2]})
     first, second = found.final_seeds
 
     def breaks(*args: Any, **kwargs: Any) -> Any:
@@ -66,7 +66,7 @@ def test_a_failed_final_run_is_recorded_once_without_test_metrics(
             raise torch.OutOfMemoryError("no memory")
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(runner, "train", breaks)
+    monkeypatch.setattr(task, "train", breaks)
     tuner.run(found)
     tuner.run(found)
     finals = [r for r in found.records() if r.kind == "final"]
@@ -82,7 +82,7 @@ def test_an_error_that_corrupts_the_process_is_recorded_and_the_process_exits(
     def asserts(*args: Any, **kwargs: Any) -> Any:
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setattr(runner, "train", asserts)
+    monkeypatch.setattr(task, "train", asserts)
     found = study(tmp_path)
     with pytest.raises(SystemExit):
         tuner.run(found)
