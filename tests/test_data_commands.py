@@ -67,7 +67,7 @@ def test_describe_writes_a_card_and_a_picture(
         (["prepare", "hotels"], "no data set 'hotels'; did you mean 'hotel'?"),
         (["prepare", "criteo_kaggle", "--source", "nowhere"], "no folder with train.txt; looked in nowhere"),
         (["twin", "hotel", "somewhere"], "Hotel bookings: no synthetic twin is declared"),
-        (["prepare", "../hotel"], "no data set '../hotel'"),
+        (["prepare", "../hotel"], "../hotel: no such file or folder"),
     ],
 )
 def test_a_user_error_is_one_line_and_exit_code_2(

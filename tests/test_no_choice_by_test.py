@@ -10,6 +10,7 @@ from made_records import make, protocol
 
 from benchmark import findings
 from benchmark.execution.doubling import _doubled
+from benchmark.execution.own import Own
 from benchmark.execution.studies import studies_of
 from benchmark.findings.convergence import gains
 from benchmark.records import store
@@ -46,7 +47,7 @@ def choices(folder):
             study.runs_left(),
             study.missing_retrials(records),
             best and study.missing_seeds(records, best),
-            _doubled(study, Folder(folder), "cpu").seeds_left(),
+            _doubled(study, Folder(folder), "cpu", Own()).seeds_left(),
         )
     rows = found.rows("hotel").select("model", "budget", "config", "finals", "trials", "failed", "collapsed")
     chosen["rows of a table"] = sorted(map(str, rows.iter_rows()))

@@ -177,8 +177,10 @@ def test_a_training_that_is_stopped_says_so_and_leaves_no_weights(
             signal.raise_signal(getattr(signal, name))
 
     monkeypatch.setattr(single.RunDisplay, "__call__", stop)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
     with pytest.raises(RunError, match="hotel/mlp: stopped; nothing was written"):
         single.train("mlp", "hotel", chosen, tmp_path / "w", console=Screen(stderr=True))
+    signal.signal(signal.SIGINT, previous)
     assert not (tmp_path / "w").exists()
 
 

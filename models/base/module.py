@@ -59,7 +59,8 @@ class CTRModel(pl.LightningModule):
     def remember(self, n_dense: int, cardinalities: Sequence[Cardinality]) -> None:
         """Put the arguments that build this model into checkpoints; a subclass that passes others on calls it again."""
         arguments = checkpoints.arguments(self.config, n_dense, cardinalities)
-        self.save_hyperparameters({"model": type(self).__name__, **arguments})
+        # not by save_hyperparameters, which looks into the frames of all callers and fails where one takes *args
+        self.hparams.update({"model": type(self).__name__, **arguments})
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:  # type: ignore[override]
