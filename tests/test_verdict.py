@@ -52,6 +52,16 @@ def missing(model, count, made):
     return [failed(r) if r.kind == "final" and r.model == model and r.block <= count else r for r in made]
 
 
+def perfect(model, made):
+    """Return the records with a LogLoss of 0 in the model's final runs."""
+    return [
+        record.model_copy(update={"test": {**record.test, "logloss": 0.0}})
+        if record.model == model and record.test
+        else record
+        for record in made
+    ]
+
+
 @pytest.mark.parametrize(
     ("made", "reason"),
     [
@@ -66,6 +76,7 @@ def missing(model, count, made):
         (replicated(("wukong", "mlp")), "DLRM and DCNv2 have no final run at every budget"),
         (without("dlrm", 0.4, replicated()), "DLRM has no final run at every budget"),
         (missing("dlrm", 2, replicated()), "DLRM lacks more than a third of the blocks of a study"),
+        (perfect("dlrm", replicated()), "DLRM has final runs with a perfect LogLoss, as a leak gives it"),
         ([failed(record) for record in make()], "no final run is complete; 180 runs failed"),
         ([collapsed(record) for record in make()], "no final run is complete; 180 runs collapsed"),
         ([record for record in make() if record.kind == "trial"], "no final run is complete"),

@@ -105,23 +105,30 @@ def too_short(findings: Findings, dataset: str) -> list[str]:
 
 
 def _missing(findings: Findings, dataset: str) -> list[str]:
-    overall = findings.scores(dataset, findings.metric).overall
-    planned = findings.protocol.models
-    absent = [model for model in planned if model not in overall.models]
-    thin = [model for model in planned if model in overall.models and model not in overall.compared.models]
+    scores = findings.scores(dataset, findings.metric)
+    overall, planned = scores.overall, findings.protocol.models
+    perfect = [model for model in planned if model in {model for model, _ in scores.outside}]
+    absent = [model for model in planned if model not in (*overall.models, *perfect)]
+    thin = [model for model in planned if model in overall.models and model not in (*overall.compared.models, *perfect)]
     reasons = []
-    if absent:
-        budgets = findings.scores(dataset, findings.metric).blocks.budgets
-        where = "at every budget" if len(budgets) > 1 else "at this budget"
+    if perfect:
+        verb, metric = "has" if len(perfect) == 1 else "have", LABEL[findings.metric]
         reasons.append(
-            f"{listed([title(m) for m in absent])} {'has' if len(absent) == 1 else 'have'} no final run {where}"
+            f"{_titles(perfect)} {verb} final runs with a perfect {metric}, as a leak gives it, and no logarithm"
         )
-    if thin and findings.scores(dataset, findings.metric).replicated:
+    if absent:
+        where = "at every budget" if len(scores.blocks.budgets) > 1 else "at this budget"
+        reasons.append(f"{_titles(absent)} {'has' if len(absent) == 1 else 'have'} no final run {where}")
+    if thin and scores.replicated:
         verb = "lacks" if len(thin) == 1 else "lack"
-        reasons.append(f"{listed([title(m) for m in thin])} {verb} more than a third of the blocks of a study")
-    if len(overall.models) < 2 and not absent:
+        reasons.append(f"{_titles(thin)} {verb} more than a third of the blocks of a study")
+    if len(overall.models) < 2 and not absent and not perfect:
         reasons.append("there is no other model to compare with")
     return reasons
+
+
+def _titles(models: list[str]) -> str:
+    return listed([title(model) for model in models])
 
 
 def _one_search(findings: Findings, dataset: str) -> list[str]:
