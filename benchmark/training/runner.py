@@ -149,7 +149,7 @@ class Runner:
                 return training(self.study, self.data, kind, config, optimiser, seed, stop, on_progress, on_test)
         if self._ranks is None or self._ranks.closed:
             self._ranks = Ranks(self.study.devices, self.study.device, self.study.stall_seconds)
-        arguments = self.study, kind, config, optimiser, seed, stop
+        arguments = self.study, kind, config.model_dump(mode="json"), optimiser, seed, stop
         outcome, tested = self._ranks(training_in_rank, self._ranks.stalled, *arguments)
         if tested is None:
             return outcome

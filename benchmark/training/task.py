@@ -1,6 +1,7 @@
 """One training of a study, in this process or as one of several ranks."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import distributed
@@ -58,7 +59,7 @@ def training(
 
 
 def training_in_rank(
-    stalled: Path, study: Study, kind: Kind, config: Config, optimiser: Optimiser, seed: int, stop: Stop
+    stalled: Path, study: Study, kind: Kind, fields: dict[str, Any], optimiser: Optimiser, seed: int, stop: Stop
 ) -> tuple[Outcome, tuple[Logits, Labels, State] | None]:
     """Train as one rank, on its device and its rows of every batch; rank 0 also returns test predictions and weights.
 
@@ -68,11 +69,12 @@ def training_in_rank(
         stalled: the file.
         study: with its protocol.
         kind: trial, retrial, final or doubled.
-        config: the architecture.
+        fields: of the architecture, as JSON; the config class of a variant cannot be sent to another process.
         optimiser: settings of the optimiser.
         seed: of initialisation, dropout and data order.
         stop: whether a trial is pruned after an epoch.
     """
+    config = models.load(study.model).Config.model_validate(fields)
     device = f"cuda:{distributed.get_rank()}" if study.device.startswith("cuda") else study.device
     tested: tuple[Logits, Labels, State] | None = None
 

@@ -86,3 +86,12 @@ def _fail_in_rank_1() -> None:
     if torch.distributed.get_rank() == 1:
         raise ZeroDivisionError
     torch.distributed.barrier()  # would block forever if the group were not ended
+
+
+def test_a_variant_trains_on_two_devices_though_its_config_class_is_made_where_it_is_asked_for(tmp_path: Path) -> None:
+    search = {"trials": 1, "blocks": 1}
+    both = study(
+        tmp_path, "wukong.no_lcb", training={"batch_size": 512, "train_rows": 4096}, search=search, final={"seeds": [1]}
+    )
+    tuner.run(replace(both, devices=2))
+    assert [(r.status, r.error) for r in both.records()] == [("complete", None)] * 2
