@@ -155,7 +155,7 @@ def test_changes_win_over_the_smallest_form(tmp_path: Path) -> None:
             "frappe_x1: no folder with train.csv, valid.csv",
         ),
         (["run", "none.toml"], "none.toml: no such file"),
-        (["run"], "Missing argument 'PROTOCOL'"),
+        (["run"], "which protocol?"),
         (["run", "smoke", "--job", "2"], "No such option"),
         (["status", "smoke"], "no results in results/smoke"),
         (["report", "smoke"], "no results in results/smoke"),
