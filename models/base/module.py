@@ -75,7 +75,7 @@ class CTRModel(pl.LightningModule):
         """
         given: dict[str, Any] = {name: kwargs[name] for name in checkpoints.ARGUMENTS if name in kwargs}
         arguments = checkpoints.read(checkpoint_path, cls.__name__, cls.Config, given)
-        return super().load_from_checkpoint(checkpoint_path, **{**kwargs, **arguments})
+        return super().load_from_checkpoint(checkpoint_path, **{**kwargs, **arguments, "weights_only": True})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the settings and state of the training that Lightning does not know."""
