@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from csv_parts import CsvParts
 
 import datamodules
 from datamodules.base import (
@@ -13,11 +14,7 @@ from datamodules.base import (
     OOV,
     SPLITS,
     Batches,
-    CTRDataModule,
     DataError,
-    Delimited,
-    Part,
-    Source,
     file_digest,
 )
 
@@ -28,22 +25,6 @@ PARTS = {
 }
 
 
-class Tiny(CTRDataModule):
-    title = "Tiny"
-    licence = "generated"
-    citation = "none"
-    dense_fields = ("x",)
-    sparse_fields = ("c",)
-
-    def sources(self) -> list[Path]:
-        assert self.data_dir is not None
-        return [self.data_dir / f"{split}.csv" for split in SPLITS]
-
-    def read(self) -> dict[str, Part]:
-        files = [Delimited(path) for path in self.sources()]
-        return {split: Source(file) for split, file in zip(SPLITS, files, strict=True)}
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for split, text in PARTS.items():
@@ -52,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_ids_are_oov_then_missing_then_values_by_descending_count(folder: Path) -> None:
-    data = Tiny(folder)
+    data = CsvParts(folder)
     assert data.cardinalities == (4,)
     train, valid, test = (np.load(data.folder / split / "sparse.npy")[:, 0].tolist() for split in SPLITS)
     a, b = 2, 3
@@ -63,7 +44,7 @@ def test_ids_are_oov_then_missing_then_values_by_descending_count(folder: Path) 
 
 
 def test_dense_values_are_log_standardised_on_the_train_part_and_missing_values_flagged(folder: Path) -> None:
-    data = Tiny(folder)
+    data = CsvParts(folder)
     assert data.meta["dense_columns"] == ["x", "x is missing"]
     present = np.log1p([0, 1, 3])
     scaled = (present - present.mean()) / present.std()
@@ -90,40 +71,40 @@ def test_dense_values_are_log_standardised_on_the_train_part_and_missing_values_
 def test_bad_input_is_refused_with_file_line_and_value(folder: Path, part: str, text: str, message: str) -> None:
     (folder / f"{part}.csv").write_text(text)
     with pytest.raises(DataError, match=message):
-        Tiny(folder).prepare_data()
+        CsvParts(folder).prepare_data()
 
 
 def test_equal_files_share_a_cache_and_a_changed_byte_gets_another(folder: Path, tmp_path: Path) -> None:
-    first = Tiny(folder)
+    first = CsvParts(folder)
     stamp = (first.folder / "meta.json").stat().st_mtime_ns
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("copy"))
-    again = Tiny(copy)
+    again = CsvParts(copy)
     assert again.folder == first.folder
     assert (again.folder / "meta.json").stat().st_mtime_ns == stamp
     (copy / "test.csv").write_text(PARTS["test"].replace("1,,b", "1,,a"))
-    changed = Tiny(copy)
+    changed = CsvParts(copy)
     assert changed.folder != first.folder
     assert changed.fingerprint != first.fingerprint
 
 
 def test_each_epoch_has_every_row_once_in_its_own_order(folder: Path) -> None:
     (folder / "train.csv").write_text("label,x,c\n" + "".join(f"{i % 2},{i},v{i}\n" for i in range(100)))
-    data = Tiny(folder, batch_size=16, seed=3)
+    data = CsvParts(folder, batch_size=16, seed=3)
     loader = data.train_dataloader()
     epochs = [torch.cat([sparse for _, sparse, _ in loader]).flatten().tolist() for _ in range(2)]
     assert [len(label) for _, _, label in data.train_dataloader()] == [16] * 6 + [4]
     assert len(loader) == 7
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(2, 102))
     assert epochs[0] != epochs[1]
-    again = torch.cat([sparse for _, sparse, _ in Tiny(folder, batch_size=16, seed=3).train_dataloader()])
+    again = torch.cat([sparse for _, sparse, _ in CsvParts(folder, batch_size=16, seed=3).train_dataloader()])
     assert again.flatten().tolist() == epochs[0]
-    other = torch.cat([sparse for _, sparse, _ in Tiny(folder, batch_size=16, seed=4).train_dataloader()])
+    other = torch.cat([sparse for _, sparse, _ in CsvParts(folder, batch_size=16, seed=4).train_dataloader()])
     assert other.flatten().tolist() != epochs[0]
 
 
 def test_rows_stay_together_through_the_shuffle(folder: Path) -> None:
-    data = Tiny(folder, batch_size=3)
+    data = CsvParts(folder, batch_size=3)
     rows = {
         tuple(map(float, (*dense, *sparse, label)))
         for batch in data.train_dataloader()
@@ -189,5 +170,5 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(name: str, message: str
 
 
 def test_a_device_other_than_the_cpu_holds_the_whole_part(folder: Path) -> None:
-    batches = Batches(Tiny(folder).folder / "train", 2, seed=0, device="meta")
+    batches = Batches(CsvParts(folder).folder / "train", 2, seed=0, device="meta")
     assert all(array.device.type == "meta" for array in batches.arrays)

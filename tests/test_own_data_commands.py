@@ -11,6 +11,7 @@ from click_log import click_log, write_csv, write_parquet
 from processes import command
 from sklearn.metrics import roc_auc_score
 
+from benchmark.cli.own_data import recorded_datasets
 from benchmark.protocol import own_data
 from benchmark.records import store
 from datamodules.own.draft import draft
@@ -120,6 +121,19 @@ def test_a_draft_is_read_back_as_it_was_guessed(tmp_path):
     again = draft(tmp_path / "clicks.toml")
     assert again.declared.declaration == first.declared.declaration
     assert tomllib.loads(text)["columns"]["tags"] == {"kind": "values", "separator": "|", "length": 4}
+
+
+@pytest.mark.parametrize("named", ["clicks.parquet", "clicks.toml"])
+def test_files_are_read_again_as_the_folder_says_and_where_they_are_now(tmp_path, named):
+    drafted = draft(
+        write_parquet(click_log(2000), tmp_path / "clicks.parquet"), label="clicked", time="event_time"
+    ).declared
+    (tmp_path / "clicks.toml").write_text('label = "other"\n')  # of later
+    facts = {"declaration": drafted.declaration.model_dump(mode="json", exclude={"files"})}
+    (tmp_path / "results/datasets").mkdir(parents=True)
+    (tmp_path / "results/datasets/clicks.json").write_text(json.dumps(facts))
+    [again] = recorded_datasets(str(tmp_path / named), tmp_path / "results")
+    assert (again.name, again.declaration, again.files) == (drafted.name, drafted.declaration, drafted.files)
 
 
 def test_sizes_grow_with_rows_and_fields():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from csv_parts import CsvParts
 from made_records import folder, replicated, with_check
 from sklearn.metrics import log_loss, roc_auc_score
 from torch import distributed
@@ -20,7 +21,7 @@ from benchmark.protocol.sections import Training
 from benchmark.reports.tables import tables_of
 from benchmark.training.loop import train
 from benchmark.training.runner import Runner
-from datamodules.base import SPLITS, CTRDataModule, DataError, Delimited, Part, Source
+from datamodules.base import SPLITS, DataError
 from models.base import CTRModel, Execution, Optimiser, Predictions
 
 PARTS = {
@@ -30,23 +31,7 @@ PARTS = {
 }
 
 
-class Plain(CTRDataModule):
-    title = "Weighted"
-    licence = "generated"
-    citation = "none"
-    dense_fields = ("x",)
-    sparse_fields = ("c",)
-
-    def sources(self) -> list[Path]:
-        assert self.data_dir is not None
-        return [self.data_dir / f"{split}.csv" for split in SPLITS]
-
-    def read(self) -> dict[str, Part]:
-        files = [Delimited(path) for path in self.sources()]
-        return {split: Source(file) for split, file in zip(SPLITS, files, strict=True)}
-
-
-class Weighted(Plain):
+class Weighted(CsvParts):
     weight_field = "w"
 
 
@@ -92,13 +77,13 @@ def test_batches_hold_weights_over_the_train_parts_mean(tmp_path: Path) -> None:
 
 def test_the_fingerprint_covers_weights_and_only_weights_change_it(tmp_path: Path) -> None:
     folder = written(tmp_path)
-    plain, weighted = Plain(folder), Weighted(folder)
+    plain, weighted = CsvParts(folder), Weighted(folder)
     assert "weight" not in plain.rules() and "weight_column" not in plain.meta
     fingerprints = {plain.fingerprint, weighted.fingerprint}
     assert not list(plain.folder.rglob("weight.npy")) and len(next(iter(plain.val_dataloader()))) == 3
     other = Weighted(written(tmp_path, valid="label,x,c,w\n1,1,a,1\n0,7,b,0.6\n"))
     assert len({*fingerprints, other.fingerprint}) == 3
-    assert Plain(folder).fingerprint == plain.fingerprint
+    assert CsvParts(folder).fingerprint == plain.fingerprint
     np.save(other.folder / "test" / "weight.npy", np.float32([1.5, 1.5]))
     with pytest.raises(DataError, match="fingerprint expected"):
         other.verify()
@@ -228,7 +213,7 @@ def test_a_training_reports_weighted_metrics(tmp_path: Path) -> None:
     data = Grouped(written(tmp_path, **texts), batch_size=64)
     model_class = models.load("mlp")
     config = model_class.Config(embedding_dim=4, hidden=(8,))
-    for source in (data, Plain(tmp_path, batch_size=64)):
+    for source in (data, CsvParts(tmp_path, batch_size=64)):
         outcome = train(model_class, config, Optimiser(), source, Training(), seed=1, test=True)
         assert outcome.test is not None and ("gauc" in outcome.test) == (source is data)
     assert data.verify()[-1].endswith("unchanged since encoding")
@@ -242,7 +227,7 @@ def test_predictions_are_kept_only_where_rows_have_no_weights(tmp_path: Path) ->
         return "hash"
 
     ledger = SimpleNamespace(keep_predictions=keep)
-    for data, expected in ((Grouped, None), (Plain, "hash")):
+    for data, expected in ((Grouped, None), (CsvParts, "hash")):
         runner: Any = SimpleNamespace(data=data(tmp_path), ledger=ledger)
         assert Runner._kept(runner, 7, np.zeros(2, np.float32), np.zeros(2, np.uint8)) == expected
     assert kept == [7]

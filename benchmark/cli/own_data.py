@@ -70,15 +70,16 @@ def recorded_datasets(text: str | None, folder: Path) -> "list[Declared]":
     recorded = []
     for part in text.split(",") if text is not None else []:
         from datamodules.own import declaration
+        from datamodules.own.draft import located
         from datamodules.own.module import Declared
-        from datamodules.own.paths import files_at, name_of
+        from datamodules.own.paths import name_of
 
         name = name_of(Path(part))
         path = folder / "datasets" / f"{name}.json"
         if not path.is_file():
             raise ProtocolError(f"{folder} has no data set {name!r}, which {part} is named; it has {_names(folder)}")
         said = files.read_json(path, "declaration")["declaration"]
-        recorded.append(Declared(name, declaration.validated(said, str(path)), files_at(Path(part).expanduser())))
+        recorded.append(Declared(name, declaration.validated(said, str(path)), located(Path(part).expanduser())))
     return recorded
 
 

@@ -79,7 +79,7 @@ def _vocabulary(name: str, stream: Stream, parts: dict[str, list[Source]]) -> Vo
     """Return the vocabulary of a sparse field; its counts include the sequences that share its table."""
     fields = stream.fields
     values = stream.values(name)
-    counts = np.stack([stream.counts[reader].of(len(values)) for reader in stream.readers(name)])
+    counts = stream.occurrences(name)
     present = pl.when(pl.col("value") != "").then("value")
     frame = pl.DataFrame({"value": values, "count": counts.sum(0), "most": counts.max(0)}).with_columns(present)
     to_ids = functools.partial(

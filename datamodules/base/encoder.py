@@ -227,8 +227,7 @@ def _seen(name: str, stream: Stream) -> pl.DataFrame:
     """Return field and value of each distinct value of a sparse field that the train part has."""
     fields: Fields = stream.fields
     values = stream.values(name)
-    counts = np.stack([stream.counts[reader].of(len(values)) for reader in stream.readers(name)])
-    frame = pl.DataFrame({"value": values}).filter((counts.max(0) > 0) & (values != "").to_numpy())
+    frame = pl.DataFrame({"value": values}).filter((stream.occurrences(name).max(0) > 0) & (values != "").to_numpy())
     if name in fields.derived:
         frame = frame.select(fields.derived[name].compute(pl.col("value")).cast(pl.String).alias("value"))
     return frame.unique().select(pl.lit(name).alias("field"), "value")

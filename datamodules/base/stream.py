@@ -108,6 +108,11 @@ class Stream:
         values = self.dictionaries[self.fields.group].values()
         return np.append(values.rank("dense").cast(pl.Int32).to_numpy(), np.int32(0))
 
+    def occurrences(self, field: str) -> NDArray[np.int64]:
+        """Return how often the train part has each value of a sparse field's table, (readers, C), in code order."""
+        count = self.dictionaries[self.fields.column(field)].n_codes
+        return np.stack([self.counts[reader].of(count) for reader in self.readers(field)])
+
     def readers(self, field: str) -> list[str]:
         """Return the fields that read the table of a sparse field: itself and its sequences."""
         return [field, *(name for name, sequence in self.fields.sequences.items() if sequence.table == field)]

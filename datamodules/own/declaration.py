@@ -115,12 +115,6 @@ class Declaration(_Strict):
         """Return the columns of these kinds, in order."""
         return [name for name, column in self.columns.items() if column.kind in kinds]
 
-    def needed(self) -> list[str]:
-        """Return the raw columns that are read, without repeats."""
-        roles = (self.label, self.time, self.group, self.weight, self.split)
-        fields = self.of("dense", "sparse", "values", "date")
-        return list(dict.fromkeys(name for name in (*roles, *fields) if name is not None))
-
 
 def first_problem(error: ValidationError) -> str:
     """Return the first problem of a declaration in one line."""

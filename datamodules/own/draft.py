@@ -13,8 +13,8 @@ from datamodules.own import kinds, leaks
 from datamodules.own.declaration import Column, Declaration
 from datamodules.own.kinds import Guess
 from datamodules.own.module import Declared
-from datamodules.own.paths import PARTS, files_at, files_of, name_of
-from datamodules.own.prepare import sparse_fields
+from datamodules.own.paths import PARTS, Files, files_at, files_of, name_of
+from datamodules.own.prepare import cleaned, sparse_fields
 from datamodules.own.scan import Table
 
 SPLIT_NAMES = ("split", "part", "fold", "subset", "set")
@@ -60,7 +60,7 @@ def draft(
     given = {"label": label, "time": time, "group": group, "weight": weight}
     said: dict[str, Any] = declarations.read(toml, **given) if path.suffix == ".toml" or toml.is_file() else given
     values = {key: value for key, value in said.items() if value is not None}
-    files = files_at(path) if path.suffix != ".toml" else files_of(_named_files(values, toml), toml)
+    files = located(path)
     table = Table(
         files.get("") or files["train"], values.get("separator") if isinstance(values.get("separator"), str) else None
     )
@@ -71,7 +71,7 @@ def draft(
             raise DataError(f"{path}: no {role} column {values[role]!r}; {hint}it has {', '.join(names)}")
     if "label" not in values:
         raise DataError(f"{path}: which column is the label? Give --label COLUMN; it has {', '.join(names)}")
-    sample = _without_missing(table.sample())
+    sample = cleaned(table.sample().lazy(), declarations.MISSING).collect()
     guesses = [kinds.guess(sample[name]) for name in names]
     values = _completed(values, guesses, sample, "" in files, path, table.rows)
     declaration = declarations.validated(values, str(toml if toml.is_file() else path))
@@ -93,22 +93,22 @@ def _train_rows(declared: Declared, sample: pl.DataFrame, rows: int) -> int:
     return rows * declaration.shares[0] // sum(declaration.shares)
 
 
-def _named_files(values: dict[str, Any], toml: Path) -> tuple[str, ...] | dict[str, tuple[str, ...]]:
-    """Return the patterns of a .toml before the rest of it can be checked."""
-    given = values.get("files", ())
+def located(path: Path) -> Files:
+    """Return the tables that a path means, by part. Raises DataError if it means none.
+
+    Args:
+        path: of a table, folder, pattern or .toml.
+    """
+    if path.suffix != ".toml":
+        return files_at(path)
+    given = declarations.read(path).get("files", ())  # before the rest of it can be checked
     parts = given if isinstance(given, dict) else {"": given}
     for patterns in parts.values():
         texts = [patterns] if isinstance(patterns, str) else patterns
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-            raise DataError(f"{toml}: files: expected texts, such as files = ['clicks-*.parquet']")
+            raise DataError(f"{path}: files: expected texts, such as files = ['clicks-*.parquet']")
     named = {str(part): (p,) if isinstance(p, str) else tuple(p) for part, p in parts.items()}
-    return named if isinstance(given, dict) else named[""]
-
-
-def _without_missing(sample: pl.DataFrame) -> pl.DataFrame:
-    texts = [name for name, dtype in sample.schema.items() if dtype == pl.String]
-    empty = list(declarations.MISSING)
-    return sample.with_columns(pl.when(~pl.col(name).is_in(empty)).then(pl.col(name)).alias(name) for name in texts)
+    return files_of(named if isinstance(given, dict) else named[""], path)
 
 
 def _completed(

@@ -67,7 +67,7 @@ def _type(dtype: pl.DataType) -> str:
     return "text" if dtype == pl.String else str(dtype.base_type()).lower()
 
 
-def date_format(values: pl.Series) -> str | None:
+def _date_format(values: pl.Series) -> str | None:
     """Return the first of FORMATS that all texts have; None if there is none."""
     head = values.head(1000)
     for form in FORMATS:
@@ -121,7 +121,7 @@ def _text(name: str, values: pl.Series) -> Judgement:
     number = values.cast(pl.Float64, strict=False)
     if not number.null_count() and not values.str.contains(r"^0\d").any():
         return _number(name, number)
-    if form := date_format(values):
+    if form := _date_format(values):
         parts = TIME_PARTS if "%H" in form else DAY_PARTS
         return Judgement(Column(kind="date", format=form, parts=parts), f"dates like {_short(values[0])}")
     if separator := _separator(values):

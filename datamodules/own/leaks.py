@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from datamodules.own.kinds import Guess
-from datamodules.own.prepare import TRUTH
+from datamodules.own.prepare import label
 
 LEAK = 0.98  # AUC of a single field from which it may know the label
 FEWEST_ROWS = 200  # of a sample about which anything is said
@@ -21,9 +21,8 @@ def in_sample(sample: pl.DataFrame, guesses: Iterable[Guess], label_name: str) -
         guesses: what its columns are taken for.
         label_name: column of the label.
     """
-    label, guesses = sample[label_name], list(guesses)
-    known = label.replace(TRUTH) if label.dtype == pl.String else label
-    label_R = known.cast(pl.Float64, strict=False).to_numpy()
+    guesses, known = list(guesses), label(label_name, sample.schema[label_name])
+    label_R = sample.select(known.cast(pl.Float64, strict=False)).to_series().to_numpy()
     lines: list[str] = []
     if np.isnan(label_R).all():
         return lines  # whoever reads the rows refuses the first

@@ -1,5 +1,7 @@
 """Turns the raw columns of a user's files into the columns of fields, as expressions that polars applies block by block."""
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from datamodules.base.errors import DataError
@@ -42,12 +44,12 @@ def sequence_fields(declaration: Declaration) -> dict[str, Sequence]:
     return {name: Sequence(column.length or 1, first_of(name)) for name, column in columns.items()}
 
 
-def cleaned(frame: pl.LazyFrame, declaration: Declaration) -> pl.LazyFrame:
+def cleaned(frame: pl.LazyFrame, missing: Iterable[str]) -> pl.LazyFrame:
     """Return the frame with null for the texts that mean a missing cell."""
     texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
-    if not texts or not declaration.missing:
+    empty = list(missing)
+    if not texts or not empty:
         return frame
-    empty = list(declaration.missing)
     return frame.with_columns(pl.when(~pl.col(name).is_in(empty)).then(pl.col(name)).alias(name) for name in texts)
 
 
@@ -69,7 +71,7 @@ def prepared(frame: pl.LazyFrame, declaration: Declaration, *, labelled: bool = 
         for name in (*roles, *fields):
             if name is not None and name not in schema:
                 raise DataError(f"no column {name!r}; there are {', '.join(schema)}")
-        columns.append(_label(declaration.label, schema[declaration.label]))
+        columns.append(label(declaration.label, schema[declaration.label]))
         if declaration.weight:
             columns.append(pl.col(declaration.weight))
     for name, column in declaration.columns.items():
@@ -78,10 +80,11 @@ def prepared(frame: pl.LazyFrame, declaration: Declaration, *, labelled: bool = 
     made = {expression.meta.output_name() for expression in columns}
     if labelled and declaration.group and declaration.group not in made:
         columns.append(_text(declaration.group, schema[declaration.group]))
-    return cleaned(frame, declaration).select(columns)
+    return cleaned(frame, declaration.missing).select(columns)
 
 
-def _label(name: str, dtype: pl.DataType) -> pl.Expr:
+def label(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a label column with 1 and 0 for true and false."""
     if dtype == pl.Boolean:
         return pl.col(name).cast(pl.Int8)
     return pl.col(name).replace(TRUTH) if dtype == pl.String else pl.col(name)

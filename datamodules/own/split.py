@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from datamodules.base.encode import SPLITS
 from datamodules.base.errors import DataError
 from datamodules.own.declaration import Declaration
 from datamodules.own.paths import PARTS
@@ -10,7 +11,6 @@ from datamodules.own.prepare import cleaned, moment
 from datamodules.own.scan import ROW, collected
 
 PART = "\x00part"  # a name that no column has
-SPLITS = ("train", "valid", "test")
 
 
 def parts(frame: pl.LazyFrame, declaration: Declaration) -> dict[str, pl.LazyFrame]:
@@ -45,7 +45,7 @@ def _by_time(frame: pl.LazyFrame, declaration: Declaration, column: str) -> pl.L
     """Mark the rows up to the boundaries; rows of equal time belong to the same part, the earlier one."""
     _required(frame, column, "time")
     when = time_of(frame, declaration)
-    times = collected(cleaned(frame, declaration).select(when.alias(PART)))[PART]
+    times = collected(cleaned(frame, declaration.missing).select(when.alias(PART)))[PART]
     if empty := times.null_count():
         raise DataError(f"time column {column!r} has {empty:,} empty cells of {len(times):,}; each row needs a time")
     ordered, total = times.sort(), sum(declaration.shares)
