@@ -29,7 +29,7 @@ Datasets = Annotated[
     ),
 ]
 Moved = Annotated[
-    str | None, typer.Option("--datasets", metavar="A,B", help="Where the files of data sets of yours are now.")
+    str | None, typer.Option("--datasets", metavar="A,B", help="Where the files of your data sets are now.")
 ]
 Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="Of your files: 1 if clicked, 0 if not.")]
 Time = Annotated[

@@ -77,7 +77,9 @@ def recorded_datasets(text: str | None, folder: Path) -> "list[Declared]":
         name = name_of(Path(part))
         path = folder / "datasets" / f"{name}.json"
         if not path.is_file():
-            raise ProtocolError(f"{folder} has no data set {name!r}, which {part} is named; it has {_names(folder)}")
+            raise ProtocolError(
+                f"{part} is data set {name!r}, and {folder} has none of that name; it has {_names(folder)}"
+            )
         said = files.read_json(path, "declaration")["declaration"]
         recorded.append(Declared(name, declaration.validated(said, str(path)), located(Path(part).expanduser())))
     return recorded

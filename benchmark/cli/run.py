@@ -201,7 +201,7 @@ def _protocol(
     if not drafts:
         raise ProtocolError(
             f"which protocol? Give its name ({', '.join(protocols.names()[:3])}, ...; see `wukong-bench list protocols`), "
-            "or files of yours, as in --datasets ./clicks.parquet --label clicked"
+            "or your own files, as in --datasets ./clicks.parquet --label clicked"
         )
     if smoke:
         raise ProtocolError("--smoke shortens a protocol; give its name, as in `wukong-bench run own_data --smoke`")
